@@ -1,0 +1,38 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Both build .venv/ first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_CUSTOM_COMPILE_COMMAND := make lock
+
+.PHONY: install demo test lint lock clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: requirements/dev.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV)/ (about 1.2 GB, some minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
+	@touch $@
+
+demo: install
+	@$(BIN)/python demo/demo.py
+
+test: install
+	@$(BIN)/python -m pytest -n 2 -q tests
+
+lint: install
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# Locks are universal (one file for Python 3.11 to 3.13); image.txt and record.txt are subsets of dev.txt.
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet
+lock: install
+	$(LOCK) --extra remotes --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --extra remotes pyproject.toml -c requirements/dev.txt -o requirements/image.txt
+	$(LOCK) requirements/record.in -c requirements/image.txt -o requirements/record.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+
+clean:
+	rm -rf $(VENV) build demo/out demo/work
