@@ -1,0 +1,58 @@
+# The one image of all actions. `docker build -t flint-ml-actions .`
+# Plain instructions only (no --mount, no heredoc), so that every builder takes it: BuildKit, the
+# classic one, and act's. Layers go from what changes rarely to what changes with every commit.
+
+FROM debian:trixie-slim AS dependencies
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends binutils ca-certificates python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+COPY requirements/uv.txt /build/
+RUN python3 -m venv /build/tools \
+ && /build/tools/bin/pip install --no-cache-dir --quiet --require-hashes -r /build/uv.txt
+COPY requirements/build.txt requirements/image.txt /build/
+ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+RUN /build/tools/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv \
+ && /build/tools/bin/uv pip install --quiet --python /opt/venv --require-hashes \
+      --build-constraint /build/build.txt -r /build/image.txt
+# What no action uses at run time: tests, headers, sources of compiled modules, debug symbols, Arrow's
+# RPC server and query-plan parts, and the descriptions of AWS services other than storage and sign-in.
+# Byte code is compiled once here; without it every start would take two to four times as long.
+RUN cd /opt/venv/lib/python3.13/site-packages \
+ && find . -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
+ && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name '*.hpp' \
+      -o -name '*.c' -o -name '*.cc' -o -name '*.cpp' -o -name '*.a' \) -delete \
+ && rm -rf pyarrow/include pyarrow/src pyarrow/*flight* pyarrow/*substrait* numpy/_core/include numpy/f2py \
+      matplotlib/mpl-data/sample_data setuptools setuptools-*.dist-info _distutils_hack distutils-precedence.pth \
+ && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} + \
+ && find . -name '*.so*' -type f ! -path '*.libs/*' -exec strip --strip-unneeded {} + \
+ && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
+ && rm -f /opt/venv/bin/activate* /opt/venv/bin/*.bat
+
+FROM dependencies AS package
+COPY pyproject.toml README.md LICENSE /build/source/
+COPY scripts /build/source/scripts
+RUN /build/tools/bin/uv pip install --quiet --python /opt/venv --no-deps --prefix /build/package \
+      --build-constraint /build/build.txt /build/source \
+ && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /build/package/lib
+
+FROM debian:trixie-slim
+# git needs perl only for commands that no action uses (send-email, svn, add -i before 2.40).
+RUN printf 'path-exclude /usr/share/perl/*\npath-exclude /usr/lib/*-linux-gnu/perl/*\npath-exclude /usr/lib/*-linux-gnu/libperl.so*\npath-exclude /usr/share/doc/*\npath-include /usr/share/doc/*/copyright\npath-exclude /usr/share/gitweb/*\n' \
+      >/etc/dpkg/dpkg.cfg.d/flint-ml \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates git openssh-client python3 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log \
+ # The workspace belongs to the runner's user, the container is root: git and dvc refuse that otherwise.
+ && git config --system safe.directory '*'
+COPY --from=dependencies /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 \
+    MPLBACKEND=Agg MPLCONFIGDIR=/opt/flint-ml/matplotlib \
+    DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true GIT_TERMINAL_PROMPT=0
+RUN mkdir -p /opt/flint-ml/matplotlib && python -c 'import matplotlib.font_manager'
+COPY --from=package /build/package /opt/venv
+COPY entrypoint/entrypoint.py /opt/flint-ml/entrypoint.py
+WORKDIR /github/workspace
+# -I: nothing in the workspace or in the job's PYTHON* variables can stand in for a module of the image.
+ENTRYPOINT ["/opt/venv/bin/python", "-I", "/opt/flint-ml/entrypoint.py"]
