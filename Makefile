@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: install demo test lint lock clean
+.PHONY: install demo test lint metadata lock clean
 
 install: $(VENV)/.installed
 
@@ -25,6 +25,10 @@ test: install
 
 lint: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# action.yml files, docs tables and schemas, from the models.
+metadata: install
+	@$(BIN)/python -m flint_ml.metadata
 
 # Locks are universal (one file for Python 3.11 to 3.13); image.txt and record.txt are subsets of dev.txt.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet

@@ -1,0 +1,34 @@
+"""The actions: one small script each, telling the story from inputs to result.
+
+Only names and one-line summaries are here, so that ``flint-ml --help`` imports nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flint_ml.runner.job import Action
+
+SUMMARIES = {
+    "pull-data": "bring the exact DVC-tracked data of this commit onto this machine",
+    "check-drift": "compare new data with a trusted reference and fail or warn",
+    "compare-metrics": "this change against the base: better, same or worse",
+    "post-report": "one comment on the pull request that lets a lead decide",
+    "register-model": "a new version in the MLflow registry, traceable to code and data",
+    "gate": "the whole gate in one step: data, drift, your command, metrics, report",
+    "record": "run a command, show its output and leave a record of it",
+}
+
+
+def names() -> list[str]:
+    """Names of all actions and commands that have inputs."""
+    return list(SUMMARIES)
+
+
+def load(name: str) -> Action:
+    """The action called ``name`` (``check-drift``)."""
+    module = import_module(f"flint_ml.actions.{name.replace('-', '_')}")
+    action: Action = module.ACTION
+    return action

@@ -1,0 +1,68 @@
+"""The command ``flint-ml``: what the actions do, at a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from flint_ml import __version__
+from flint_ml.actions import SUMMARIES
+
+EXIT_CODES = """exit codes:
+  0  did its job; the gate is open (passed or warned)
+  1  did its job; the gate says no
+  2  an input or the configuration is wrong: the message says what, where, and what to do
+  3  something outside failed after retries: remote, API, registry, simulator"""
+
+
+def usage() -> str:
+    """The top-level help. It is plain text so that it needs no import."""
+    width = max(map(len, SUMMARIES))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in SUMMARIES.items())
+    return (
+        f"usage: flint-ml COMMAND [options]\n\n"
+        f"Continuous integration for the science of a repository (flint-ml {__version__}).\n\n"
+        f"commands:\n{commands}\n\n"
+        f"`flint-ml COMMAND --help` lists the options of a command; settings are read from flint-ml.yml.\n\n"
+        f"{EXIT_CODES}\n"
+    )
+
+
+def _action(name: str, arguments: Sequence[str]) -> int:
+    from flint_ml.actions import load
+    from flint_ml.errors import FlintError
+    from flint_ml.runner.inputs import from_arguments, parser
+    from flint_ml.runner.run import run_action
+
+    action = load(name)
+    own, rest = list(arguments), tuple[str, ...]()
+    if "--" in own:
+        cut = own.index("--")
+        own, rest = own[:cut], tuple(own[cut + 1 :])
+    try:
+        parsed = parser(f"flint-ml {name}", action.description, action.inputs, action.positionals).parse_args(own)
+        given = from_arguments(action.inputs, parsed, action.positionals)
+    except FlintError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    return run_action(action, given, rest=rest)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``flint-ml``; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(usage(), end="")
+        return 0 if arguments else 2
+    if arguments[0] in {"-V", "--version", "version"}:
+        print(f"flint-ml {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in SUMMARIES:
+        import difflib
+
+        close = difflib.get_close_matches(name, SUMMARIES, n=1)
+        hint = f" Did you mean `{close[0]}`?" if close else ""
+        print(f"error: unknown command {name!r}.{hint} `flint-ml --help` lists the commands.", file=sys.stderr)
+        return 2
+    return _action(name, arguments[1:])

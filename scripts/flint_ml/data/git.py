@@ -1,0 +1,90 @@
+"""Git, asked by its own command: revisions, files at a revision, what changed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from flint_ml.errors import InputError
+
+
+class Git:
+    """The Git repository that holds ``folder``.
+
+    Nothing is fetched and nothing is changed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        # Optional locks off: a reading command must not write the index of somebody else's checkout.
+        try:
+            return subprocess.run(
+                ["git", "--no-optional-locks", "-C", str(self.folder), *arguments],
+                capture_output=True, check=False,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise InputError("git is not installed", hint="install git and put it on the PATH") from None
+
+    def _text(self, *arguments: str) -> str | None:
+        result = self._run(*arguments)
+        return result.stdout.decode(errors="replace").strip() if result.returncode == 0 else None
+
+    @property
+    def root(self) -> Path | None:
+        """Top folder of the working tree, or None outside a repository."""
+        text = self._text("rev-parse", "--show-toplevel")
+        return Path(text) if text else None
+
+    def commit(self, revision: str) -> str | None:
+        """Full hash of ``revision``, or None where it is not here."""
+        if revision.startswith("-"):
+            return None
+        return self._text("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") or None
+
+    def parents(self, revision: str) -> list[str]:
+        """Parents of ``revision``; none for a root commit or at the edge of a shallow clone."""
+        line = self._text("rev-list", "--parents", "-n", "1", revision)
+        return (line or "").split()[1:]
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor, or None where the history here does not reach it."""
+        return self._text("merge-base", one, other) or None
+
+    @property
+    def shallow(self) -> bool:
+        """Whether this clone holds a part of the history only."""
+        return self._text("rev-parse", "--is-shallow-repository") == "true"
+
+    @property
+    def dirty(self) -> bool:
+        """Whether tracked files differ from HEAD."""
+        return bool(self._text("status", "--porcelain", "--untracked-files=no"))
+
+    def tracked(self, path: Path) -> list[str]:
+        """Files under ``path`` that Git tracks."""
+        text = self._text("ls-files", "-z", "--", str(path)) or ""
+        return [name for name in text.split("\0") if name]
+
+    def show(self, revision: str, path: str) -> bytes | None:
+        """Content of ``path`` (relative to the root) at ``revision``, or None where it is absent there."""
+        result = self._run("cat-file", "blob", f"{revision}:{path}")
+        return result.stdout if result.returncode == 0 else None
+
+    def files(self, revision: str, under: str = "") -> list[str]:
+        """Paths (relative to the root) of all files at ``revision`` below ``under``."""
+        arguments = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", revision]
+        text = self._text(*arguments, *(["--", under] if under else [])) or ""
+        return [name for name in text.split("\0") if name]
+
+    def changed(self, base: str, head: str | None = None) -> list[str]:
+        """Files that differ between ``base`` and ``head`` (default: the working tree)."""
+        text = self._text("diff", "-z", "--name-only", "--no-renames", base, *([head] if head else []), "--")
+        return [name for name in (text or "").split("\0") if name]
+
+    def default_branch(self) -> str | None:
+        """The remote's default branch as ``origin/main``, or a local ``main`` or ``master``."""
+        head = self._text("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+        candidates = [head or "", "origin/main", "origin/master", "main", "master"]
+        return next((name for name in candidates if name and self.commit(name)), None)

@@ -1,0 +1,164 @@
+"""What an action is, what it is given, and what it returns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flint_ml.data.base import Base, find_base
+from flint_ml.data.git import Git
+from flint_ml.record import Figure, Finding, Input, Metric, Status, Table
+from flint_ml.runner.commands import Commands
+from flint_ml.runner.context import Context
+from flint_ml.runner.inputs import ActionInputs
+from flint_ml.runner.workspace import Workspace
+
+
+@dataclass
+class Outcome:
+    """What an action found out. The runner turns it into record, outputs, summary and exit code.
+
+    ``message`` is the badge's message; ``outputs`` are the action's own outputs (lists become JSON, booleans
+    ``true`` and ``false``, None an empty string).
+    """
+
+    status: Status
+    headline: str
+    message: str
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    tables: list[Table] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    base_sha: str | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action: everything its ``action.yml``, command line and documentation are made from."""
+
+    name: str
+    summary: str
+    description: str
+    badge: str
+    inputs: type[ActionInputs]
+    run: Callable[[Any, Job], Outcome]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    positionals: tuple[str, ...] = ()
+    icon: str = "check-circle"
+    color: str = "green"
+    published: bool = True
+
+
+class Job:
+    """One use of an action: where it runs and how it speaks.
+
+    Attributes
+    ----------
+    context
+        Facts of the run.
+    commands
+        The way to speak to runner or terminal.
+    workspace
+        Resolves path inputs.
+    results_dir
+        Folder of records.
+    name
+        Name of this use.
+    figures_dir
+        Empty folder for figures; it becomes ``<results-dir>/<name>/`` when the record is written. A figure's
+        ``path`` in the record is ``f"{job.name}/{file}"`` (see :meth:`figure_path`).
+    rest
+        Arguments after ``--`` on the command line.
+    """
+
+    def __init__(
+        self,
+        *,
+        action: Action,
+        name: str,
+        context: Context,
+        commands: Commands,
+        workspace: Workspace,
+        results_dir: Path,
+        figures_dir: Path,
+        config: str = "flint-ml.yml",
+        rest: tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.action = action
+        self.name = name
+        self.context = context
+        self.commands = commands
+        self.workspace = workspace
+        self.results_dir = results_dir
+        self.figures_dir = figures_dir
+        self.config = config
+        self.rest = rest
+        self.env = env or {}
+        self.used: list[Input] = []
+        self.gate_findings: list[Finding] = []
+
+    def say(self, text: str = "") -> None:
+        """Print a line for people."""
+        self.commands.say(text)
+
+    def path(self, text: str, name: str = "path") -> Path:
+        """Absolute path of a path input; confined to the workspace on a runner."""
+        return self.workspace.path(text, name)
+
+    def existing(self, text: str, name: str = "path") -> Path:
+        """Absolute path of a path input that must exist."""
+        return self.workspace.existing(text, name)
+
+    def relative(self, path: Path) -> str:
+        """``path`` relative to the workspace."""
+        return self.workspace.relative(path)
+
+    def figure_path(self, file: str) -> str:
+        """Path of a figure as its record gives it, for a file written to ``figures_dir``."""
+        return f"{self.name}/{file}"
+
+    def use(self, path: Path) -> str:
+        """Note ``path`` as an input of the result, with its md5 (as DVC computes it); returns the md5."""
+        digest = hashlib.md5(usedforsecurity=False)
+        size = 0
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+        self.used.append(Input(path=self.relative(path), md5=digest.hexdigest(), bytes=size))
+        return digest.hexdigest()
+
+    @cached_property
+    def git(self) -> Git:
+        """The repository of the working directory."""
+        return Git(self.workspace.base)
+
+    def base(self, explicit: str | None = None) -> Base | None:
+        """The base revision (see :func:`flint_ml.data.base.find_base`)."""
+        return find_base(self.git, self.context.event_name, self.context.event, explicit)
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Fold what is printed inside."""
+        with self.commands.group(title):
+            yield
+
+
+def output_text(value: Any) -> str:
+    """A value as a step output: lists and mappings as JSON, booleans in lower case, None empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

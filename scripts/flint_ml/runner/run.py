@@ -1,0 +1,297 @@
+"""One action from inputs to exit code: every way out leaves a record, outputs and a summary."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from flint_ml import __version__, markdown
+from flint_ml import record as records
+from flint_ml.errors import ExitCode, FlintError, InputError
+from flint_ml.record import Badge, Finding, Provenance, Record
+from flint_ml.runner.commands import Commands, Level
+from flint_ml.runner.context import Context, read_context
+from flint_ml.runner.inputs import ActionInputs, GateInputs, build, from_environment
+from flint_ml.runner.job import Action, Job, Outcome, output_text
+from flint_ml.runner.trust import trusted_section
+from flint_ml.runner.workspace import Workspace
+
+_VERSIONS = ("dvc", "mlflow-skinny", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "rasterio")
+
+
+@dataclass
+class _Run:
+    """State of one run that every way out needs."""
+
+    action: Action
+    context: Context
+    commands: Commands
+    started: str
+    clock: float
+    job: Job | None = None
+    inputs: ActionInputs | None = None
+    results_dir: Path = Path("flint-ml-results")
+    name: str = ""
+
+
+def run_action(
+    action: Action,
+    given: Mapping[str, Any] | None = None,
+    *,
+    rest: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
+    context: Context | None = None,
+    commands: Commands | None = None,
+) -> int:
+    """Run ``action`` with the dashed input values ``given`` (command line) over ``INPUT_*`` (runner).
+
+    Returns the exit code of docs/architecture.md; never raises for a user's mistake.
+    """
+    env = os.environ if env is None else env
+    context = context or read_context(env)
+    commands = commands or Commands(on_github=context.on_github, env=env)
+    run = _Run(action, context, commands, records.now(), time.monotonic(), name=action.name)
+    values = dict(given or {})
+    try:
+        try:
+            if context.on_github:
+                values = {**from_environment(action.inputs, env), **values}
+            _prepare(run, values, rest, env)
+            assert run.job is not None
+            outcome = action.run(run.inputs, run.job)
+        except FlintError as error:
+            return _finish_error(run, error)
+        except KeyboardInterrupt:
+            _finish_error(run, FlintError("was cancelled", where=action.name, code="cancelled"))
+            return 130
+        except Exception as error:
+            commands.say(traceback.format_exc())
+            return _finish_error(run, _defect(error))
+        return _finish(run, outcome)
+    finally:
+        if run.job is not None:
+            shutil.rmtree(run.job.figures_dir, ignore_errors=True)
+
+
+def _defect(error: Exception) -> FlintError:
+    wrapped = FlintError(
+        f"stopped on a defect of flint-ml: {type(error).__name__}: {error}",
+        hint="please report it with the lines above: https://github.com/moja-global/flint-ml-actions/issues",
+        code="defect",
+    )
+    wrapped.exit_code = ExitCode.OUTSIDE
+    return wrapped
+
+
+def _text(values: Mapping[str, Any], name: str, action: Action) -> str:
+    default = action.inputs.model_fields[name.replace("-", "_")].default
+    return str(values.get(name) or default)
+
+
+def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapping[str, str]) -> None:
+    """Check inputs, open the results directory, build the job."""
+    action, context = run.action, run.context
+    run.name = _text(values, "name", action) or action.name
+    workspace = Workspace(context.workspace, _text(values, "working-directory", action), confined=context.on_github)
+    run.results_dir = workspace.path(_text(values, "results-dir", action), "results-dir")
+    config = _text(values, "config", action)
+    section, gate_findings = trusted_section(action, values, config, workspace, context)
+    inputs = build(action.inputs, values, section, action.name, config)
+    run.inputs = inputs
+    run.name = inputs.name or action.name
+    run.results_dir = workspace.path(inputs.results_dir, "results-dir")
+    for value in inputs.__dict__.values():
+        if isinstance(value, SecretStr):
+            run.commands.mask(value.get_secret_value())
+    job = Job(
+        action=action, name=run.name, context=context, commands=run.commands, workspace=workspace,
+        results_dir=run.results_dir, figures_dir=Path(tempfile.mkdtemp(prefix="flint-ml-")), config=config,
+        rest=rest, env=env,
+    )  # fmt: skip
+    job.gate_findings = gate_findings
+    run.job = job
+    _clean_results(run, job)
+
+
+def _clean_results(run: _Run, job: Job) -> None:
+    """Refuse a results directory that Git tracks; drop what an earlier run or commit left there."""
+    if run.results_dir == job.workspace.root or run.results_dir in job.workspace.root.parents:
+        raise InputError("must be a folder of its own", where="results-dir", code="results-dir")
+    tracked = job.git.tracked(run.results_dir) if run.results_dir.is_dir() else []
+    if tracked:
+        raise InputError(
+            f"{job.relative(run.results_dir)} is tracked by Git ({tracked[0]})",
+            where="results-dir",
+            hint="results are made anew by each run: `git rm -r --cached` the folder and add it to .gitignore",
+            code="results-dir",
+        )
+    found, _ = records.read_all(run.results_dir)
+    context = run.context
+    mine = records.same_run(found, context.head_sha, context.run_id, context.run_attempt)
+    for old in (record for record in found if record not in mine):
+        (run.results_dir / f"{old.name}.json").unlink(missing_ok=True)
+        shutil.rmtree(run.results_dir / old.name, ignore_errors=True)
+
+
+def _provenance(run: _Run, base_sha: str | None) -> Provenance:
+    usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    versions = {"python": platform.python_version()}
+    for name in _VERSIONS:
+        if name.removesuffix("-skinny") in sys.modules:
+            versions[name] = metadata.version(name)
+    return Provenance(
+        head_sha=run.context.head_sha,
+        base_sha=base_sha,
+        run_id=run.context.run_id,
+        run_attempt=run.context.run_attempt,
+        tool=f"flint-ml {__version__}",
+        versions=versions,
+        inputs=run.job.used if run.job else [],
+        started=run.started,
+        seconds=round(time.monotonic() - run.clock, 3),
+        peak_mb=round(max(usage) / unit, 1),
+    )
+
+
+def _finish(run: _Run, outcome: Outcome) -> int:
+    """Write everything for an action that did its job."""
+    code = ExitCode.OK
+    if outcome.status == "failed":
+        if isinstance(run.inputs, GateInputs) and run.inputs.on_failure == "warn":
+            outcome = replace(outcome, status="warned")
+        else:
+            code = ExitCode.GATE_CLOSED
+    elif outcome.status == "error":
+        code = ExitCode.OUTSIDE
+    assert run.job is not None
+    outcome.findings = [*run.job.gate_findings, *outcome.findings]
+    _publish(run, outcome)
+    return code
+
+
+def _finish_error(run: _Run, error: FlintError) -> int:
+    """Write an ``error`` record; a results directory that cannot be used is left alone."""
+    finding = Finding(severity="error", code=error.code, message=str(error)[:20_000], hint=error.hint)
+    where = f"{error.where}: " if error.where else ""
+    outcome = Outcome("error", run.commands.redact(f"{where}{error.message}")[:500], "Error", findings=[finding])
+    _publish(run, outcome, write=error.code not in {"results-dir", "outside-workspace", "missing-folder"})
+    file, _, line = (error.where or "").partition(":")
+    is_file = bool(file) and (run.context.workspace / file).is_file()
+    run.commands.annotate(
+        "error",
+        str(error),
+        title=f"{run.action.name}",
+        file=file if is_file else None,
+        line=int(line) if is_file and line.isdigit() else None,
+    )
+    return int(error.exit_code)
+
+
+def _move_figures(run: _Run) -> None:
+    """Put the new figures in the place of the old ones."""
+    job = run.job
+    if job is None or not job.figures_dir.is_dir():
+        return
+    target = run.results_dir / run.name
+    shutil.rmtree(target, ignore_errors=True)
+    if any(job.figures_dir.iterdir()):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(job.figures_dir, target)
+        target.chmod(0o755)
+
+
+def _redacted(run: _Run, record: Record) -> Record:
+    """The record without any masked value."""
+    return Record.model_validate_json(run.commands.redact(record.to_json()))
+
+
+def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> None:
+    """Record, figures, outputs, summary, annotations."""
+    record = _redacted(
+        run,
+        Record(
+            action=run.action.name,
+            name=run.name,
+            status=outcome.status,
+            headline=outcome.headline[:500],
+            badge=Badge(label=run.action.badge, message=outcome.message[:200]),
+            metrics=outcome.metrics,
+            tables=outcome.tables,
+            figures=outcome.figures,
+            details=records.finite(outcome.details),
+            findings=outcome.findings,
+            provenance=_provenance(run, outcome.base_sha),
+        ),
+    )
+    path = ""
+    if write:
+        try:
+            if outcome.status != "error" or outcome.figures:
+                _move_figures(run)
+            path = _relative(run, records.write(record, run.results_dir))
+        except OSError as error:
+            run.commands.annotate("error", f"the record could not be written: {error}", title=run.action.name)
+    outputs = {name: outcome.outputs.get(name) for name in run.action.outputs}
+    outputs |= {"status": record.status, "record": path, "headline": record.headline}
+    for name, value in outputs.items():
+        run.commands.output(name, output_text(value))
+    _show(run, record, path)
+
+
+def _relative(run: _Run, path: Path) -> str:
+    if run.job is not None:
+        return run.job.relative(path)
+    root = run.context.workspace.resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def summary_markdown(record: Record, rows: int = 30) -> str:
+    """A record as a section of the job summary."""
+    mark = markdown.MARKS[record.status]
+    lines = [
+        f"### {mark} {markdown.escape(record.badge.label)}: {markdown.escape(record.badge.message)}",
+        "",
+        markdown.escape(record.headline),
+    ]
+    for table in record.tables[:1]:
+        lines += ["", f"**{markdown.escape(table.title)}**", "", markdown.grid(table, limit=rows)]
+    for finding in record.findings[:20]:
+        hint = f" {finding.hint}" if finding.hint and finding.hint not in finding.message else ""
+        lines += ["", f"- {finding.severity}: {markdown.escape(finding.message + hint)}"]
+    return "\n".join(lines)
+
+
+def _show(run: _Run, record: Record, path: str) -> None:
+    """Tell people the result, where they look."""
+    commands = run.commands
+    if run.action.name != "post-report" or record.status == "error":
+        commands.summary(summary_markdown(record))
+    if record.status == "error":
+        return
+    for table in record.tables[:1]:
+        commands.say(f"\n{table.title}\n{markdown.grid(table, limit=30, style='simple')}")
+    commands.say(f"\n{markdown.MARKS[record.status]} {record.badge.label}: {record.badge.message}")
+    commands.say(record.headline)
+    if path:
+        commands.say(f"record: {path}")
+    if record.status in {"failed", "warned"}:
+        level: Level = "error" if record.status == "failed" else "warning"
+        commands.annotate(level, record.headline, title=f"{record.badge.label}: {record.badge.message}")
+    for finding in record.findings:
+        if finding.severity == "warning":
+            hint = f" {finding.hint}" if finding.hint and finding.hint not in finding.message else ""
+            commands.annotate("warning", finding.message + hint, title=record.name)
