@@ -15,13 +15,13 @@ RUN /build/tools/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv \
  && /build/tools/bin/uv pip install --quiet --python /opt/venv --require-hashes \
       --build-constraint /build/build.txt -r /build/image.txt
 # What no action uses at run time: tests, headers, sources of compiled modules, debug symbols, Arrow's
-# RPC server and query-plan parts, and the descriptions of AWS services other than storage and sign-in.
+# RPC server, and the descriptions of AWS services other than storage and sign-in.
 # Byte code is compiled once here; without it every start would take two to four times as long.
 RUN cd /opt/venv/lib/python3.13/site-packages \
  && find . -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name '*.hpp' \
       -o -name '*.c' -o -name '*.cc' -o -name '*.cpp' -o -name '*.a' \) -delete \
- && rm -rf pyarrow/include pyarrow/src pyarrow/*flight* pyarrow/*substrait* numpy/_core/include numpy/f2py \
+ && rm -rf pyarrow/include pyarrow/src pyarrow/*flight* numpy/_core/include \
       matplotlib/mpl-data/sample_data setuptools setuptools-*.dist-info _distutils_hack distutils-precedence.pth \
  && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} + \
  && find . -name '*.so*' -type f ! -path '*.libs/*' -exec strip --strip-unneeded {} + \
