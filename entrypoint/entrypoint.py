@@ -13,6 +13,7 @@ Standard library only, so that nothing heavy is imported twice.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -53,16 +54,21 @@ def run(command: list[str], environment: Mapping[str, str]) -> int:
 
     A death by signal N is 128 + N, as a shell says it.
     """
-    child = subprocess.Popen(command, env=dict(environment), process_group=0)
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []  # signals from before the child was there
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        try:
-            os.killpg(child.pid, number)
-        except ProcessLookupError:
+        if child is None:
+            early.append(number)
             return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
 
     before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
     try:
+        child = subprocess.Popen(command, env=dict(environment), process_group=0)
+        for number in early:
+            pass_on(number, None)
         code = child.wait()
     finally:
         for number, handler in before.items():
