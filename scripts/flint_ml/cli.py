@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,7 @@ def usage() -> str:
 def _action(name: str, arguments: Sequence[str]) -> int:
     from flint_ml.actions import load
     from flint_ml.errors import FlintError
+    from flint_ml.runner.commands import Commands
     from flint_ml.runner.inputs import from_arguments, parser
     from flint_ml.runner.run import run_action
 
@@ -43,7 +45,7 @@ def _action(name: str, arguments: Sequence[str]) -> int:
         parsed = parser(f"flint-ml {name}", action.description, action.inputs, action.positionals).parse_args(own)
         given = from_arguments(action.inputs, parsed, action.positionals)
     except FlintError as error:
-        print(f"error: {error}", file=sys.stderr)
+        Commands(on_github=os.environ.get("GITHUB_ACTIONS") == "true").annotate("error", str(error), title=name)
         return int(error.exit_code)
     return run_action(action, given, rest=rest)
 

@@ -43,8 +43,10 @@ class FlintError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        advice = f" What to do: {self.hint}" if self.hint else ""
-        return f"{place}{self.message}{advice}"
+        text = f"{place}{self.message}"
+        if not self.hint:
+            return text
+        return f"{text if text.endswith(('.', '!', '?')) else text + '.'} What to do: {self.hint}."
 
 
 class InputError(FlintError):

@@ -25,7 +25,8 @@ class Outcome:
     """What an action found out. The runner turns it into record, outputs, summary and exit code.
 
     ``message`` is the badge's message; ``outputs`` are the action's own outputs (lists become JSON, booleans
-    ``true`` and ``false``, None an empty string).
+    ``true`` and ``false``, None an empty string). ``badge`` replaces the action's badge label, ``exit_code`` the
+    one that follows from the status.
     """
 
     status: Status
@@ -38,6 +39,8 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     base_sha: str | None = None
+    badge: str | None = None
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Action:
     icon: str = "check-circle"
     color: str = "green"
     published: bool = True
+    leaves_record: bool = True
 
 
 class Job:

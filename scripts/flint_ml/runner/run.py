@@ -169,7 +169,7 @@ def _provenance(run: _Run, base_sha: str | None) -> Provenance:
 
 def _finish(run: _Run, outcome: Outcome) -> int:
     """Write everything for an action that did its job."""
-    code = ExitCode.OK
+    code: int = ExitCode.OK
     if outcome.status == "failed":
         if isinstance(run.inputs, GateInputs) and run.inputs.on_failure == "warn":
             outcome = replace(outcome, status="warned")
@@ -179,8 +179,8 @@ def _finish(run: _Run, outcome: Outcome) -> int:
         code = ExitCode.OUTSIDE
     assert run.job is not None
     outcome.findings = [*run.job.gate_findings, *outcome.findings]
-    _publish(run, outcome)
-    return code
+    _publish(run, outcome, write=run.action.leaves_record)
+    return code if outcome.exit_code is None else outcome.exit_code
 
 
 def _finish_error(run: _Run, error: FlintError) -> int:
@@ -188,7 +188,8 @@ def _finish_error(run: _Run, error: FlintError) -> int:
     finding = Finding(severity="error", code=error.code, message=str(error)[:20_000], hint=error.hint)
     where = f"{error.where}: " if error.where else ""
     outcome = Outcome("error", run.commands.redact(f"{where}{error.message}")[:500], "Error", findings=[finding])
-    _publish(run, outcome, write=error.code not in {"results-dir", "outside-workspace", "missing-folder"})
+    usable = error.code not in {"results-dir", "outside-workspace", "missing-folder"}
+    _publish(run, outcome, write=usable and run.action.leaves_record)
     file, _, line = (error.where or "").partition(":")
     is_file = bool(file) and (run.context.workspace / file).is_file()
     run.commands.annotate(
@@ -228,7 +229,7 @@ def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> None:
             name=run.name,
             status=outcome.status,
             headline=outcome.headline[:500],
-            badge=Badge(label=run.action.badge, message=outcome.message[:200]),
+            badge=Badge(label=outcome.badge or run.action.badge, message=outcome.message[:200]),
             metrics=outcome.metrics,
             tables=outcome.tables,
             figures=outcome.figures,

@@ -1,0 +1,204 @@
+"""``flint-ml record --name train -- COMMAND``: run a command, show its output, leave a record of it."""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import BinaryIO
+
+from pydantic import Field
+
+from flint_ml.errors import InputError
+from flint_ml.record import Column, Metric, Table
+from flint_ml.runner.inputs import ActionInputs
+from flint_ml.runner.job import Action, Job, Outcome
+
+_LABELS = {"train": "Training", "test": "Tests"}
+_ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
+_MIN_SECRET = 8
+
+
+class RecordInputs(ActionInputs):
+    """Inputs of ``flint-ml record``."""
+
+    command: str = Field(
+        "", description="Command line for `bash -e -o pipefail -c`; at a terminal, give the command after `--`."
+    )
+    label: str = Field("", description="Label of the badge. Default: from the name, `train` is `Training`.")
+    lines: int = Field(40, ge=1, le=400, description="How many last lines of the output the record keeps.")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended: exit code, wall seconds, peak memory in MB (None: unknown), last lines."""
+
+    exit_code: int
+    seconds: float
+    peak_mb: float | None
+    last_lines: list[str]
+
+
+class _Tail:
+    """The last lines of a byte stream, as text without terminal escapes."""
+
+    def __init__(self, lines: int) -> None:
+        self._lines: collections.deque[bytes] = collections.deque(maxlen=lines)
+        self._rest = b""
+
+    def feed(self, block: bytes) -> None:
+        *whole, self._rest = (self._rest + block).split(b"\n")
+        self._lines.extend(line for line in whole if line.strip())
+        self._rest = self._rest[-4096:]
+
+    def text(self) -> list[str]:
+        lines = [*self._lines, *([self._rest] if self._rest.strip() else [])][-(self._lines.maxlen or 1) :]
+        # Only what follows the last carriage return is left on a screen: progress bars redraw one line.
+        shown = (_ESCAPES.sub(b"", line).rstrip(b"\r").rsplit(b"\r", 1)[-1] for line in lines)
+        return [line.decode("utf-8", "replace")[:500] for line in shown]
+
+
+def watch(command: list[str], *, cwd: str, env: Mapping[str, str], lines: int, out: BinaryIO) -> Finished:
+    """Run ``command``, copy its output to ``out`` as it comes, and report how it ended.
+
+    Raises
+    ------
+    InputError
+        If the command cannot be started.
+    """
+    started = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            command, cwd=cwd, env={**env, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except OSError as error:
+        raise InputError(
+            f"cannot be started: {error.strerror}",
+            where=command[0],
+            hint="check the spelling, and that the program is installed on this machine",
+            code="command-not-found",
+        ) from None
+    tail = _Tail(lines)
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, forward)
+    try:
+        assert process.stdout is not None
+        while block := os.read(process.stdout.fileno(), 1 << 16):
+            out.write(block)
+            out.flush()
+            tail.feed(block)
+        _, status, usage = os.wait4(process.pid, 0)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return Finished(
+        process.returncode, time.monotonic() - started, round(usage.ru_maxrss / unit, 1) or None, tail.text()
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `0.4 s`, `41 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _command(inputs: RecordInputs, job: Job) -> tuple[list[str], str]:
+    """The argument list to run, and the command as people know it."""
+    if job.rest and inputs.command:
+        raise InputError("is given twice: as `command` and after `--`", where="command", hint="give one of them")
+    if job.rest:
+        return list(job.rest), shlex.join(job.rest)
+    if not inputs.command:
+        raise InputError(
+            "no command to run",
+            where="record",
+            hint="`flint-ml record --name train -- dvc repro`",
+            code="missing-input",
+        )
+    # The same options as a `run:` step with `shell: bash`.
+    return [shutil.which("bash") or "bash", "-e", "-o", "pipefail", "-c", inputs.command], inputs.command
+
+
+def _hide_secrets(job: Job, lines: list[str]) -> list[str]:
+    """The runner masks secrets in its log only; the record goes further than the log."""
+    secrets = [v for k, v in job.env.items() if _SECRET_NAME.search(k) and len(v) >= _MIN_SECRET]
+    for secret in sorted(secrets, key=len, reverse=True):
+        lines = [line.replace(secret, "***") for line in lines]
+    return lines
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
+
+
+def run(inputs: RecordInputs, job: Job) -> Outcome:
+    """Run the command and say how it ended."""
+    command, shown = _command(inputs, job)
+    label = inputs.label or _LABELS.get(job.name) or job.name.replace("-", " ").replace("_", " ").capitalize()
+    done = watch(
+        command, cwd=str(job.workspace.base), env=job.env or os.environ, lines=inputs.lines, out=sys.stdout.buffer
+    )
+    shown, *last = _hide_secrets(job, [shown, *done.last_lines])
+    passed = done.exit_code == 0
+    time_text = duration(done.seconds)
+    reason = last[-1].strip()[:200] if last else "it printed nothing"
+    headline = (
+        f"{label} finished in {time_text}: {shown}"
+        if passed
+        else f"{label} failed after {time_text} ({_ending(done.exit_code)}): {reason}"
+    )
+    return Outcome(
+        status="passed" if passed else "failed",
+        headline=headline[:500],
+        message=time_text if passed else f"Failed ({_ending(done.exit_code)})",
+        badge=label,
+        metrics={
+            "seconds": Metric(value=round(done.seconds, 2), unit="s"),
+            "peak_memory": Metric(value=done.peak_mb, unit="MB"),
+        },
+        tables=[]
+        if passed
+        else [Table(title="Last lines of the log", columns=[Column(name="line")], rows=[[line] for line in last])],
+        details={"command": shown, "exit_code": done.exit_code, "last_lines": last},
+    )
+
+
+ACTION = Action(
+    name="record",
+    summary="run a command, show its output and leave a record of it",
+    description="Run a command, show its output, and leave a record: exit code, seconds, peak memory, last lines.",
+    badge="Command",
+    inputs=RecordInputs,
+    run=run,
+    outputs={},
+    published=False,
+)
