@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from flint_ml.errors import InputError
@@ -17,12 +18,12 @@ class Git:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def _run(self, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         # Optional locks off: a reading command must not write the index of somebody else's checkout.
         try:
             return subprocess.run(
                 ["git", "--no-optional-locks", "-C", str(self.folder), *arguments],
-                capture_output=True, check=False,
+                capture_output=True, check=False, input=stdin,
             )  # fmt: skip
         except FileNotFoundError:
             raise InputError("git is not installed", hint="install git and put it on the PATH") from None
@@ -71,6 +72,34 @@ class Git:
         """Content of ``path`` (relative to the root) at ``revision``, or None where it is absent there."""
         result = self._run("cat-file", "blob", f"{revision}:{path}")
         return result.stdout if result.returncode == 0 else None
+
+    def show_many(self, revision: str, paths: Sequence[str]) -> dict[str, bytes]:
+        """Contents of those of ``paths`` that are files at ``revision``, by one process for all of them."""
+        names = [path for path in paths if "\n" not in path]
+        asked = "".join(f"{revision}:{path}\n" for path in names).encode()
+        data = self._run("cat-file", "--batch", stdin=asked).stdout if names else b""
+        contents: dict[str, bytes] = {}
+        position = 0
+        for path in names:
+            end = data.index(b"\n", position)
+            header = data[position:end].split(b" ")
+            position = end + 1
+            if len(header) != 3 or not header[2].isdigit():
+                continue  # "... missing"
+            size = int(header[2])
+            if header[1] == b"blob":
+                contents[path] = data[position : position + size]
+            position += size + 1
+        return contents
+
+    def present(self) -> list[str]:
+        """Paths (relative to the root) of the working tree's files that Git tracks or would track."""
+        top = self.root
+        if top is None:
+            return []
+        arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
+        text = Git(top)._text(*arguments) or ""
+        return [name for name in text.split("\0") if name and (top / name).is_file()]
 
     def files(self, revision: str, under: str = "") -> list[str]:
         """Paths (relative to the root) of all files at ``revision`` below ``under``."""
