@@ -13,6 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from flint_ml import actions
+from flint_ml.metadata_root import root_action_yml
 from flint_ml.record import json_schema, write_atomically
 from flint_ml.runner.inputs import dashed, default_text, shape
 from flint_ml.runner.job import Action
@@ -123,7 +124,10 @@ def fill(text: str, marker: str, content: str) -> str:
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file with its content."""
     loaded = [actions.load(name) for name in actions.names()]
-    files: dict[Path, str] = {}
+    gate = next(action for action in loaded if action.name == "gate")
+    texts = {dashed(key): _quoted(described(field)) for key, field in gate.inputs.model_fields.items()}
+    steps = {action.name: action for action in loaded}
+    files: dict[Path, str] = {root / "action.yml": root_action_yml(gate, steps, texts, _TOKEN_DEFAULT)}
     for action in loaded:
         if action.published:
             files[root / "actions" / action.name / "action.yml"] = action_yml(action)

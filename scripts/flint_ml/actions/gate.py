@@ -122,7 +122,8 @@ def _run_step(step: str, inputs: Any, job: Job) -> int:
 def run(inputs: Any, job: Job) -> Outcome:
     """Run the steps in order; after the first that closes the gate only the report is made."""
     plan = _plan(inputs, job)
-    outputs: dict[str, Any] = {"steps": plan, "command": inputs.command, "expect": inputs.expect}
+    results = job.relative(job.results_dir)
+    outputs: dict[str, Any] = {"steps": plan, "command": inputs.command, "expect": inputs.expect, "results": results}
     if inputs.plan:
         return Outcome("passed", f"the gate has {len(plan)} steps: {', '.join(plan)}", "Planned", outputs=outputs)
     _empty(job)
@@ -156,7 +157,9 @@ ACTION = Action(
         "steps": "The steps of this run, as JSON.",
         "command": "The command that trains and evaluates.",
         "expect": "The records that are expected, as JSON.",
+        "results": "Folder of the results, relative to the workspace.",
     },
     published=False,
     leaves_record=False,
+    own_settings=("command", "model", "model-name"),
 )

@@ -151,7 +151,8 @@ def from_arguments(model: type[ActionInputs], parsed: argparse.Namespace, positi
         value = given.get(name)
         if value is None and name in positionals:
             value = given.get(f"{name}_")
-        if value is None:
+        # A workflow passes an empty string for an input that nobody gave.
+        if value in (None, "", [""]):
             continue
         if isinstance(value, list):
             values[name] = [part for item in value for part in _from_text(name, field, item)]

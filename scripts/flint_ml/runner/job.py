@@ -59,6 +59,8 @@ class Action:
     color: str = "green"
     published: bool = True
     leaves_record: bool = True
+    # Settings that a change may decide for itself although the action is a gate.
+    own_settings: tuple[str, ...] = ()
 
 
 class Job:

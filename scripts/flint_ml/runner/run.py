@@ -189,7 +189,7 @@ def _finish_error(run: _Run, error: FlintError) -> int:
     where = f"{error.where}: " if error.where else ""
     outcome = Outcome("error", run.commands.redact(f"{where}{error.message}")[:500], "Error", findings=[finding])
     usable = error.code not in {"results-dir", "outside-workspace", "missing-folder"}
-    _publish(run, outcome, write=usable and run.action.leaves_record)
+    _publish(run, outcome, write=usable)
     file, _, line = (error.where or "").partition(":")
     is_file = bool(file) and (run.context.workspace / file).is_file()
     run.commands.annotate(

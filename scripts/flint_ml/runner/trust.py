@@ -30,7 +30,8 @@ def trusted_section(
 
     known = names()
     path = workspace.path(config, "config")
-    here = read_settings(path, config, known, named=bool(values.get("config")))
+    default = action.inputs.model_fields["config"].default
+    here = read_settings(path, config, known, named=bool(values.get("config")) and config != default)
     if not issubclass(action.inputs, GateInputs):
         return here.section(action.name), []
     git = Git(workspace.base)
@@ -56,12 +57,13 @@ def trusted_section(
         return here.section(action.name), []
     text = git.show(base.commit, name)
     there = parse_settings(text.decode("utf-8-sig", "replace"), f"{config} at the base", known) if text else None
-    return _compare(action.name, config, here, there)
+    return _compare(action, config, here, there)
 
 
 def _compare(
-    section: str, config: str, here: Settings, there: Settings | None
+    action: Action, config: str, here: Settings, there: Settings | None
 ) -> tuple[Mapping[str, Any], list[Finding]]:
+    section = action.name
     mine = here.section(section)
     if there is None:
         if not mine:
@@ -69,6 +71,8 @@ def _compare(
         message = f"the rules `{section}` in {config} are new with this change; the base has no {config}"
         return mine, [Finding(severity="warning", code=GATE_CHANGED, message=message)]
     theirs = there.section(section)
+    own = {key: value for key, value in mine.items() if key in action.own_settings}
+    theirs = {**{key: value for key, value in theirs.items() if key not in action.own_settings}, **own}
     changes = differences(theirs, mine, section)
     if not changes:
         return mine, []
