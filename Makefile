@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: install demo test lint metadata lock clean
+.PHONY: install demo test lint metadata release-tree lock clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +29,12 @@ lint: install
 # action.yml files, docs tables and schemas, from the models.
 metadata: install
 	@$(BIN)/python -m flint_ml.metadata
+
+# What a release holds; REF and IMAGE as the release workflow or a test wants them.
+REF ?= v1
+IMAGE ?= docker://flint-ml-actions:test
+release-tree: install
+	@$(BIN)/python tools/release_tree.py --ref $(REF) --image $(IMAGE)
 
 # Locks are universal (one file for Python 3.11 to 3.13); image.txt and record.txt are subsets of dev.txt.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet
