@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,26 +12,55 @@ from flint_ml.record import Cell, Status, Table
 MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
-_INVISIBLE = re.compile(r"[\u0000-\u0008\u000b-\u001f\u007f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# Control, bidirectional and zero-width characters, tags, interlinear marks: nothing of theirs is for a reader.
+_INVISIBLE = re.compile(
+    r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+_BREAKS = re.compile(r"\r\n|[\r\n\t\u2028\u2029]")
+# More than three marks on one letter run over the lines above and below.
+_STACKED = re.compile(r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})"
+                      r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, without characters that a reader cannot see."""
+    return _STACKED.sub(r"\1", _INVISIBLE.sub("", _BREAKS.sub(" ", text)))
+
+
+def _unlinked(text: str) -> str:
+    """``text`` with a word joiner where GitHub would make a mention, a reference or a link."""
+    text = re.sub(r"@(?=\w)", "@\u2060", text)
+    text = re.sub(r"#(?=\w)", "#\u2060", text)
+    text = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp)(?=:)", "\\1\u2060", text)
+    text = re.sub(r"(?i)\bwww(?=\.)", "www\u2060", text)
+    return re.sub(r"(?i)\b(GH)-(?=\d)", "\\1\u2060-", text)
 
 
 def escape(text: str) -> str:
     """``text`` as it is, in Markdown: no markup, link, mention, issue reference or control character survives.
 
-    A zero-width joiner after ``@`` and ``#`` and within ``://`` keeps GitHub from making mentions and links.
+    A word joiner (U+2060) after ``@``, ``#`` and link schemes keeps GitHub from making mentions and links.
     """
-    text = _INVISIBLE.sub("", text.replace("\r", " ").replace("\n", " "))
-    text = _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
-    text = re.sub(r"@(?=\w)", "@\u2060", text)
-    text = re.sub(r"\\#(?=\w)", "\\#\u2060", text)
-    text = re.sub(r"(?i)\b(https?|ftp|mailto)(?=:)", "\\1\u2060", text)
-    text = re.sub(r"(?i)\bwww(?=\.)", "www\u2060", text)
-    return re.sub(r"(?i)\b(GH)-(?=\d)", "\\1\u2060-", text)
+    text = _unlinked(plain(text))
+    return _SPECIAL.sub(r"\\\1", text).replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def escape_html(text: str) -> str:
+    """``text`` as it is, inside an HTML block of Markdown (a ``<summary>``), as harmless as :func:`escape`."""
+    return html.escape(_unlinked(plain(text)))
+
+
+def fence(lines: Sequence[str]) -> str:
+    """Lines of a log as a code block that cannot end early."""
+    clean = [plain(line).rstrip() for line in lines]
+    ticks = "`" * max(3, 1 + max((len(run) for line in clean for run in re.findall(r"`+", line)), default=0))
+    return "\n".join([f"{ticks}text", *clean, ticks])
 
 
 def code(text: str) -> str:
     """``text`` as inline code that cannot end early."""
-    text = _INVISIBLE.sub("", text.replace("\r", " ").replace("\n", " "))
+    text = plain(text)
     ticks = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{pad}{text.replace('|', chr(92) + '|')}{pad}{ticks}" if text else ""
