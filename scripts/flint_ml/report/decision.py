@@ -1,0 +1,142 @@
+"""The decision: a pure function of the records. It advises; people decide.
+
+================================================================================  ====================
+records of this run, this attempt, this commit                                    decision
+================================================================================  ====================
+any ``failed`` or ``error``                                                       request-changes
+any ``warned``; verdict inconclusive, changed or no-baseline; gate itself touched  review
+an expected record is missing or skipped: "did not run"                           request-changes if one
+                                                                                  failed, else review
+all expected ones present and ``passed``                                          approve
+================================================================================  ====================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flint_ml.record import Record, same_run
+
+Value = Literal["approve", "review", "request-changes"]
+Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "passed"]
+
+EXPECTED = ("pull-data", "check-drift", "train", "compare-metrics")
+REVIEW_VERDICTS = ("inconclusive", "changed", "no-baseline")
+GATE_CODES = ("gate-changed", "gate-unverified")
+# A report is no evidence for itself.
+REPORTS = ("post-report",)
+_SEVERITY: dict[Kind, Value] = {
+    "failed": "request-changes",
+    "unreadable": "review",
+    "warned": "review",
+    "verdict": "review",
+    "gate": "review",
+    "missing": "review",
+}
+_RANK: dict[Value, int] = {"approve": 0, "review": 1, "request-changes": 2}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which records count: those made by this run and attempt, for this head commit."""
+
+    head_sha: str | None = None
+    run_id: str | None = None
+    run_attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why the decision is what it is: the kind of reason, the record it is about, and its sentence."""
+
+    kind: Kind
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The advice, with its reasons (weightiest first) and what it was not based on.
+
+    Attributes
+    ----------
+    value
+        ``approve``, ``review`` or ``request-changes``.
+    reasons
+        Why; for ``approve`` what passed.
+    records
+        The records that counted.
+    missing
+        Names of expected records that are not there ("did not run").
+    ignored
+        Names of records of another run, attempt or commit.
+    """
+
+    value: Value
+    reasons: tuple[Reason, ...] = ()
+    records: tuple[Record, ...] = ()
+    missing: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = field(default=())
+
+    def at_least(self, level: str) -> bool:
+        """Whether the decision is ``level`` or worse."""
+        return level in _RANK and _RANK[self.value] >= _RANK[level]  # type: ignore[index]
+
+
+def decide(
+    records: Iterable[Record],
+    expected: Sequence[str] = EXPECTED,
+    run: Run | None = None,
+    unreadable: Sequence[str] = (),
+) -> Decision:
+    """Advise on a change from the records that its checks left.
+
+    Parameters
+    ----------
+    records
+        Every record found, in order of start.
+    expected
+        Names of the records that must be there and have passed.
+    run
+        Whose records count; the others are ignored and named. None: all count.
+    unreadable
+        One sentence for each file that could not be read as a record: never a reason to approve.
+    """
+    found = [record for record in records if record.action not in REPORTS]
+    counted = found if run is None else same_run(found, run.head_sha, run.run_id, run.run_attempt)
+    ignored = tuple(record.name for record in found if not any(record is other for other in counted))
+    reasons = [reason for record in counted for reason in _of_record(record)]
+    present = {record.name for record in counted if record.status != "skipped"}
+    missing = tuple(name for name in expected if name not in present)
+    reasons += [Reason("missing", name, f"{name} did not run") for name in missing]
+    reasons += [Reason("unreadable", "", text) for text in unreadable]
+    order = list(_SEVERITY)
+    reasons.sort(key=lambda reason: order.index(reason.kind))
+    value: Value = max((_SEVERITY[reason.kind] for reason in reasons), key=_RANK.__getitem__, default="approve")
+    if value == "approve" and not counted:
+        # Nothing expected and nothing found: silence is no evidence.
+        value, reasons = "review", [Reason("missing", "", "there is no record of this run")]
+    if value == "approve":
+        reasons = [Reason("passed", record.name, record.headline) for record in counted]
+    return Decision(value, tuple(reasons), tuple(counted), missing, ignored)
+
+
+def _of_record(record: Record) -> list[Reason]:
+    """What speaks against approving, in one record."""
+    reasons: list[Reason] = []
+    if record.status in ("failed", "error"):
+        reasons.append(Reason("failed", record.name, record.headline))
+    elif record.status == "warned":
+        reasons.append(Reason("warned", record.name, record.headline))
+    elif record.status == "passed" and _verdict(record) in REVIEW_VERDICTS:
+        reasons.append(Reason("verdict", record.name, record.headline))
+    reasons += [Reason("gate", record.name, f.message) for f in record.findings if f.code in GATE_CODES]
+    return reasons
+
+
+def _verdict(record: Record) -> str:
+    """The record's verdict; "changed" wholly as declared counts as passed."""
+    verdict = str(record.details.get("verdict") or "")
+    return "" if verdict == "changed" and record.details.get("as_declared") is True else verdict
