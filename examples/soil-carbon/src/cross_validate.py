@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold, cross_val_predict
-from spectra import absorbance
-from train import training_table
+from spectra import absorbance, training_table
 
 
 def errors(largest: int) -> dict[int, float]:
@@ -27,7 +26,7 @@ def errors(largest: int) -> dict[int, float]:
 
 
 def main() -> None:
-    result = errors(40)
+    result = errors(25)
     best = min(result, key=result.__getitem__)
     for n_components, rmse in result.items():
         print(f"{n_components:3d} components: RMSE {rmse:.2f} g/kg{'  <- smallest' if n_components == best else ''}")

@@ -8,8 +8,7 @@ from pathlib import Path
 import figures
 import numpy as np
 import pandas as pd
-from spectra import predict, prepare_table, read_model, read_params
-from train import training_table
+from spectra import predict, prepare_table, read_model, read_params, training_table
 
 TEXTURE_EDGES = [15, 35, 60]
 TEXTURE_NAMES = ["clay < 15 %", "clay 15–35 %", "clay 35–60 %", "clay ≥ 60 %"]

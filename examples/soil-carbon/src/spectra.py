@@ -63,6 +63,13 @@ def prepare_table(raw: pd.DataFrame, grid: np.ndarray) -> pd.DataFrame:
     return pd.concat([properties, resample(raw, grid)], axis=1)
 
 
+def training_table() -> pd.DataFrame:
+    """Return all samples that may be trained on: the reference and the new batch, never the benchmark."""
+    return pd.concat(
+        [pd.read_csv(f"data/prepared/{name}.csv") for name in ("reference", "new_batch")], ignore_index=True
+    )
+
+
 def absorbance(table: pd.DataFrame) -> np.ndarray:
     """Return log10(1/R), the usual linearisation of reflectance R, shape (samples, bands)."""
     percent = table[[column for column in table.columns if column.startswith("nm_")]].to_numpy(float)

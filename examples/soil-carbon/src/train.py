@@ -13,14 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.cross_decomposition import PLSRegression
-from spectra import absorbance, make_grid, read_params
-
-
-def training_table() -> pd.DataFrame:
-    """Return all samples that may be trained on: the reference and the new batch, never the benchmark."""
-    return pd.concat(
-        [pd.read_csv(f"data/prepared/{name}.csv") for name in ("reference", "new_batch")], ignore_index=True
-    )
+from spectra import absorbance, make_grid, read_params, training_table
 
 
 def variable_importance(pls: PLSRegression) -> np.ndarray:
