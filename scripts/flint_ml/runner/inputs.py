@@ -173,10 +173,9 @@ def _known(model: Any, loc: tuple[Any, ...]) -> list[str]:
     for part in loc[:-1]:
         if isinstance(current, type) and issubclass(current, BaseModel):
             fields = {dashed(key): field.annotation for key, field in current.model_fields.items()}
-            current = next((o for o in _options(fields.get(str(part)))), None)
-            if get_origin(current) in (dict, list):
-                current = get_args(current)[-1]
-                current = next(iter(_options(current)), None)
+            current = next(iter(_options(fields.get(str(part)))), None)
+        elif get_origin(current) in (dict, list):
+            current = next(iter(_options(get_args(current)[-1])), None)
     if isinstance(current, type) and issubclass(current, BaseModel):
         return [dashed(key) for key in current.model_fields]
     return []
