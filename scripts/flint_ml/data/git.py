@@ -117,3 +117,12 @@ class Git:
         head = self._text("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         candidates = [head or "", "origin/main", "origin/master", "main", "master"]
         return next((name for name in candidates if name and self.commit(name)), None)
+
+    def message(self, revision: str) -> str:
+        """Commit message of ``revision``, empty where it is not here."""
+        return self._text("log", "-1", "--format=%B", revision, "--") or ""
+
+    @property
+    def branch(self) -> str | None:
+        """Name of the branch that is checked out, or None for a detached HEAD."""
+        return self._text("symbolic-ref", "--quiet", "--short", "HEAD") or None
