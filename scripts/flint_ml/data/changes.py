@@ -12,6 +12,7 @@ from typing import Any
 
 from flint_ml.data.dvcfiles import Entry, hash_at, holder, members, tracked, within
 from flint_ml.data.git import Git
+from flint_ml.data.pipeline import declared, joined, listed_paths, plans, project_folder, stages
 from flint_ml.errors import InputError
 from flint_ml.yamlfile import parse_yaml
 
@@ -76,7 +77,9 @@ def describe(git: Git, base_commit: str, *, config: str = "flint-ml.yml", watche
     before, after = tracked(git, base_commit), tracked(git, None)
     changed = git.changed(base_commit)
     params_files = _params_files(git, base_commit, project)
-    outputs = {path for path in changed if holder(before, path) or holder(after, path)} | _stage_outputs(git, project)
+    outputs = {path for path in changed if holder(before, path) or holder(after, path)} | set(
+        declared(git, None, ("outs", "metrics", "plots"))
+    )
     data = data_changes(before, after, project, git.root)
     data += _git_data(git, base_commit, [path for path in changed if path not in outputs], project)
     code = [path for path in changed if path not in outputs | set(params_files) and not _bookkeeping(path)]
@@ -85,21 +88,8 @@ def describe(git: Git, base_commit: str, *, config: str = "flint-ml.yml", watche
         data=data,
         params=_params(git, base_commit, params_files, project),
         code=code,
-        gate=_gate(git, base_commit, changed, [_join(project, config)], [_join(project, path) for path in watched]),
+        gate=_gate(git, base_commit, changed, [joined(project, config)], [joined(project, path) for path in watched]),
     )
-
-
-def project_folder(git: Git) -> str:
-    """The project's folder relative to the Git root, empty for the root itself."""
-    root = git.root
-    folder = git.folder.resolve()
-    if root is None or folder == root.resolve() or not folder.is_relative_to(root.resolve()):
-        return ""
-    return folder.relative_to(root.resolve()).as_posix()
-
-
-def _join(folder: str, path: str) -> str:
-    return posixpath.normpath(posixpath.join(folder, path))
 
 
 def _bookkeeping(path: str) -> bool:
@@ -168,65 +158,19 @@ def _git_data(git: Git, base: str, paths: Iterable[str], project: str) -> list[d
     return rows
 
 
-def _plans(git: Git, revision: str | None, project: str) -> dict[str, dict[str, Any]]:
-    """The project's ``dvc.yaml`` files at ``revision``, by path."""
-    root = git.root or git.folder
-    listing = git.present() if revision is None else git.files(revision)
-    names = [path for path in listing if posixpath.basename(path) == "dvc.yaml" and within(path, project)]
-    here = {name: (root / name).read_bytes() for name in names} if revision is None else {}
-    texts = here if revision is None else git.show_many(revision, names)
-    plans = {name: parse_yaml(text.decode("utf-8-sig", "replace"), name) for name, text in texts.items()}
-    return {name: plan for name, plan in plans.items() if isinstance(plan, dict)}
-
-
-def _stages(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    stages = plan.get("stages")
-    found = (
-        [stage.get("do", stage) for stage in stages.values() if isinstance(stage, Mapping)]
-        if isinstance(stages, Mapping)
-        else []
-    )
-    return [stage for stage in found if isinstance(stage, Mapping)]
-
-
-def _listed(value: Any) -> list[str]:
-    """Paths of a dvc.yaml list whose items are paths or one-key mappings of a path to its flags."""
-    items = value if isinstance(value, list) else list(value) if isinstance(value, Mapping) else []
-    return [str(key) for item in items for key in (item if isinstance(item, Mapping) else [item])]
-
-
-def declared(git: Git, revision: str | None, kinds: Sequence[str] = ("metrics", "plots")) -> list[str]:
-    """Files that the project's ``dvc.yaml`` names under ``kinds`` at ``revision``, relative to the Git root.
-
-    Names with ``${…}`` in them are left out.
-    """
-    paths: list[str] = []
-    for name, plan in _plans(git, revision, project_folder(git)).items():
-        here = posixpath.dirname(name)
-        for stage in [*_stages(plan), {kind: plan.get(kind) for kind in kinds}]:
-            folder = _join(here, str(stage.get("wdir") or "."))
-            paths += [_join(folder, path) for kind in kinds for path in _listed(stage.get(kind))]
-    return sorted({path for path in paths if "${" not in path})
-
-
-def _stage_outputs(git: Git, project: str) -> set[str]:
-    """Outputs of stages that Git keeps, such as a metrics file: results of a change and no part of it."""
-    return set(declared(git, None, ("outs", "metrics", "plots")))
-
-
 def _params_files(git: Git, base: str, project: str) -> list[str]:
     """Parameter files: ``params.yaml`` and those that dvc.yaml names, at the base and now."""
-    files = {_join(project, "params.yaml")}
+    files = {joined(project, "params.yaml")}
     for revision in (base, None):
-        for name, plan in _plans(git, revision, project).items():
+        for name, plan in plans(git, revision, project).items():
             here = posixpath.dirname(name)
-            files.add(_join(here, "params.yaml"))
-            files |= {_join(here, path) for path in _listed(plan.get("params"))}
-            for stage in _stages(plan):
-                folder = _join(here, str(stage.get("wdir") or "."))
+            files.add(joined(here, "params.yaml"))
+            files |= {joined(here, path) for path in listed_paths(plan.get("params"))}
+            for stage in stages(plan):
+                folder = joined(here, str(stage.get("wdir") or "."))
                 listed = stage.get("params")
                 named = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
-                files |= {_join(folder, str(path)) for item in named for path in item}
+                files |= {joined(folder, str(path)) for item in named for path in item}
     return sorted(
         path for path in files if Path(path).suffix in {".yaml", ".yml", ".json", ".toml"} and "${" not in path
     )
@@ -257,7 +201,7 @@ def _params(git: Git, base: str, files: Sequence[str], project: str) -> list[dic
         now = place.read_bytes() if place.is_file() else None
         if now == before.get(path):
             continue
-        prefix = "" if path == _join(project, "params.yaml") else f"{path}:"
+        prefix = "" if path == joined(project, "params.yaml") else f"{path}:"
         old, new = leaves(_values(path, before.get(path))), leaves(_values(path, now))
         for key in [*old, *(key for key in new if key not in old)]:
             if key not in old or key not in new or old[key] != new[key]:
