@@ -1,0 +1,330 @@
+"""compare-metrics: this change's metrics against the base's: better, same, worse, or not to be told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from flint_ml.data import changes
+from flint_ml.data.base import Base
+from flint_ml.errors import InputError
+from flint_ml.metrics import benchmark as bench
+from flint_ml.metrics import expected as declarations
+from flint_ml.metrics import source, text
+from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, importance, judge, overall
+from flint_ml.metrics.read import MetricsFile
+from flint_ml.metrics.rules import Rule, resolve, unused
+from flint_ml.record import Figure, Finding, Metric
+from flint_ml.runner.inputs import GateInputs
+from flint_ml.runner.job import Action, Job, Outcome
+
+
+class Inputs(GateInputs):
+    """Inputs of compare-metrics."""
+
+    metrics: list[str] = Field(
+        default_factory=list,
+        description="Metrics files or globs (JSON, YAML, TOML, CSV, or a record of run-gcbm), one a line. "
+        "Default: the metrics that dvc.yaml names, else metrics.json.",
+    )
+    base_revision: str = Field(
+        "auto", description="Revision to compare with: a branch, tag or commit. `auto`: the base of this event."
+    )
+    base: str = Field(
+        "", description="Metrics of the base given directly: a file, or a folder with files of the same names."
+    )
+    rules: dict[str, Rule] = Field(
+        default_factory=dict,
+        description="How each metric is judged, by name or glob, such as `rmse: {tolerance: 2 %, unit: g/kg}`.",
+    )
+    expected: dict[str, list[float | str]] = Field(
+        default_factory=dict,
+        description="What this change is meant to do, such as `2012/area_ha: [+20 %, +50 %]`; "
+        "in flint-ml.yml the change's own declaration counts.",
+    )
+    predictions: str = Field(
+        "", description="Predictions of this change for each sample (CSV or Parquet: id, truth, prediction, group)."
+    )
+    base_predictions: str = Field(
+        "", description="Predictions of the base. Default: the same file at the base revision."
+    )
+    prediction_columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Columns of the predictions that have other names, such as `{id: plot, truth: soc}`.",
+    )
+    benchmark: str = Field(
+        "", description="File or folder that both sides must have been scored on; its hash must be the same."
+    )
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+@dataclass
+class _Sides:
+    """Metrics of both sides by file; ``base`` is None where there is nothing to compare with."""
+
+    head: dict[str, MetricsFile]
+    base: dict[str, MetricsFile] | None
+    how: str
+    commit: str | None = None
+    at: source.At | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def run(inputs: Inputs, job: Job) -> Outcome:
+    """Read both sides, judge each metric, decide, and show where to look."""
+    sides = _read(inputs, job)
+    predictions = bench.read_predictions(_side_of(inputs, job, sides))
+    compared = bench.check(_side_of(inputs, job, sides), predictions)
+    expected, notes = _expected(inputs, job, sides)
+    rows = _judge(inputs, sides, expected)
+    result = overall(rows, has_base=bool(sides.base), benchmark_same=compared.same)
+    findings = [*sides.findings, *predictions.findings, *compared.findings, *notes]
+    findings += _rule_findings(inputs, sides, rows, result)
+    tables = [text.table(rows, _title(compared), head="this change")]
+    details: dict[str, Any] = {"weakest_group": None}
+    tables += bench.group_tables(predictions, rows, findings, details)
+    return Outcome(
+        status=STATUS[result.verdict],
+        headline=_headline(result, rows, compared),
+        message=result.verdict,
+        metrics=_metrics(rows),
+        tables=tables,
+        figures=_figures(job, rows, predictions),
+        details={
+            "verdict": result.verdict,
+            "reason": result.reason,
+            "as_declared": any(row.result == "as declared" for row in rows) and result.verdict == "same",
+            "base": {"commit": sides.commit, "how": sides.how},
+            "benchmark": compared.as_dict(),
+            "rows": [_row(row) for row in rows],
+            "changes": _changes(inputs, job, sides),
+            **details,
+        },
+        findings=findings,
+        outputs={"verdict": result.verdict, "table": _markdown(tables[0])},
+        base_sha=sides.commit,
+    )
+
+
+def _markdown(table: Any) -> str:
+    from flint_ml.markdown import grid
+
+    return grid(table, limit=100)
+
+
+def _project(job: Job) -> str:
+    return changes.project_folder(job.git)
+
+
+def _read(inputs: Inputs, job: Job) -> _Sides:
+    """This change's metrics from the working tree, the base's from where it is."""
+    here = source.Here(job.workspace.base)
+    patterns = inputs.metrics or source.declared_files(job.git, None, _project(job)) or ["metrics.json"]
+    for pattern in patterns:
+        if not source.is_glob(pattern):
+            job.path(pattern, "metrics")
+    paths = here.expand(patterns)
+    for path in paths:
+        job.use(job.existing(path, "metrics"))
+    head = here.read(paths)
+    if inputs.base:
+        named = job.existing(inputs.base, "base")
+        base = source.read_named(named, inputs.base, paths)
+        if named.is_file():
+            job.use(named)
+        commit = _commit_if_known(inputs, job)
+        at = source.At(job.git, commit, _project(job)) if commit else None
+        return _Sides(head, base, f"`{inputs.base}`", commit, at)
+    found = job.base(inputs.base_revision)
+    if found is None:
+        return _Sides(head, None, "no revision to compare with: this is the first commit, or no Git repository")
+    return _at(inputs, job, head, found)
+
+
+def _commit_if_known(inputs: Inputs, job: Job) -> str | None:
+    try:
+        found = job.base(inputs.base_revision)
+    except InputError:
+        if inputs.base_revision != "auto":
+            raise
+        return None
+    return found.commit if found else None
+
+
+def _at(inputs: Inputs, job: Job, head: dict[str, MetricsFile], found: Base) -> _Sides:
+    at = source.At(job.git, found.commit, _project(job))
+    patterns = inputs.metrics or source.declared_files(job.git, found.commit, at.project) or list(head)
+    paths = list(dict.fromkeys([*at.expand(patterns), *head]))
+    base = at.read(paths)
+    if not base:
+        how = f"{found.how} has no {', '.join(paths[:3])}"
+        return _Sides(head, None, how, found.commit, at)
+    return _Sides(head, base, found.how, found.commit, at)
+
+
+def _side_of(inputs: Inputs, job: Job, sides: _Sides) -> bench.Edge:
+    """What the benchmark and predictions need of the outside, as functions."""
+    return bench.Edge(
+        predictions=inputs.predictions,
+        base_predictions=inputs.base_predictions,
+        columns=inputs.prediction_columns,
+        benchmark=inputs.benchmark,
+        existing=job.existing,
+        use=job.use,
+        at=sides.at,
+        hash_here=lambda path: source.hash_here(job.git, _project(job), job.existing(path, "benchmark"), path),
+    )
+
+
+def _expected(inputs: Inputs, job: Job, sides: _Sides) -> tuple[dict[str, Declared], list[Finding]]:
+    """The change's own declarations; what the base's settings declare already belongs to an earlier change."""
+    before = source.section_at(sides.at, job.config, "compare-metrics") if sides.at else {}
+    own, stale = declarations.without_stale(inputs.expected, before.get("expected"))
+    findings = []
+    if stale:
+        findings.append(
+            Finding(
+                severity="info", code="expected-stale",
+                message=f"declared by an earlier change and not counted: {', '.join(stale[:10])}",
+                hint=f"remove them from `expected` in {job.config}",
+            )
+        )  # fmt: skip
+    return declarations.parse_expected(own, f"{job.config}: expected"), findings
+
+
+def _judge(inputs: Inputs, sides: _Sides, expected: dict[str, Declared]) -> list[Row]:
+    base = sides.base or {}
+    rows = []
+    for (path, name), shown in source.public_names(sides.head, base).items():
+        head_file, base_file = sides.head.get(path), base.get(path)
+        one = base_file.readings.get(name) if base_file else None
+        two = head_file.readings.get(name) if head_file else None
+        rule = resolve(name, inputs.rules, two or one, path)
+        declared = declarations.find(expected, shown)
+        if one is None and two is None:
+            continue
+        row = judge(shown, one, two, rule, declared=declared, path=path)
+        if row.result == "gone" and rule.missing == "ignore":
+            continue
+        rows.append(row)
+    return sorted(rows, key=importance)
+
+
+def _rule_findings(inputs: Inputs, sides: _Sides, rows: list[Row], result: Overall) -> list[Finding]:
+    """What a reader must know about names, rules and values."""
+    found: list[Finding] = []
+
+    def add(severity: Any, code: str, message: str, hint: str | None = None) -> None:
+        found.append(Finding(severity=severity, code=code, message=message, hint=hint))
+
+    names = [(row.path, row.name) for row in rows]
+    if missing := unused(inputs.rules, [*names, *((p, n) for p, f in sides.head.items() for n in f.readings)]):
+        add("warning", "rule-unused", f"no metric is called {', '.join(f'`{m}`' for m in missing[:10])}",
+            "check the spelling of the rule")  # fmt: skip
+    if lost := declarations.unmatched(declarations.parse_expected(inputs.expected), [row.name for row in rows]):
+        add("warning", "expected-unused", f"declared, but no metric is called {', '.join(f'`{m}`' for m in lost[:10])}",
+            "check the spelling under `expected`")  # fmt: skip
+    unknown = [row.name for row in rows if row.rule.source == "unknown"]
+    if unknown:
+        add("info", "direction-unknown", f"no direction is known for {', '.join(unknown[:10])}"
+            f"{' …' if len(unknown) > 10 else ''}: a change of them is shown as changed",
+            f"say under `rules` what is better, such as `{unknown[0]}: {{direction: lower}}`")  # fmt: skip
+    for row in rows:
+        if row.result == "gone":
+            add("warning", "metric-gone", f"{row.name} is in the base and not in this change",
+                "let the evaluation write it again, or set `missing: ignore` in its rule")  # fmt: skip
+        elif row.note and row.head is None:
+            add("warning", "not-a-number", f"{row.name} {row.note}", "look at the evaluation's log")
+    new = [row.name for row in rows if row.result == "new" and row.note is None]
+    if sides.base is not None and new:
+        add("info", "metric-new", f"not in the base: {', '.join(new[:10])}{' …' if len(new) > 10 else ''}")
+    ignored = [name for file in sides.head.values() for name in file.ignored]
+    if ignored:
+        add("info", "not-compared", f"no numbers, not compared: {', '.join(ignored[:10])}")
+    if result.verdict == "better" and (lighter := [row for row in rows if row.result == "worse" and row.rule.weight]):
+        add("warning", "traded", f"{text.sentence(lighter[0])} is worse; by weight the better metric counts more")
+    return found
+
+
+def _title(compared: bench.Benchmark) -> str:
+    if compared.name is None and compared.n is None:
+        return "Metrics"
+    parts = [f"Benchmark {compared.name}" if compared.name else "Benchmark"]
+    parts += [f"n = {compared.n}"] if compared.n else []
+    parts += ["same on both sides" if compared.same else "NOT the same on both sides"] if compared.known else []
+    return ", ".join(parts)
+
+
+def _headline(result: Overall, rows: list[Row], compared: bench.Benchmark) -> str:
+    if compared.same is False and result.verdict == "inconclusive":
+        return f"inconclusive: {compared.difference}"
+    return text.headline(result, rows)
+
+
+def _metrics(rows: list[Row]) -> dict[str, Metric]:
+    return {
+        row.name: Metric(
+            value=row.head, unit=row.rule.unit, base=row.base, note=row.note,
+            direction=None if row.rule.direction == "none" else row.rule.direction,
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def _row(row: Row) -> dict[str, Any]:
+    rule = row.rule
+    return {
+        "name": row.name, "label": rule.label, "unit": rule.unit, "direction": rule.direction,
+        "direction_from": rule.source, "base": row.base, "head": row.head, "delta": row.delta,
+        "relative": row.relative, "result": row.result, "note": row.note, "weight": rule.weight,
+        "tolerance": [str(amount) for amount in rule.tolerance], "threshold": rule.threshold,
+        "missed": row.missed, "must_not_regress": rule.must_not_regress,
+        "declared": str(row.declared) if row.declared else None,
+        "interval": asdict(row.interval) if row.interval else None,
+    }  # fmt: skip
+
+
+def _figures(job: Job, rows: list[Row], predictions: bench.Predictions) -> list[Figure]:
+    from flint_ml.metrics import figures
+
+    if predictions.pairs is not None and predictions.pairs.numeric and predictions.pairs.n:
+        unit = next((row.rule.unit for row in rows if row.rule.unit and row.rule.direction == "lower"), None)
+        alt, fallback = figures.error_distribution(predictions.pairs, unit, job.figures_dir / "error.png")
+        title = "Prediction error of the base and of this change"
+        return [Figure(title=title, alt=alt, path=job.figure_path("error.png"), fallback=fallback)]
+    drawn = figures.relative_changes(rows, job.figures_dir / "changes.png")
+    if drawn is None:
+        return []
+    title = "Change of each metric against the base"
+    return [Figure(title=title, alt=drawn[0], path=job.figure_path("changes.png"), fallback=drawn[1])]
+
+
+def _changes(inputs: Inputs, job: Job, sides: _Sides) -> dict[str, Any] | None:
+    """What the change does to data, parameters and code, where there is a base revision."""
+    if sides.at is None:
+        return None
+    watched = [inputs.benchmark] if inputs.benchmark else []
+    return changes.describe(job.git, sides.at.commit, config=job.config, watched=watched).as_dict()
+
+
+ACTION = Action(
+    name="compare-metrics",
+    summary="this change against the base: better, same or worse",
+    description="Compares a model's or simulation's metrics with the base revision and says better, same or worse.",
+    badge="Metrics",
+    inputs=Inputs,
+    run=run,
+    outputs={
+        "verdict": "`better`, `same`, `worse`, `inconclusive`, `changed` or `no-baseline`.",
+        "table": "The comparison as a Markdown table.",
+    },
+    positionals=("metrics", "base"),
+    icon="bar-chart-2",
+    own_settings=("expected",),
+)

@@ -1,0 +1,1 @@
+"""Metrics of a change against those of the base: better, same or worse. Knows nothing of GitHub."""

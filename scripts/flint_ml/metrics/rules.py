@@ -1,0 +1,177 @@
+"""Rules for metrics: direction, tolerance, threshold, importance; by name or by glob over names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from flint_ml.metrics.names import Direction, infer
+from flint_ml.metrics.read import Reading
+
+Missing = Literal["fail", "warn", "ignore"]
+_PERCENT = re.compile(r"^\s*([+\-−]?\s*\d*[.,]?\d+(?:[eE][+-]?\d+)?)\s*(%|percent)?\s*$")
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A number as it is, or a share of the base (``2 %`` is 0.02, relative)."""
+
+    value: float
+    relative: bool = False
+
+    def of(self, base: float) -> float:
+        """The amount in the unit of ``base``."""
+        return self.value * abs(base) if self.relative else self.value
+
+    def __str__(self) -> str:
+        return f"{self.value * 100:g} %" if self.relative else f"{self.value:g}"
+
+
+def parse_amount(value: Any) -> Amount:
+    """``0.05`` or ``"2 %"`` or ``"+20 %"`` as an amount.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is neither.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Amount(float(value))
+    match = _PERCENT.match(str(value))
+    if not match:
+        raise ValueError(f"{value!r} is neither a number (0.05) nor a share (2 %)")
+    number = float(match[1].replace("−", "-").replace(" ", "").replace(",", "."))
+    return Amount(number / 100, True) if match[2] else Amount(number)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class Rule(BaseModel):
+    """How changes of the metrics that a name or glob stands for are judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_dashed, populate_by_name=True)
+
+    direction: Direction | None = Field(
+        None, description="What is better: `lower`, `higher`, `zero` (near zero, a bias) or `none`."
+    )
+    tolerance: float | str | None = Field(
+        None, description="A change up to this is `same`: a number in the metric's unit, or a share such as `2 %`."
+    )
+    tolerance_relative: float | None = Field(
+        None, ge=0, description="The same as a share of the base's value (0.02 is 2 %); the larger of both holds."
+    )
+    threshold: float | None = Field(
+        None, description="What this change must reach whatever the base is: at most (lower), at least (higher)."
+    )
+    must_not_regress: bool = Field(
+        False, description="Worse here is worse, whatever else is better; undecided here is never better."
+    )
+    weight: float | None = Field(
+        None, ge=0, description="Importance (default 1): a better metric makes up for a lighter worse one; 0: shown."
+    )  # fmt: skip
+    order: int | None = Field(None, description="Place in the table; lower numbers first.")
+    label: str | None = Field(None, description="Name to show.", max_length=80)
+    unit: str | None = Field(None, description="Unit to show, such as g/kg.", max_length=40)
+    missing: Missing | None = Field(
+        None, description="When the base has it and this change has not: `fail`, `warn` or `ignore`."
+    )
+
+    @field_validator("tolerance")
+    @classmethod
+    def _amount(cls, value: float | str | None) -> float | str | None:
+        if value is not None and parse_amount(value).value < 0:
+            raise ValueError("a tolerance cannot be negative")
+        return value
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The rule that holds for one metric, with every default filled in.
+
+    ``source`` tells where the direction comes from: ``rule``, ``name``, ``record`` or ``unknown``.
+    """
+
+    label: str
+    direction: Direction
+    source: Literal["rule", "name", "record", "unknown"]
+    unit: str | None = None
+    tolerance: tuple[Amount, ...] = ()
+    threshold: float | None = None
+    must_not_regress: bool = False
+    weight: float = 1.0
+    order: int | None = None
+    rank: int = 60
+    missing: Missing = "fail"
+    percent: bool = True
+
+    def margin(self, base: float) -> float:
+        """The largest change that counts as same, in the metric's unit; rounding of the file is always allowed."""
+        return max([amount.of(base) for amount in self.tolerance] + [1e-9 * abs(base)])
+
+    @property
+    def title(self) -> str:
+        """Label with unit and direction: ``RMSE (g/kg, lower is better)``."""
+        words = {"lower": "lower is better", "higher": "higher is better", "zero": "zero is best", "none": ""}
+        inside = ", ".join(part for part in (self.unit or "", words[self.direction]) if part)
+        return f"{self.label} ({inside})" if inside else self.label
+
+
+def matches(pattern: str, name: str, path: str = "") -> bool:
+    """Whether ``pattern`` means the metric ``name`` of the file ``path`` (``rmse``, ``test.*``, ``a.json:rmse``)."""
+    return fnmatchcase(name, pattern) or (bool(path) and fnmatchcase(f"{path}:{name}", pattern))
+
+
+def resolve(name: str, rules: Mapping[str, Rule], reading: Reading | None = None, path: str = "") -> Applied:
+    """The rule of one metric: every matching pattern in order, the later over the earlier, then what the name says."""
+    given: dict[str, Any] = {}
+    for pattern, rule in rules.items():
+        if matches(pattern, name, path):
+            given |= {key: value for key, value in rule.__dict__.items() if key in rule.model_fields_set}
+    known = infer(name)
+    recorded = reading.direction if reading else None
+    direction: Direction = given.get("direction") or recorded or (known.direction if known else "none")
+    source = (
+        "rule" if given.get("direction") else "record" if recorded else "name" if known else "unknown"
+    )  # fmt: skip
+    if source == "unknown" and reading and reading.unit is not None:
+        source = "record"
+    tolerance = [parse_amount(given["tolerance"])] if given.get("tolerance") is not None else []
+    if given.get("tolerance_relative") is not None:
+        tolerance.append(Amount(given["tolerance_relative"], True))
+    weight = given.get("weight")
+    if weight is None:
+        weight = 0.0 if known and not known.decides and not given.get("direction") else 1.0
+    return Applied(
+        label=given.get("label") or _label(name, known.label if known else None),
+        direction=direction,
+        source=source,  # type: ignore[arg-type]
+        unit=given.get("unit") or (reading.unit if reading else None),
+        tolerance=tuple(tolerance),
+        threshold=given.get("threshold"),
+        must_not_regress=bool(given.get("must_not_regress")),
+        weight=weight,
+        order=given.get("order"),
+        rank=known.rank if known else 60,
+        missing=given.get("missing") or ("warn" if weight == 0 or direction == "none" else "fail"),
+        percent=known.percent if known else direction in {"none", "lower"},
+    )
+
+
+def _label(name: str, known: str | None) -> str:
+    """The field's own spelling where the name says nothing else (``rmse``), else the name as it is."""
+    bare = re.sub(r"[^a-z0-9]", "", name.lower().replace("²", "2"))
+    plain = infer(bare)
+    return known if known and plain and plain.label == known and "." not in name and len(bare) <= 12 else name
+
+
+def unused(rules: Mapping[str, Rule], names: Iterable[tuple[str, str]]) -> list[str]:
+    """Patterns that stand for none of the metrics (path, name): most likely misspelt."""
+    known = list(names)
+    return [pattern for pattern in rules if not any(matches(pattern, name, path) for path, name in known)]

@@ -1,0 +1,181 @@
+"""Where metrics files are: in the working tree, at a revision (Git or DVC's cache), or a file named directly."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flint_ml.data import changes, dvcfiles
+from flint_ml.data.git import Git
+from flint_ml.errors import InputError
+from flint_ml.metrics.read import MetricsFile, parse
+from flint_ml.yamlfile import parse_yaml
+
+MAX_BYTES = 20 * 1024 * 1024
+_HINT_MISSING = "run the evaluation step first, check the spelling, or run pull-data if DVC tracks it"
+
+
+def glob_pattern(pattern: str) -> re.Pattern[str]:
+    """A glob over paths as a regular expression: ``*`` and ``?`` within a folder, ``**`` over folders."""
+    out = ""
+    for piece in re.split(r"(\*\*/|\*\*|\*|\?)", posixpath.normpath(pattern)):
+        out += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(piece, re.escape(piece))
+    return re.compile(out)
+
+
+def is_glob(text: str) -> bool:
+    """Whether ``text`` is a pattern and not a path."""
+    return any(sign in text for sign in "*?")
+
+
+def declared_files(git: Git, revision: str | None, project: str) -> list[str]:
+    """Metrics files that ``dvc.yaml`` names, relative to the project's folder."""
+    if git.root is None:
+        return []
+    named = changes.declared(git, revision, ("metrics",))
+    return [posixpath.relpath(path, project or ".") for path in named]
+
+
+@dataclass(frozen=True)
+class Here:
+    """The project's folder in the working tree."""
+
+    folder: Path
+
+    def expand(self, patterns: Sequence[str]) -> list[str]:
+        """Files that ``patterns`` mean, relative to the folder, in their order, each once.
+
+        Raises
+        ------
+        InputError
+            If a file is not there or a glob fits none.
+        """
+        found: list[str] = []
+        for pattern in patterns:
+            if is_glob(pattern):
+                if posixpath.isabs(pattern) or ".." in pattern.split("/"):
+                    raise InputError(
+                        f"the glob {pattern!r} must stay below the working directory", where="metrics",
+                        code="outside-workspace",
+                    )  # fmt: skip
+                hits = sorted(
+                    path.relative_to(self.folder).as_posix() for path in self.folder.glob(pattern) if path.is_file()
+                )
+            else:
+                hits = [posixpath.normpath(pattern)] if (self.folder / pattern).is_file() else []
+            if not hits:
+                raise InputError(
+                    f"no file fits {pattern!r}" if is_glob(pattern) else f"{pattern!r} does not exist",
+                    where="metrics", hint=_HINT_MISSING, code="missing-file",
+                )  # fmt: skip
+            found += hits
+        return list(dict.fromkeys(found))
+
+    def read(self, paths: Sequence[str]) -> dict[str, MetricsFile]:
+        """The metrics of each file."""
+        return {path: parse(_limited(self.folder / path, path), path) for path in paths}
+
+
+def _limited(path: Path, where: str) -> bytes:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise InputError(
+            f"is {size:,} bytes; a metrics file may have {MAX_BYTES:,}", where=where,
+            hint="give per-sample predictions as `predictions`, not as metrics", code="metrics-too-large",
+        )  # fmt: skip
+    return path.read_bytes()
+
+
+@dataclass(frozen=True)
+class At:
+    """The project's folder at a revision: content from Git, else from DVC's cache; nothing is fetched."""
+
+    git: Git
+    commit: str
+    project: str
+
+    def _full(self, path: str) -> str:
+        return posixpath.normpath(posixpath.join(self.project, path))
+
+    def expand(self, patterns: Sequence[str]) -> list[str]:
+        """Files of the revision that ``patterns`` mean, relative to the folder; none is no error here."""
+        literal = [posixpath.normpath(pattern) for pattern in patterns if not is_glob(pattern)]
+        globs = [glob_pattern(pattern) for pattern in patterns if is_glob(pattern)]
+        found: list[str] = list(literal)
+        if globs:
+            names = [*self.git.files(self.commit), *dvcfiles.tracked(self.git, self.commit)]
+            inside = [posixpath.relpath(name, self.project or ".") for name in names]
+            found += sorted(name for name in inside if any(glob.fullmatch(name) for glob in globs))
+        return list(dict.fromkeys(found))
+
+    def content(self, path: str) -> bytes | None:
+        """Content of ``path``, or None where the revision has no such file."""
+        return dvcfiles.read_at(self.git, self.commit, self._full(path))
+
+    def read(self, paths: Sequence[str]) -> dict[str, MetricsFile]:
+        """The metrics of each file that is there."""
+        contents = {path: self.content(path) for path in paths}
+        return {
+            path: parse(data, f"{path} at {self.commit[:10]}") for path, data in contents.items() if data is not None
+        }
+
+    def hash(self, path: str) -> str | None:
+        """md5 of a file or folder, as DVC computes it."""
+        return dvcfiles.hash_at(self.git, self.commit, self._full(path))
+
+
+def read_named(base: Path, shown: str, paths: Sequence[str]) -> dict[str, MetricsFile]:
+    """The base's metrics from a file given directly, or from a folder that holds the same relative paths.
+
+    A file stands for the only metrics file of this change, whatever its name.
+
+    Raises
+    ------
+    InputError
+        If one file is given for several.
+    """
+    if base.is_dir():
+        there = [path for path in paths if (base / path).is_file()]
+        if not there:
+            raise InputError(
+                f"{shown!r} holds none of {', '.join(paths)}", where="base",
+                hint="give the base's metrics file, or a folder with files of the same names", code="missing-file",
+            )  # fmt: skip
+        return {path: parse(_limited(base / path, path), f"{shown}/{path}") for path in there}
+    if len(paths) != 1:
+        raise InputError(
+            f"is one file, and `metrics` are {len(paths)}", where="base",
+            hint="give a folder with files of the same names", code="invalid-input",
+        )  # fmt: skip
+    return {paths[0]: parse(_limited(base, shown), shown)}
+
+
+def public_names(*sides: Mapping[str, MetricsFile]) -> dict[tuple[str, str], str]:
+    """A name for each metric (path, name): its own where only one file has it, else ``path:name``."""
+    keys = list(dict.fromkeys((path, name) for side in sides for path, file in side.items() for name in file.readings))
+    count: dict[str, set[str]] = {}
+    for path, name in keys:
+        count.setdefault(name, set()).add(path)
+    return {(path, name): name if len(count[name]) == 1 else f"{path}:{name}" for path, name in keys}
+
+
+def hash_here(git: Git, project: str, path: Path, shown: str) -> str | None:
+    """md5 of a file or folder of the working tree, as DVC computes it."""
+    if path.is_file():
+        return dvcfiles.file_md5(path)
+    return dvcfiles.hash_at(git, None, posixpath.normpath(posixpath.join(project, shown)))
+
+
+def section_at(at: At, config: str, section: str) -> Mapping[str, Any]:
+    """The section of the settings file at the base, empty where there is none or it cannot be read."""
+    data = at.content(config)
+    try:
+        settings = parse_yaml(data.decode("utf-8-sig", "replace"), config) if data else None
+    except InputError:
+        return {}
+    found = settings.get(section) if isinstance(settings, dict) else None
+    return found if isinstance(found, dict) else {}
