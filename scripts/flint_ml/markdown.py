@@ -23,6 +23,12 @@ _STACKED = re.compile(r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u
                       r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # fmt: skip
 
 
+class Made(str):
+    """Markdown that was made here, out of escaped parts; every other string is data."""
+
+    __slots__ = ()
+
+
 def plain(text: str) -> str:
     """``text`` on one line, without characters that a reader cannot see."""
     return _STACKED.sub(r"\1", _INVISIBLE.sub("", _BREAKS.sub(" ", text)))

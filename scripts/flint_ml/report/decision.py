@@ -82,7 +82,7 @@ class Decision:
 
     def at_least(self, level: str) -> bool:
         """Whether the decision is ``level`` or worse."""
-        return level in _RANK and _RANK[self.value] >= _RANK[level]  # type: ignore[index]
+        return level in _RANK and _RANK[self.value] >= _RANK[level]
 
 
 def decide(

@@ -1,0 +1,372 @@
+"""The report: what the comment says, worked out from the records, before any markup."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flint_ml.markdown import Made
+from flint_ml.record import Figure, Finding, Record, Status, Table
+from flint_ml.report import changes as changed
+from flint_ml.report.decision import Decision, Value
+
+WORDS: dict[Value, tuple[str, str]] = {
+    "approve": ("🟢", "Approve"),
+    "review": ("🟡", "Review"),
+    "request-changes": ("🔴", "Request changes"),
+}
+MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
+LABELS = {
+    "pull-data": "Data",
+    "check-drift": "Data Drift Check",
+    "train": "Training",
+    "compare-metrics": "Metrics",
+    "run-gcbm": "Simulation",
+}
+_VERDICTS = {
+    "better": "the metrics are better",
+    "same": "the metrics are the same, within tolerance",
+    "worse": "the metrics are worse",
+    "inconclusive": "the metrics do not tell better from worse",
+    "changed": "the results changed",
+    "no-baseline": "there is nothing to compare with yet",
+}
+# Records whose first table is what a lead decides from, in this order.
+_RESULTS = ("compare-metrics", "run-gcbm")
+MAX_BADGES = 8
+LOG_LINES = 8
+SIDE_CODES = ("gate-changed", "gate-unverified")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the report says beside the records: where it was made and for whom.
+
+    Attributes
+    ----------
+    base_name
+        The branch that the change is compared with, for the column title.
+    guide_url, run_url, page
+        How to read this; the workflow run; the file name of the full report (in the run's artifact).
+    """
+
+    title: str = ""
+    base_name: str = "base"
+    pull_request: int | None = None
+    run_url: str | None = None
+    guide_url: str | None = None
+    page: str = "report.html"
+    head_sha: str | None = None
+
+
+@dataclass(frozen=True)
+class BadgeLine:
+    """One badge: mark, label, message."""
+
+    mark: str
+    label: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One record, folded."""
+
+    record: Record
+    mark: str
+    label: str
+    findings: list[Finding]
+    log: list[str]
+    tables: list[Table]
+    figures: list[Figure]
+    facts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a template needs. All text is as it was in the records: the template escapes it."""
+
+    decision: Decision
+    facts: Facts
+    mark: str
+    word: str
+    reason: str
+    more_reasons: list[str]
+    badges: list[BadgeLine]
+    lead: Record | None
+    table: Table | None
+    benchmark: str
+    log: list[str]
+    changed_line: Made
+    changed_items: dict[str, list[Made]]
+    to_do: str
+    look_at: str
+    figure: Figure | None
+    sections: list[Section]
+    reproduce: list[str]
+    provenance: Table
+    inputs: Table
+    base_sha: str | None
+    head_sha: str | None
+    tool: str
+    fingerprint: str
+    notes: list[str] = field(default_factory=list)
+
+
+def build(decision: Decision, facts: Facts) -> Report:
+    """The report of ``decision``: first screen, folded sections, provenance."""
+    records = decision.records
+    lead = _lead(decision)
+    results = _results(decision, lead)
+    crashed = _crashed(decision)
+    mark, word = WORDS[decision.value]
+    found = changed.find(records)
+    to_do, look_at = _advice(decision, lead)
+    head_sha = facts.head_sha or next((r.provenance.head_sha for r in records if r.provenance.head_sha), None)
+    pictured = next((r for r in (results, lead, *records) if r and r.figures), None)
+    return Report(
+        decision=decision,
+        facts=facts,
+        mark=mark,
+        word=word,
+        reason=_reason(decision, lead),
+        more_reasons=[reason.text for reason in decision.reasons[1:]] if decision.value != "approve" else [],
+        badges=_badges(decision),
+        lead=lead,
+        table=results.tables[0] if results and results.tables and not crashed else None,
+        benchmark=_benchmark(results) if results else "",
+        log=_last_lines(crashed)[-LOG_LINES:] if crashed else [],
+        changed_line=changed.line(found),
+        changed_items=changed.items(found) | {"outputs": changed.outputs(found)} if found else {},
+        to_do=to_do,
+        look_at=look_at,
+        figure=pictured.figures[0] if pictured else None,
+        sections=[_section(record) for record in records],
+        reproduce=_reproduce(records, facts, head_sha),
+        provenance=_provenance(records),
+        inputs=_inputs(records),
+        base_sha=next((r.provenance.base_sha for r in (results, *records) if r and r.provenance.base_sha), None),
+        head_sha=head_sha,
+        tool=records[-1].provenance.tool if records else "",
+        fingerprint=next((str(r.details["fingerprint"]) for r in records if r.details.get("fingerprint")), ""),
+        notes=_notes(decision),
+    )
+
+
+def _lead(decision: Decision) -> Record | None:
+    """The record that the decision hangs on."""
+    by_name = {record.name: record for record in decision.records}
+    if decision.value != "approve":
+        return next((by_name[reason.name] for reason in decision.reasons if reason.name in by_name), None)
+    results = [record for action in _RESULTS for record in decision.records if record.action == action]
+    return next(iter([*results, *reversed(decision.records)]), None)
+
+
+def _results(decision: Decision, lead: Record | None) -> Record | None:
+    """The record whose first table is shown: the failed one's, else the comparison's."""
+    candidates = [lead] if lead and lead.status in ("failed", "error") else []
+    candidates += [record for action in _RESULTS for record in decision.records if record.action == action]
+    candidates += [lead] if lead else []
+    return next((record for record in [*candidates, *decision.records] if record.tables), None)
+
+
+def label(record: Record) -> str:
+    """The badge's label, for people."""
+    return record.badge.label or LABELS.get(record.name, record.name)
+
+
+def _crashed(decision: Decision) -> Record | None:
+    """The failed command whose log says why, if the decision hangs on it."""
+    lead = _lead(decision)
+    return lead if lead and lead.status in ("failed", "error") and _last_lines(lead) else None
+
+
+def _last_lines(record: Record) -> list[str]:
+    lines = record.details.get("last_lines")
+    return [str(line) for line in lines if isinstance(line, str | int | float)] if isinstance(lines, list) else []
+
+
+def _reason(decision: Decision, lead: Record | None) -> str:
+    """One sentence: the reason that weighs most, and what did not run because of it."""
+    if decision.value == "approve":
+        text = _spoken(lead.headline) if lead else "all expected checks passed"
+    elif decision.reasons[0].kind == "missing":
+        text = ""
+    else:
+        text = _spoken(decision.reasons[0].text)
+    if decision.missing:
+        names = [LABELS.get(name, name) for name in decision.missing]
+        listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+        text = f"{text}; {listed} did not run" if text else f"{listed} did not run"
+    return text or decision.reasons[0].text
+
+
+def _spoken(headline: str) -> str:
+    """``better: RMSE 1.50 → 1.30`` as a clause: ``the metrics are better. RMSE 1.50 → 1.30``."""
+    match = re.match(r"^([a-z-]+): (.+)$", headline, re.DOTALL)
+    if match and match[1] in _VERDICTS:
+        return f"{_VERDICTS[match[1]]}. {match[2]}"
+    return headline
+
+
+def _badges(decision: Decision) -> list[BadgeLine]:
+    """One badge for each record and each missing one, in the gate's order; many passed ones are counted."""
+    by_name = {record.name: record for record in decision.records}
+    missing = {name: BadgeLine("⏭️", LABELS.get(name, name), "did not run") for name in decision.missing}
+    order = [*(name for name in LABELS if name in {*by_name, *missing}), *by_name, *missing]
+    badges: list[tuple[bool, BadgeLine]] = []
+    for name in dict.fromkeys(order):
+        record = by_name.get(name)
+        if name in missing or record is None:
+            badges.append((False, missing[name]))
+        else:
+            passed = record.status == "passed"
+            badges.append((passed, BadgeLine(MARKS[record.status], label(record), record.badge.message)))
+    if len(badges) <= MAX_BADGES:
+        return [badge for _, badge in badges]
+    bad = [badge for passed, badge in badges if not passed]
+    good = [badge for passed, badge in badges if passed]
+    room = max(0, MAX_BADGES - len(bad))
+    rest = [BadgeLine("✅", "Others", f"{len(good) - room} passed")] if len(good) > room else []
+    return [*bad, *good[:room], *rest]
+
+
+def _benchmark(record: Record) -> str:
+    """``Benchmark ssp460-test, n = 115, same on both sides``, as far as the record says."""
+    benchmark = record.details.get("benchmark")
+    if not isinstance(benchmark, dict):
+        return ""
+    name = str(benchmark.get("name") or benchmark.get("path") or "")
+    size = f"n = {benchmark['n']}" if isinstance(benchmark.get("n"), int) else ""
+    known = benchmark.get("same") in (True, False)
+    same = "" if not known else "same on both sides" if benchmark["same"] else "not the same on both sides"
+    return ", ".join(part for part in (f"Benchmark {name}".strip() if name else "", size, same) if part)
+
+
+def _advice(decision: Decision, lead: Record | None) -> tuple[str, str]:
+    """What to do (the hint of what stopped the change) and where to look (the next thing worth seeing)."""
+    ordered = [lead, *(r for r in decision.records if r is not lead)] if lead else decision.records
+    findings = [finding for record in ordered for finding in record.findings]
+    rank = {"error": 0, "warning": 1, "info": 2}
+    findings.sort(key=lambda finding: rank[finding.severity])
+    to_do = ""
+    if decision.value != "approve":
+        hints = [f for f in findings if f.hint and f.severity != "info"]
+        to_do = hints[0].hint or "" if hints else _default_advice(decision, lead)
+    used = {to_do, *(reason.text for reason in decision.reasons[:1])}
+    if lead:
+        used.add(lead.headline)
+    look = next((f for f in findings if f.message not in used and f.hint != to_do), None)
+    return to_do, look.message if look else ""
+
+
+def _default_advice(decision: Decision, lead: Record | None) -> str:
+    kind = decision.reasons[0].kind
+    if lead is not None and _last_lines(lead) and lead.status == "failed":
+        return "read the last lines of the log, correct the step and push again"
+    return {
+        "failed": f"see {lead.name} below; correct the change, or explain why it is meant" if lead else "",
+        "missing": "see the log of the step that should have made the record",
+        "unreadable": "a file in the results is no record: see the notes below",
+        "gate": "check whether the changed rule is meant; the rules of the base were applied",
+    }.get(kind, "read the part that is marked and decide")
+
+
+def _section(record: Record) -> Section:
+    """One record, folded: works for any action."""
+    return Section(
+        record=record,
+        mark=MARKS[record.status],
+        label=label(record),
+        findings=record.findings,
+        log=_last_lines(record),
+        tables=[table for table in record.tables if not _is_log(table, record)],
+        figures=record.figures,
+        facts=_scalars(record),
+    )
+
+
+def _is_log(table: Table, record: Record) -> bool:
+    """Whether ``table`` repeats the last lines, which are shown as a block."""
+    lines = _last_lines(record)
+    return bool(lines) and [str(row[0]) for row in table.rows if len(row) == 1] == lines
+
+
+def _scalars(record: Record) -> list[tuple[str, str]]:
+    """The simple values of ``details``, so that nothing an unknown action says is lost."""
+    simple = [(key, value) for key, value in record.details.items() if isinstance(value, str | int | float | bool)]
+    lists = [
+        (key, ", ".join(map(str, value)))
+        for key, value in record.details.items()
+        if isinstance(value, list)
+        and key != "last_lines"
+        and value
+        and all(isinstance(item, str | int | float) for item in value)
+    ]
+    return [(key, str(value)[:300]) for key, value in [*simple, *lists][:30]]
+
+
+def _reproduce(records: Sequence[Record], facts: Facts, head_sha: str | None) -> list[str]:
+    """Commands that repeat the run in a clone of the repository."""
+    if not head_sha:
+        return []
+    commands: list[str] = []
+    remote = f"pull/{facts.pull_request}/head" if facts.pull_request else head_sha
+    commands.append(f"git fetch origin {shlex.quote(remote)} && git switch --detach {shlex.quote(head_sha)}")
+    if any(record.action == "pull-data" for record in records):
+        commands.append("dvc pull")
+    command = next((r.details.get("command") for r in records if r.name == "train"), None)
+    if isinstance(command, str) and command.strip():
+        commands.append(command.strip())
+    base = next((r.provenance.base_sha for r in records if r.action == "compare-metrics"), None)
+    if base:
+        commands.append(f"flint-ml compare-metrics --base-revision {shlex.quote(base)}")
+    return commands
+
+
+def _provenance(records: Sequence[Record]) -> Table:
+    rows = [
+        [
+            record.name,
+            record.status,
+            record.provenance.started,
+            record.provenance.seconds,
+            record.provenance.peak_mb,
+            (record.provenance.head_sha or "")[:12],
+            record.provenance.tool,
+            ", ".join(f"{name} {version}" for name, version in record.provenance.versions.items()),
+        ]
+        for record in records
+    ]
+    columns = [
+        {"name": "record"},
+        {"name": "status"},
+        {"name": "started"},
+        {"name": "time", "type": "number", "unit": "s"},
+        {"name": "peak memory", "type": "number", "unit": "MB"},
+        {"name": "commit"},
+        {"name": "tool"},
+        {"name": "versions"},
+    ]
+    return Table.model_validate({"title": "Provenance", "columns": columns, "rows": rows})
+
+
+def _inputs(records: Sequence[Record]) -> Table:
+    seen: dict[tuple[str, str], list[str | int | None]] = {}
+    for record in records:
+        for item in record.provenance.inputs:
+            digest = f"md5 {item.md5}" if item.md5 else f"sha256 {item.sha256}" if item.sha256 else ""
+            seen.setdefault((item.path, digest), [item.path, digest, item.bytes])
+    columns = [{"name": "input"}, {"name": "hash"}, {"name": "size", "type": "number", "unit": "bytes"}]
+    return Table.model_validate({"title": "Inputs", "columns": columns, "rows": list(seen.values())[:1000]})
+
+
+def _notes(decision: Decision) -> list[str]:
+    """What the decision was not based on."""
+    notes = [reason.text for reason in decision.reasons if reason.kind == "unreadable"]
+    if decision.ignored:
+        names = ", ".join(dict.fromkeys(decision.ignored))
+        notes.append(f"Ignored, because another run or commit made them: {names}")
+    return notes

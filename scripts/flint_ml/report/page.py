@@ -1,0 +1,37 @@
+"""The report as one HTML file that needs nothing else: no network, no script from elsewhere, light and dark."""
+
+from __future__ import annotations
+
+import html
+from importlib.resources import files
+
+# Nothing may be loaded and nothing run, whatever a record holds: pictures are inside the page.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def to_html(markdown_text: str, title: str) -> str:
+    """``markdown_text`` (a report with its pictures inside) as a whole HTML page.
+
+    Parameters
+    ----------
+    markdown_text
+        What :func:`flint_ml.report.render.to_markdown` made. Its HTML parts are kept: they come from the template,
+        and values in them are escaped.
+    title
+        Title of the page.
+    """
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": True}).enable("table")
+    # The usual check would drop data: pictures of other types too; ours are made as HTML.
+    body = parser.render(markdown_text)
+    style = (files("flint_ml.report") / "templates" / "page.css").read_text(encoding="utf-8")
+    return (
+        "<!DOCTYPE html>\n"
+        '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
+        f'<body>\n<main class="comment">\n{body}</main>\n</body>\n</html>\n'
+    )

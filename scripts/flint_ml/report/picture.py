@@ -1,0 +1,55 @@
+"""A picture of the HTML report, made by a Chromium on the PATH."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+HOW_TO_GET = (
+    "no Chromium on the PATH, so no picture of the report was made; open report.html in a browser, or install one "
+    "(Debian and Ubuntu: `sudo apt-get install chromium`, macOS: `brew install --cask chromium`)"
+)
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
+
+
+def find_chromium() -> str | None:
+    """Path of a Chromium or Chrome on the PATH."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def render_png(
+    html: Path, png: Path, width: int = 860, height: int = 1100, *, dark: bool = False, seconds: float = 60
+) -> str | None:
+    """Draw ``html`` as ``png``, ``width`` by ``height`` pixels.
+
+    Returns
+    -------
+    str or None
+        None when the picture was made, else one sentence: why not and what to do.
+    """
+    browser = find_chromium()
+    if browser is None:
+        return HOW_TO_GET
+    with tempfile.TemporaryDirectory(prefix="flint-ml-chromium-") as folder:
+        made = Path(folder) / "page.png"
+        command = [
+            browser, *_FLAGS, f"--user-data-dir={folder}/profile", f"--window-size={width},{height}",
+            f"--screenshot={made}", *(["--blink-settings=preferredColorScheme=0"] if dark else []),
+            html.resolve().as_uri(),
+        ]  # fmt: skip
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"no picture of the report was made: {error}"
+        if not made.is_file():
+            last = (result.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
+            return f"no picture of the report was made: {Path(browser).name} exited with {result.returncode}: {last}"
+        png.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, png)
+    return None

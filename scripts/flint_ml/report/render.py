@@ -1,0 +1,286 @@
+"""The report as Markdown: a Jinja2 template in which every value is data and escaped by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from flint_ml import markdown
+from flint_ml.errors import InputError
+from flint_ml.markdown import Made
+from flint_ml.record import Cell, Column, Figure, Table
+from flint_ml.report.figures import Draw
+from flint_ml.report.model import Report
+
+# GitHub takes 65,536 characters; the rest is room for the marker and for what it may add.
+MAX_BODY = 60_000
+MAX_PAGE = 900_000
+ROWS = 5
+TEMPLATE = "report.md.j2"
+_RESULT_MARKS = {
+    "better": "🟢",
+    "worse": "🔴",
+    "failed": "🔴",
+    "same": "⚪\ufe0f",
+    "new": "⚪\ufe0f",
+    "as declared": "🔵",
+    "changed": "🟡",
+    "gone": "🟡",
+    "not declared": "🟡",
+    "inconclusive": "🟡",
+}
+_BAD = ("worse", "failed", "gone", "not declared")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of the folded part is shown. Rows of tables are cut last."""
+
+    figures: int = 50
+    facts: int = 30
+    findings: int = 100
+    log: int = 40
+    inputs: int = 200
+    rows: int = 300
+    sections: int = 100
+
+
+# What is left out, step by step, until the text fits.
+_STEPS: tuple[Budget, ...] = (
+    Budget(),
+    Budget(figures=3, inputs=30),
+    Budget(figures=0, facts=0, inputs=10),
+    Budget(figures=0, facts=0, inputs=5, findings=20, log=20),
+    Budget(figures=0, facts=0, inputs=0, findings=10, log=10, rows=100),
+    Budget(figures=0, facts=0, inputs=0, findings=5, log=10, rows=30),
+    Budget(figures=0, facts=0, inputs=0, findings=3, log=5, rows=8, sections=40),
+    Budget(figures=0, facts=0, inputs=0, findings=1, log=0, rows=0, sections=20),
+    Budget(figures=0, facts=0, inputs=0, findings=0, log=0, rows=0, sections=0),
+)
+
+
+def to_markdown(report: Report, draw: Draw, *, limit: int = MAX_BODY, template: Path | None = None) -> str:
+    """The report as GitHub-flavoured Markdown of at most ``limit`` characters.
+
+    Parameters
+    ----------
+    report
+        What to say.
+    draw
+        How figures are shown.
+    template
+        The user's own template instead of the package's; it gets the same values.
+
+    Raises
+    ------
+    InputError
+        If the template is wrong, or no step of shortening makes the text fit.
+    """
+    render = _renderer(draw, template)
+    for number, budget in enumerate(_STEPS):
+        text = render(report, budget, number > 0)
+        if len(text) <= limit:
+            return text
+    text = render(_shortened(report), _STEPS[-1], True)
+    if len(text) <= limit:
+        return text
+    raise InputError(
+        f"makes a text of {len(text):,} characters; a comment may have {limit:,}",
+        where=str(template or TEMPLATE),
+        hint="fold or leave out parts in the template",
+        code="report-too-long",
+    )
+
+
+def _shortened(report: Report) -> Report:
+    """The first screen with everything cut to a length that always fits."""
+    table = report.table
+    if table:
+        cells = [[cell[:200] if isinstance(cell, str) else cell for cell in row[:8]] for row in table.rows[:ROWS]]
+        table = Table(title=table.title, columns=table.columns[:8], rows=cells)
+    return replace(
+        report,
+        reason=report.reason[:500],
+        more_reasons=report.more_reasons[:3],
+        table=table,
+        changed_line=report.changed_line if len(report.changed_line) <= 2000 else Made("see the full report"),
+        to_do=report.to_do[:500],
+        look_at=report.look_at[:500],
+        log=[line[:200] for line in report.log],
+        reproduce=[],
+        notes=[note[:300] for note in report.notes[:5]],
+    )
+
+
+class _Renderer:
+    """The template with its values and filters."""
+
+    def __init__(self, draw: Draw, template: Path | None) -> None:
+        from jinja2 import BaseLoader, FunctionLoader, PackageLoader, StrictUndefined
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        self.draw = draw
+        self.where = str(template) if template else TEMPLATE
+        self.budget = Budget()
+        loader: BaseLoader = PackageLoader("flint_ml.report")
+        if template:
+            text = template.read_text(encoding="utf-8")
+            loader = FunctionLoader(lambda name: text if name == TEMPLATE else None)
+        # Sandboxed, because a template may come with the change that is judged.
+        self.environment = ImmutableSandboxedEnvironment(
+            loader=loader, undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True,
+            autoescape=False, keep_trailing_newline=True,
+        )  # fmt: skip
+        self.environment.filters.update(
+            html=lambda text: Made(markdown.escape_html(str(text))),
+            code=lambda text: Made(markdown.code(str(text))),
+            fence=lambda lines: Made(markdown.fence(list(lines))),
+            grid=self._grid,
+            first_table=lambda table, report: Made(first_table(table, report)),
+            figure=self._figure,
+            url=lambda text: Made(quote(str(text), safe=":/?&=%.~_-")),
+            short=lambda text: str(text)[:9],
+        )
+        self.environment.filters.pop("safe", None)
+
+    def __call__(self, report: Report, budget: Budget, shortened: bool) -> str:
+        from jinja2 import TemplateError
+
+        self.budget = budget
+        try:
+            text = self.environment.get_template(TEMPLATE).render(report=report, budget=budget, shortened=shortened)
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            line = getattr(error, "lineno", None)
+            raise InputError(
+                f"cannot be rendered: {error}",
+                where=f"{self.where}:{line}" if line else self.where,
+                hint="docs/report.md lists the values that a template gets",
+                code="invalid-template",
+            ) from None
+        return _tidy(text)
+
+    def _grid(self, table: Table, limit: int | None = None) -> Made:
+        limit = self.budget.rows if limit is None else limit
+        return Made(markdown.grid(table, limit=limit) if limit else "")
+
+    def _figure(self, figure: Figure) -> Made:
+        return Made(self.draw(figure))
+
+
+def _renderer(draw: Draw, template: Path | None) -> _Renderer:
+    return _Renderer(draw, template)
+
+
+def _finalize(value: Any) -> Any:
+    if isinstance(value, Made):
+        return value
+    if value is None:
+        return ""
+    return markdown.escape(str(value))
+
+
+def _tidy(text: str) -> str:
+    """At most one empty line in a row outside code blocks, no space at line ends, one newline at the end."""
+    lines: list[str] = []
+    fenced = ""
+    for line in text.split("\n"):
+        bare = line.rstrip()
+        if fenced:
+            if bare == fenced:
+                fenced = ""
+        elif bare.startswith("```"):
+            fenced = bare[: len(bare) - len(bare.lstrip("`"))]
+        if not fenced and not bare and lines and not lines[-1]:
+            continue
+        lines.append(bare)
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _first_rows(table: Table, result: int | None) -> list[list[Cell]]:
+    """The first rows, with every bad one among them: a better mean must not hide a worse row."""
+    if result is None or len(table.rows) <= ROWS:
+        return table.rows[:ROWS]
+    bad = [row for row in table.rows if str(row[result]).strip().lower() in _BAD][:ROWS]
+    good = [row for row in table.rows if not any(row is other for other in bad)][: ROWS - len(bad)]
+    chosen = [*bad, *good]
+    return [row for row in table.rows if any(row is other for other in chosen)]
+
+
+def _headings(table: Table, report: Report) -> list[str]:
+    """Column titles; ``base`` and ``this change`` name branch and commit, the first column the benchmark."""
+    titles: list[str] = []
+    for index, column in enumerate(table.columns):
+        name, sha = column.name, None
+        if column.name == "base":
+            name, sha = report.facts.base_name, report.base_sha
+        elif column.name == "this change":
+            name, sha = "this PR" if report.facts.pull_request else "this change", report.head_sha
+        text = markdown.escape(name)
+        if sha:
+            text += f" {markdown.code(sha[:7])}"
+        if index == 0 and report.benchmark and column.type == "text":
+            text = markdown.escape(report.benchmark)
+        if column.name == "result":
+            text = ""
+        titles.append(f"{text} ({markdown.escape(column.unit)})" if column.unit else text)
+    return titles
+
+
+def _decimals(cells: Sequence[Cell]) -> int | None:
+    """Decimals that numbers side by side share: three significant digits of the largest, more if they would
+    look the same without being so."""
+    numbers = [cell for cell in cells if isinstance(cell, int | float) and not isinstance(cell, bool)]
+    largest = max((abs(value) for value in numbers), default=0)
+    if len(numbers) < 2 or not 1e-4 <= largest < 1e15:
+        return None
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    distinct = len(set(numbers))
+    while decimals < 9 and len({f"{value:.{decimals}f}" for value in numbers}) < distinct:
+        decimals += 1
+    return decimals
+
+
+def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) -> str:
+    if isinstance(cell, bool):
+        text = "yes" if cell else "no"
+    elif isinstance(cell, int | float):
+        text = markdown.number(cell) if decimals is None else f"{cell:,.{decimals}f}".replace("-", "−")
+    else:
+        text = markdown.escape("–" if cell is None else cell[:300])
+    if column.name == "result" and isinstance(cell, str):
+        mark = _RESULT_MARKS.get(cell.strip().lower())
+        text = f"{mark} {text}" if mark else text
+    if column.name in ("change", "result"):
+        text = text.replace(" ", "\u00a0")
+    if not bold or not text.strip() or not isinstance(cell, str | int | float):
+        return text
+    name, bracket, rest = text.partition(" (")
+    return f"**{name}**{bracket}{rest}"
+
+
+def first_table(table: Table, report: Report) -> str:
+    """The table of the first screen: at most five rows, the first one in bold."""
+    from tabulate import tabulate
+
+    names = [column.name for column in table.columns]
+    rows = _first_rows(table, names.index("result") if "result" in names else None)
+    strong = {0, names.index("this change")} if "this change" in names else {0}
+    pair = {names.index(name) for name in ("base", "this change") if name in names}
+    cells = []
+    for number, row in enumerate(rows):
+        decimals = _decimals([row[i] for i in sorted(pair)])
+        cells.append(
+            [
+                _shown(cell, table.columns[i], number == 0 and i in strong, decimals if i in pair else None)
+                for i, cell in enumerate(row)
+            ]
+        )
+    align: Sequence[str] = ["right" if column.type == "number" else "left" for column in table.columns]
+    headings = _headings(table, report)
+    text = str(tabulate(cells, headings, "pipe", colalign=align if rows else None, disable_numparse=True))
+    more = len(table.rows) - len(rows)
+    return f"{text}\n\n<sub>{more} more rows below</sub>" if more > 0 else text
