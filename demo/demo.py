@@ -1,0 +1,213 @@
+"""`make demo`: the whole gate on real soil data, for three changes.
+
+It plays a small team in a temporary folder: a Git repository with `main`, a DVC remote (a folder), an MLflow
+registry (a SQLite file). Three colleagues each propose a change; for each a blank clone runs `flint-ml gate`, as a
+pull request would. The better model is then merged, and main's gate registers it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from tabulate import tabulate
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "soil-carbon"
+OUT = ROOT / "demo" / "out"
+WORK = ROOT / "demo" / "work"
+CHANGES = ("better", "worse", "drifted")
+EXPECTED = {"better": "approve", "worse": "request-changes", "drifted": "request-changes"}
+MODEL_NAME = "soil-carbon-ssp460"
+
+
+def environment(work: Path) -> dict[str, str]:
+    """An environment that neither reads nor changes the user's own Git and DVC settings."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "INPUT_", "GIT_", "DVC_", "MLFLOW_"))}
+    return {
+        **keep,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Demo", "GIT_AUTHOR_EMAIL": "demo@example.org",
+        "GIT_COMMITTER_NAME": "Demo", "GIT_COMMITTER_EMAIL": "demo@example.org",
+        "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(work / "dvc-site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(work / "dvc-config"), "DVC_SYSTEM_CONFIG_DIR": str(work / "dvc-config"),
+        "PYTHONWARNINGS": "ignore",
+    }  # fmt: skip
+
+
+@dataclass
+class Team:
+    """The places that a team has: its repository, its data storage, its model registry."""
+
+    work: Path
+    env: dict[str, str]
+
+    @property
+    def origin(self) -> Path:
+        return self.work / "origin.git"
+
+    @property
+    def storage(self) -> Path:
+        return self.work / "storage"
+
+    @property
+    def registry(self) -> str:
+        return f"sqlite:///{self.work / 'mlflow.db'}"
+
+    def run(self, folder: Path, *command: str) -> str:
+        """Run ``command`` in ``folder``; a failure ends the demo with what it printed."""
+        result = subprocess.run(
+            command, cwd=folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if result.returncode != 0:
+            sys.exit(f"error: `{' '.join(command)}` in {folder} ended with {result.returncode}:\n{result.stdout}")
+        return result.stdout.strip()
+
+    def clone(self, name: str, branch: str = "main") -> Path:
+        """A blank checkout of ``branch``, without any data, as a runner has it."""
+        target = self.work / name
+        shutil.rmtree(target, ignore_errors=True)
+        self.run(self.work, "git", "clone", "--quiet", "--branch", branch, str(self.origin), str(target))
+        self.run(target, "dvc", "remote", "add", "--local", "--quiet", "--default", "storage", str(self.storage))
+        return target
+
+    def commit(self, folder: Path, message: str) -> None:
+        self.run(folder, "git", "add", "--all")
+        self.run(folder, "git", "commit", "--quiet", "--message", message)
+        self.run(folder, "git", "push", "--quiet", "origin", "HEAD")
+
+
+def make_team(work: Path) -> Team:
+    """Main as the example has it: raw data and outputs in the storage, code and metrics in Git."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    team = Team(work, environment(work))
+    team.run(work, "git", "init", "--quiet", "--bare", "--initial-branch", "main", str(team.origin))
+    seed = work / "seed"
+    tracked = (
+        team.run(ROOT, "git", "ls-files", "-z", "--", str(EXAMPLE)).split("\0") if (ROOT / ".git").exists() else []
+    )
+    ignore = shutil.ignore_patterns("__pycache__", "*.csv", "plots", "model", "flint-ml-results", "cache", "tmp")
+    if tracked:
+        for name in filter(None, tracked):
+            target = seed / (ROOT / name).relative_to(EXAMPLE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    else:
+        shutil.copytree(EXAMPLE, seed, ignore=ignore)
+    team.run(seed, "git", "init", "--quiet", "--initial-branch", "main")
+    team.run(seed, "git", "remote", "add", "origin", str(team.origin))
+    team.run(seed, "dvc", "remote", "add", "--local", "--quiet", "--default", "storage", str(team.storage))
+    team.run(seed, "python", "fetch_data.py")
+    team.run(seed, "dvc", "repro", "--quiet")
+    team.run(seed, "dvc", "push", "--quiet")
+    team.commit(seed, "A first model of soil organic carbon")
+    return team
+
+
+def propose(team: Team, change: str) -> None:
+    """A colleague's branch: the commands of ``changes/<change>.yml``, then a commit."""
+    recipe = YAML(typ="safe").load((EXAMPLE / "changes" / f"{change}.yml").read_text(encoding="utf-8"))
+    desk = team.clone(f"desk-{change}")
+    team.run(desk, "dvc", "pull", "--quiet")
+    team.run(desk, "git", "switch", "--quiet", "--create", change)
+    for command in recipe["run"]:
+        team.run(desk, "bash", "-e", "-c", command)
+    team.commit(desk, recipe["title"])
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one run of the gate said."""
+
+    name: str
+    decision: str
+    reason: str
+    exit_code: int
+    seconds: float
+
+
+def gate(team: Team, name: str, branch: str, *options: str) -> Verdict:
+    """Run the gate in a blank clone of ``branch`` and keep its results as ``demo/out/<name>/``."""
+    folder = team.clone(f"runner-{name}", branch)
+    started = time.monotonic()
+    result = subprocess.run(
+        ["flint-ml", "gate", "--tracking-uri", team.registry, *options],
+        cwd=folder, env=team.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    seconds = time.monotonic() - started
+    results = folder / "flint-ml-results"
+    target = OUT / name
+    shutil.rmtree(target, ignore_errors=True)
+    if results.is_dir():
+        shutil.copytree(results, target)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "gate.log").write_text(result.stdout, encoding="utf-8")
+    report = target / "post-report.json"
+    if not report.is_file():
+        sys.exit(f"error: the gate made no report for {name!r}; its log:\n{result.stdout}")
+    record = json.loads(report.read_text(encoding="utf-8"))
+    return Verdict(name, record["details"]["decision"], record["headline"], result.returncode, seconds)
+
+
+def picture(name: str) -> str:
+    """`report.png` of a report where a Chromium is at hand; says what came of it."""
+    from flint_ml.report.picture import render_png
+
+    problem = render_png(OUT / name / "report.html", OUT / name / "report.png")
+    return problem or str((OUT / name / "report.png").relative_to(ROOT))
+
+
+def merge_and_register(team: Team) -> str:
+    """Merge the better model; main's gate registers it. Returns what the registry now holds, in words."""
+    desk = team.clone("desk-merge")
+    team.run(desk, "git", "merge", "--quiet", "--no-ff", "--message", "Merge better", "origin/better")
+    # The pull request's run made the new outputs on a runner; main's lock file needs them in the storage.
+    team.run(desk, "dvc", "pull", "--quiet", "--allow-missing")
+    team.run(desk, "dvc", "repro", "--quiet")
+    team.run(desk, "dvc", "push", "--quiet")
+    team.run(desk, "git", "add", "--all")
+    if team.run(desk, "git", "status", "--porcelain"):
+        team.run(desk, "git", "commit", "--quiet", "--message", "Lock the merged model")
+    team.run(desk, "git", "push", "--quiet", "origin", "HEAD")
+    gate(team, "main", "main", "--register", "always", "--base-revision", "HEAD^1")
+    path = OUT / "main" / "register-model.json"
+    return str(json.loads(path.read_text(encoding="utf-8"))["headline"]) if path.is_file() else "nothing was registered"
+
+
+def main() -> int:
+    """Play the story and print the verdicts; 1 if a decision is not the one that the change deserves."""
+    print("Making a small team's repository, data storage and registry ...", flush=True)
+    team = make_team(WORK)
+    verdicts = []
+    for change in CHANGES:
+        print(f"Change {change!r}: a colleague's branch, then the gate on a blank clone ...", flush=True)
+        propose(team, change)
+        verdicts.append(gate(team, change, change, "--register", "never"))
+        print(f"  {verdicts[-1].decision}: {verdicts[-1].reason}", flush=True)
+    print("Merging 'better'; main's gate registers the model ...", flush=True)
+    registered = merge_and_register(team)
+    print(f"  {registered}\n", flush=True)
+    rows = [(v.name, v.decision, v.exit_code, f"{v.seconds:.0f} s", v.reason) for v in verdicts]
+    print(tabulate(rows, headers=["change", "decision", "exit code", "time", "why"], maxcolwidths=[None] * 4 + [70]))
+    print()
+    for verdict in verdicts:
+        print(f"{verdict.name:8} demo/out/{verdict.name}/report.html   picture: {picture(verdict.name)}")
+    wrong = [v.name for v in verdicts if v.decision != EXPECTED[v.name]]
+    if wrong or "registered" not in registered:
+        print(f"\nerror: not what these changes deserve: {', '.join(wrong) or registered}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
