@@ -108,6 +108,7 @@ def make_team(work: Path) -> Team:
     team.run(seed, "git", "remote", "add", "origin", str(team.origin))
     team.run(seed, "dvc", "remote", "add", "--local", "--quiet", "--default", "storage", str(team.storage))
     team.run(seed, "python", "fetch_data.py")
+    team.run(seed, "dvc", "add", "--quiet", "data/raw/reference", "data/raw/new_batch.csv", "data/ssp460-test.csv")
     team.run(seed, "dvc", "repro", "--quiet")
     team.run(seed, "dvc", "push", "--quiet")
     team.commit(seed, "A first model of soil organic carbon")

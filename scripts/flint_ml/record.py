@@ -7,6 +7,7 @@ confined to the results directory.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -277,6 +278,12 @@ def json_schema() -> dict[str, Any]:
     """The published JSON schema of a record (docs/schema/record-1.json)."""
     schema = Record.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}
+
+
+def file_md5(path: Path) -> str:
+    """The md5 of a file's bytes, as DVC computes it."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def slug(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from pydantic import Field
 
 from flint_ml.errors import InputError
-from flint_ml.record import Column, Metric, Table
+from flint_ml.record import Column, Finding, Metric, Table, file_md5, read_all, same_run
 from flint_ml.runner.inputs import ActionInputs
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -160,6 +160,30 @@ def _ending(code: int) -> str:
     return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
 
 
+def changed_since_check(job: Job) -> list[Finding]:
+    """Files whose drift was checked in this run and that the command then replaced.
+
+    A stage may make the checked table anew from raw data that nobody checked; the model would be trained on it.
+    """
+    context = job.context
+    found = same_run(read_all(job.results_dir)[0], context.head_sha, context.run_id, context.run_attempt)
+    changed: dict[str, str] = {}
+    for record in (record for record in found if record.action == "check-drift" and record.status != "error"):
+        for used in record.provenance.inputs:
+            path = job.workspace.root / used.path
+            if used.md5 and path.is_file() and file_md5(path) != used.md5:
+                changed[used.path] = record.name
+    return [
+        Finding(
+            severity="error",
+            code="changed-after-check",
+            message=f"the command replaced {path}, whose drift `{name}` had checked: its result says nothing any more",
+            hint="run the stage that makes it (such as `dvc repro prepare`), `dvc push`, and commit dvc.lock",
+        )
+        for path, name in changed.items()
+    ]
+
+
 def run(inputs: RecordInputs, job: Job) -> Outcome:
     """Run the command and say how it ended."""
     command, shown = _command(inputs, job)
@@ -168,7 +192,8 @@ def run(inputs: RecordInputs, job: Job) -> Outcome:
         command, cwd=str(job.workspace.base), env=job.env or os.environ, lines=inputs.lines, out=sys.stdout.buffer
     )
     shown, *last = _hide_secrets(job, [shown, *done.last_lines])
-    passed = done.exit_code == 0
+    replaced = changed_since_check(job) if done.exit_code == 0 else []
+    passed = done.exit_code == 0 and not replaced
     time_text = duration(done.seconds)
     reason = last[-1].strip()[:200] if last else "it printed nothing"
     headline = (
@@ -176,10 +201,14 @@ def run(inputs: RecordInputs, job: Job) -> Outcome:
         if passed
         else f"{label} failed after {time_text} ({_ending(done.exit_code)}): {reason}"
     )
+    message = time_text if passed else f"Failed ({_ending(done.exit_code)})"
+    if replaced:
+        headline, message = f"{label}: {replaced[0].message}", "Failed (unchecked data)"
     return Outcome(
         status="passed" if passed else "failed",
         headline=headline[:500],
-        message=time_text if passed else f"Failed ({_ending(done.exit_code)})",
+        message=message,
+        findings=replaced,
         badge=label,
         metrics={
             "seconds": Metric(value=round(done.seconds, 2), unit="s"),

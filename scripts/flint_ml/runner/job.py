@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 from flint_ml.data.base import Base, find_base
 from flint_ml.data.git import Git
-from flint_ml.record import Figure, Finding, Input, Metric, Status, Table
+from flint_ml.record import Figure, Finding, Input, Metric, Status, Table, file_md5
 from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import ActionInputs
@@ -134,14 +133,9 @@ class Job:
 
     def use(self, path: Path) -> str:
         """Note ``path`` as an input of the result, with its md5 (as DVC computes it); returns the md5."""
-        digest = hashlib.md5(usedforsecurity=False)
-        size = 0
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-                size += len(block)
-        self.used.append(Input(path=self.relative(path), md5=digest.hexdigest(), bytes=size))
-        return digest.hexdigest()
+        digest = file_md5(path)
+        self.used.append(Input(path=self.relative(path), md5=digest, bytes=path.stat().st_size))
+        return digest
 
     @cached_property
     def git(self) -> Git:
