@@ -1,0 +1,23 @@
+"""End-to-end tests need Docker, act and two images, which .ci/run provides; `make test` leaves them out.
+
+With FLINT_ML_E2E=1 nothing is left out and nothing skips: what is missing is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what lies in this folder as ``e2e``, and leave it out unless FLINT_ML_E2E=1."""
+    mine = [item for item in items if item.path.is_relative_to(HERE)]
+    for item in mine:
+        item.add_marker(pytest.mark.e2e)
+    if os.environ.get("FLINT_ML_E2E") != "1":
+        items[:] = [item for item in items if item not in mine]
+        config.hook.pytest_deselected(items=mine)
