@@ -1,0 +1,189 @@
+"""MLflow's REST API: requests with time limits, and what each refusal means in words."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from flint_ml.errors import OutsideError
+from flint_ml.registry.address import Address
+
+PROBE_SECONDS = 8.0
+_CONNECT, _READ, _READ_ARTIFACT = 4, 60, 600
+_API = "/api/2.0/mlflow/"
+_CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+
+
+class RefusedError(OutsideError):
+    """The server answered no; ``mlflow_code`` is MLflow's own code (``RESOURCE_DOES_NOT_EXIST``)."""
+
+    mlflow_code = ""
+
+
+def _seconds(env: Mapping[str, str]) -> int:
+    text = env.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "")
+    return int(text) if text.isdigit() and int(text) else _READ
+
+
+class Http:
+    """A session with one server."""
+
+    def __init__(self, address: Address, env: Mapping[str, str]) -> None:
+        self.address = address
+        self.seconds = _seconds(env)
+        self.session = requests.Session()
+        # An answer that was lost may have done its work; registration settles what is then there twice.
+        retry = Retry(
+            total=3, connect=2, backoff_factor=0.4, status_forcelist=(408, 429, 502, 503, 504),
+            allowed_methods=None, raise_on_status=False, respect_retry_after_header=False,
+        )  # fmt: skip
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, HTTPAdapter(max_retries=retry))
+        if address.username:
+            self.session.auth = (address.username, address.password or "")
+        elif address.token:
+            self.session.headers["Authorization"] = f"Bearer {address.token}"
+            # Without this, requests would look for a ~/.netrc and put that in the token's place.
+            self.session.auth = lambda request: request
+        if env.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in {"1", "true"}:
+            self.session.verify = False
+        elif env.get("MLFLOW_TRACKING_SERVER_CERT_PATH"):
+            self.session.verify = env["MLFLOW_TRACKING_SERVER_CERT_PATH"]
+        if env.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"):
+            self.session.cert = env["MLFLOW_TRACKING_CLIENT_CERT_PATH"]
+
+    def probe(self) -> None:
+        """Ask something small, without patience, so that a server that is down is reported at once."""
+        url = f"{self.address.uri}{_API}registered-models/search"
+        end = time.monotonic() + PROBE_SECONDS
+        plain = requests.Session()
+        plain.auth, plain.verify, plain.cert = self.session.auth, self.session.verify, self.session.cert
+        plain.headers.update(self.session.headers)
+        while True:
+            left = end - time.monotonic()
+            try:
+                answer = plain.get(url, params={"max_results": 1}, timeout=(min(3.0, left), left))
+            except requests.RequestException as error:
+                if isinstance(error, requests.exceptions.SSLError) or end - time.monotonic() < 2:
+                    raise self._unreachable(error) from None
+                time.sleep(1)
+                continue
+            self._checked(answer)
+            return
+
+    def ask(self, method: str, path: str, **values: Any) -> dict[str, Any]:
+        """One call of the API; ``values`` go as query for GET, else as JSON."""
+        where = {"params": values} if method == "GET" else {"json": values}
+        answer = self._send(method, f"{_API}{path}", timeout=(_CONNECT, self.seconds), **where)
+        data = self._checked(answer)
+        return data if isinstance(data, dict) else {}
+
+    def put(self, path: str, file: Path) -> None:
+        """Upload ``file``, streamed."""
+        with file.open("rb") as stream:
+            headers = {"Content-Type": "application/octet-stream"}
+            # An empty stream would be sent in chunks, which servers behind WSGI do not read.
+            body: Any = stream if file.stat().st_size else b""
+            answer = self._send("PUT", path, data=body, headers=headers, timeout=(_CONNECT, _READ_ARTIFACT))
+        self._checked(answer)
+
+    def sha256(self, path: str) -> str:
+        """Hash of what the server returns for an artifact."""
+        answer = self._send("GET", path, stream=True, timeout=(_CONNECT, _READ_ARTIFACT))
+        digest = hashlib.sha256()
+        with answer:
+            if answer.status_code != requests.codes.ok:
+                self._checked(answer)
+            try:
+                for block in answer.iter_content(1 << 20):
+                    digest.update(block)
+            except requests.RequestException as error:
+                raise self._unreachable(error) from None
+        return digest.hexdigest()
+
+    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
+        try:
+            return self.session.request(method, f"{self.address.uri}{path}", **options)
+        except requests.RequestException as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: requests.RequestException) -> OutsideError:
+        if isinstance(error, requests.exceptions.SSLError):
+            why, hint = (
+                "its certificate is not trusted",
+                "name the authority's file in MLFLOW_TRACKING_SERVER_CERT_PATH",
+            )
+        elif isinstance(error, requests.exceptions.Timeout):
+            why, hint = "it does not answer", "check that the server runs and that this runner may reach it"
+        elif "resolve" in str(error) or "getaddrinfo" in str(error):
+            why, hint = "no such host is known here", "check the spelling, and that the runner reaches that network"
+        elif "refused" in str(error).lower():
+            why, hint = "nothing listens at that address", "check port and server; it may still be starting"
+        else:
+            why, hint = "the connection broke", "check that the server runs and that this runner may reach it"
+        return OutsideError(
+            f"the model registry cannot be reached: {why}", where=self.address.uri, hint=hint,
+            code="registry-unreachable",
+        )  # fmt: skip
+
+    def _checked(self, answer: requests.Response) -> Any:
+        """The answer's JSON, or the reason why there is none."""
+        try:
+            data = answer.json() if answer.content else {}
+        except ValueError:
+            data = None
+        if answer.status_code < 400:
+            if data is None:
+                raise self._refused("what answers there is no MLflow server", "check `tracking-uri`", "no-mlflow")
+            return data
+        code = str(data.get("error_code", "")) if isinstance(data, dict) else ""
+        text = str(data.get("message", "")) if isinstance(data, dict) else answer.text
+        error = self._explained(answer.status_code, code, " ".join(text.split())[:300])
+        error.mlflow_code = code or ("NOT_FOUND" if answer.status_code == 404 else "")
+        raise error
+
+    def _refused(self, message: str, hint: str | None, code: str) -> RefusedError:
+        return RefusedError(message, where=self.address.uri, hint=hint, code=code)
+
+    def _explained(self, status: int, code: str, text: str) -> RefusedError:
+        if status == 401:
+            have = "does not accept the user name and password or token" if self._named else "wants credentials"
+            return self._refused(
+                f"the model registry {have} (401)", f"set {_CREDENTIALS} from secrets in the step's `env:`",
+                "registry-unauthorized",
+            )  # fmt: skip
+        if status == 403 and "invalid host header" in text.lower():
+            host = self.address.host
+            return self._refused(
+                f"the server refuses to be called `{host}` (403, Invalid Host header)",
+                f"start it with `mlflow server --allowed-hosts {host}` (from 3.x it answers to localhost only)",
+                "registry-host",
+            )
+        if status == 403:
+            return self._refused(
+                f"the model registry does not allow this (403): {text}",
+                "give the user EDIT permission for experiment and registered model",
+                "registry-forbidden",
+            )
+        if status == 404 and not code:
+            return self._refused(
+                "there is no MLflow server at this address (404)", "check path and port of `tracking-uri`", "no-mlflow"
+            )
+        if status >= 500:
+            return self._refused(
+                f"the model registry failed ({status}): {text}",
+                "look at the server's log: free space, database and artifact store",
+                "registry-failed",
+            )
+        return self._refused(f"the model registry refused ({status} {code}): {text}", None, "registry-refused")
+
+    @property
+    def _named(self) -> bool:
+        return bool(self.address.username or self.address.token)

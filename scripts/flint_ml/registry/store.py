@@ -1,0 +1,103 @@
+"""What is asked of a registry, whichever way it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model. ``stage`` is MLflow's own, None where the server has none."""
+
+    name: str
+    number: int
+    run_id: str | None
+    source: str
+    stage: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        """The address that ``mlflow`` loads it by."""
+        return f"models:/{self.name}/{self.number}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One MLflow run: where its artifacts lie and what was logged so far. ``started`` is in ms since 1970."""
+
+    id: str
+    experiment: str
+    artifact_uri: str
+    started: int = 0
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """A registry. Every method raises OutsideError with what to do when the registry says no or is gone."""
+
+    def ensure_model(self, name: str) -> None:
+        """Make the registered model unless it is there."""
+
+    def experiment(self, name: str) -> str:
+        """Identifier of the experiment ``name``, made unless it is there."""
+
+    def runs(self, experiment: str, tag: tuple[str, str]) -> list[Run]:
+        """Runs that are not deleted and carry the tag, oldest first."""
+
+    def run(self, run_id: str) -> Run | None:
+        """One run, or None where the registry does not know it."""
+
+    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+        """A new run."""
+
+    def log(
+        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        """Log any number of metrics, parameters and tags."""
+
+    def finish(self, run_id: str) -> None:
+        """Mark the run as finished."""
+
+    def delete_run(self, run_id: str) -> None:
+        """Put the run into MLflow's trash; nothing happens where it is gone."""
+
+    def upload(self, run: Run, name: str, path: Path) -> None:
+        """Store the file ``path`` as artifact ``name`` (forward slashes; the last part is the file's own name)."""
+
+    def sha256(self, run: Run, name: str) -> str:
+        """Read the artifact ``name`` back and return its hash."""
+
+    def create_version(self, name: str, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
+        """A new version with its tags, in one step."""
+
+    def versions(self, name: str, tag: tuple[str, str]) -> list[Version]:
+        """Versions that carry the tag, lowest first."""
+
+    def version(self, name: str, number: int) -> Version | None:
+        """One version, or None where it is gone."""
+
+    def delete_version(self, name: str, number: int) -> None:
+        """Delete a version; nothing happens where it is gone."""
+
+    def set_tag(self, name: str, number: int, tag: str, value: str) -> None:
+        """Set a tag of a version."""
+
+    def delete_tag(self, name: str, number: int, tag: str) -> None:
+        """Delete a tag of a version; nothing happens where it is gone."""
+
+    def alias(self, name: str, alias: str) -> int | None:
+        """The version that the alias points to."""
+
+    def set_alias(self, name: str, alias: str, number: int) -> None:
+        """Point the alias to a version."""
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Delete the alias; nothing happens where it is gone."""
+
+    def move_stage(self, name: str, number: int, stage: str) -> bool:
+        """Move MLflow's own stage, archiving the version that had it; False where the server has none."""
