@@ -77,9 +77,8 @@ def describe(git: Git, base_commit: str, *, config: str = "flint-ml.yml", watche
     before, after = tracked(git, base_commit), tracked(git, None)
     changed = git.changed(base_commit)
     params_files = _params_files(git, base_commit, project)
-    outputs = {path for path in changed if holder(before, path) or holder(after, path)} | set(
-        declared(git, None, ("outs", "metrics", "plots"))
-    )
+    outputs = set(declared(git, None, ("outs", "metrics", "plots")))
+    outputs |= {path for path in changed if holder(before, path) or holder(after, path)}
     data = data_changes(before, after, project, git.root)
     data += _git_data(git, base_commit, [path for path in changed if path not in outputs], project)
     code = [path for path in changed if path not in outputs | set(params_files) and not _bookkeeping(path)]

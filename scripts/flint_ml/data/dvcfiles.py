@@ -32,7 +32,8 @@ class Entry:
 
     ``stage`` is the file that declares it (``data/soil.csv.dvc``) or the pipeline stage (``dvc.yaml:train``).
     ``root`` is the folder of its DVC project, empty for the Git root. ``legacy`` marks hashes of DVC 2, which
-    ignored the difference between line ends. ``remote`` is the output's own remote, if it names one.
+    ignored the difference between line ends. ``remote`` is the output's own remote, if it names one;
+    ``imported`` outputs come from another repository or address.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Entry:
     root: str = ""
     legacy: bool = False
     remote: str | None = None
+    imported: bool = False
 
     @property
     def source(self) -> bool:
@@ -141,7 +143,7 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
     return data
 
 
-def _entry(out: Any, folder: str, stage: str, root: str) -> Entry | None:
+def _entry(out: Any, folder: str, stage: str, root: str, *, imported: bool = False) -> Entry | None:
     if not isinstance(out, Mapping) or "path" not in out:
         return None
     path = posixpath.normpath(posixpath.join(folder, str(out["path"])))
@@ -163,13 +165,15 @@ def _entry(out: Any, folder: str, stage: str, root: str) -> Entry | None:
         root=root,
         legacy=out.get("hash") != "md5",
         remote=str(out["remote"]) if out.get("remote") else None,
+        imported=imported,
     )
 
 
 def _of_dvc_file(name: str, data: Mapping[str, Any], root: str) -> list[Entry]:
     folder = posixpath.join(posixpath.dirname(name), str(data.get("wdir") or "."))
     outs = [out for out in data.get("outs") or [] if isinstance(out, Mapping) and out.get("cache", True)]
-    return [entry for out in outs if (entry := _entry(out, folder, name, root))]
+    imported = bool(data.get("deps"))
+    return [entry for out in outs if (entry := _entry(out, folder, name, root, imported=imported))]
 
 
 def _of_lock(name: str, lock: Mapping[str, Any], plan: Mapping[str, Any], root: str) -> list[Entry]:
