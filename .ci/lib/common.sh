@@ -3,6 +3,7 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export ROOT
 
 # The name that the Dockerfile's FROM asks for; the images that the end-to-end tests run.
 export BASE_IMAGE=debian:trixie-slim
@@ -20,14 +21,19 @@ docker() {
 
 say() { printf '%s\n' "$*"; }
 
+# Install Debian packages that are missing; quiet unless it fails.
 apt_install() {
-  local missing=() package
+  local missing=() package log
   for package in "$@"; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
   done
   [ "${#missing[@]}" -eq 0 ] && return 0
   say "installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq </dev/null
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+  log=$(mktemp)
+  if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    return 1
+  fi
+  rm -f "$log"
 }
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1

@@ -6,6 +6,7 @@ With FLINT_ML_E2E=1 nothing is left out and nothing skips: what is missing is a 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.environ.get("FLINT_ML_E2E") != "1":
         items[:] = [item for item in items if item not in mine]
         config.hook.pytest_deselected(items=mine)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long .ci/run took, before the line with the counts."""
+    began = os.environ.get("FLINT_ML_CI_BEGAN")
+    if began and os.environ.get("FLINT_ML_E2E") == "1":
+        minutes, seconds = divmod(int(time.time()) - int(began), 60)
+        terminalreporter.write_line(f".ci/run took {minutes} min {seconds} s in all")
