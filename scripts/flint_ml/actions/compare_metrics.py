@@ -310,7 +310,11 @@ def _changes(inputs: Inputs, job: Job, sides: _Sides) -> dict[str, Any] | None:
     if sides.at is None:
         return None
     watched = [inputs.benchmark] if inputs.benchmark else []
-    return changes.describe(job.git, sides.at.commit, config=job.config, watched=watched).as_dict()
+    found = changes.describe(job.git, sides.at.commit, config=job.config, watched=watched).as_dict()
+    # Metrics and predictions are what a change leads to, not what it changes, also where dvc.yaml does not name them.
+    results = [sides.at.full(path) for path in (*sides.head, inputs.predictions) if path]
+    found["code"] = [path for path in found["code"] if path not in results]
+    return found
 
 
 ACTION = Action(

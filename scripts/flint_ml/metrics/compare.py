@@ -11,8 +11,8 @@ is no number (null, NaN) here and was one                               ``worse`
 is no number on either side, or was none in the base                    ``new``
 is declared under ``expected``, has no direction, and is as declared    ``as declared``
 is declared, has no direction, and is not as declared                   ``changed``
-has an interval: wholly beyond the tolerance on one side                ``better``, ``worse``, ``changed``
 has an interval: wholly within the tolerance                            ``same``
+has an interval: without zero, and differs by more than the tolerance   ``better``, ``worse``, ``changed``
 has an interval: anything else                                          ``inconclusive``
 differs by no more than the tolerance                                   ``same``
 differs by more                                                         ``better``, ``worse``, ``changed``
@@ -60,10 +60,19 @@ STATUS: dict[Verdict, Status] = {
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval of this change − base, in the metric's unit, and how sure it is.
+    """A confidence interval of this change − base, in the metric's unit.
 
-    ``low`` and ``high`` are shown; ``decide_low`` and ``decide_high`` are the wider ones at the corrected level,
-    from which the result is taken where several metrics are judged at once.
+    Attributes
+    ----------
+    low, high
+        The interval that is shown, at ``level``.
+    decide_low, decide_high
+        The wider one, corrected for judging several metrics at once; it decides whether there is a change at all.
+    total
+        The same four ends for the sum of both sides; only for metrics whose best value is zero. The size of a bias
+        differs exactly where difference and sum both differ from zero.
+    p_value, p_adjusted
+        Permutation p-value of no change, and corrected for several metrics.
     """
 
     low: float
@@ -71,8 +80,19 @@ class Interval:
     decide_low: float
     decide_high: float
     level: float = 0.95
+    total: tuple[float, float, float, float] | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
+
+    def within(self, margin: float) -> bool:
+        """Whether the change is surely no larger than ``margin``."""
+        near = [(self.low, self.high)] + ([self.total[:2]] if self.total else [])
+        return any(-margin <= low and high <= margin for low, high in near)
+
+    def differs(self) -> bool:
+        """Whether the two sides surely differ, for a zero metric in size."""
+        wide = [(self.decide_low, self.decide_high)] + ([self.total[2:]] if self.total else [])
+        return all(low > 0 or high < 0 for low, high in wide)
 
 
 @dataclass(frozen=True)
@@ -146,10 +166,7 @@ def judge(
     interval: Interval | None = None,
     path: str = "",
 ) -> Row:
-    """Compare one metric with its base (see the table above). None: the metric is not there.
-
-    ``interval`` is of the change of the metric itself; for ``zero`` of the change of its absolute value.
-    """
+    """Compare one metric with its base (see the table above). None: the metric is not there."""
     one = base.value if base else None
     two = head.value if head else None
     delta = two - one if one is not None and two is not None else None
@@ -168,31 +185,27 @@ def judge(
     if declared is not None and rule.direction == "none":
         holds = declared.holds(one, delta)
         return row("as declared" if holds else "changed", f"declared {declared}" if not holds else None)
-    return row(_by_interval(interval, rule, one) if interval else _by_difference(one, two, rule))
+    return row(_by_interval(interval, rule, one, two) if interval else _by_difference(one, two, rule))
 
 
 def _by_difference(base: float, head: float, rule: Applied) -> Result:
-    if abs(head - base) <= rule.margin(base):
+    margin = rule.margin(base)
+    if abs(head - base) <= margin:
         return "same"
     if rule.direction == "none":
         return "changed"
     worse_by = loss(head, rule) - loss(base, rule)
-    if abs(worse_by) <= rule.margin(base):
+    if abs(worse_by) <= margin:
         return "same"
     return "worse" if worse_by > 0 else "better"
 
 
-def _by_interval(interval: Interval, rule: Applied, base: float) -> Result:
-    margin = rule.margin(base)
-    if -margin <= interval.low and interval.high <= margin:
+def _by_interval(interval: Interval, rule: Applied, base: float, head: float) -> Result:
+    """A change counts when it is no chance and larger than the tolerance; it is the same when it surely is not."""
+    if interval.within(rule.margin(base)):
         return "same"
-    if interval.decide_low > margin:
-        up: Result = "better" if rule.direction == "higher" else "worse"
-        return "changed" if rule.direction == "none" else up
-    if interval.decide_high < -margin:
-        down: Result = "worse" if rule.direction == "higher" else "better"
-        return "changed" if rule.direction == "none" else down
-    return "inconclusive"
+    by_size = _by_difference(base, head, rule)
+    return by_size if by_size != "same" and interval.differs() else "inconclusive"
 
 
 def importance(row: Row) -> tuple[float, float, int, int]:

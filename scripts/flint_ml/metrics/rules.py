@@ -112,8 +112,8 @@ class Applied:
     percent: bool = True
 
     def margin(self, base: float) -> float:
-        """The largest change that counts as same, in the metric's unit; rounding of the file is always allowed."""
-        return max([amount.of(base) for amount in self.tolerance] + [1e-9 * abs(base)])
+        """The largest change that counts as same, in the metric's unit; rounding errors are always forgiven."""
+        return max([amount.of(base) for amount in self.tolerance] + [0.0]) * (1 + 1e-9) + 1e-9 * abs(base)
 
     @property
     def title(self) -> str:

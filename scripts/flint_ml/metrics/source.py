@@ -98,7 +98,8 @@ class At:
     commit: str
     project: str
 
-    def _full(self, path: str) -> str:
+    def full(self, path: str) -> str:
+        """``path`` relative to the Git root."""
         return posixpath.normpath(posixpath.join(self.project, path))
 
     def expand(self, patterns: Sequence[str]) -> list[str]:
@@ -114,7 +115,7 @@ class At:
 
     def content(self, path: str) -> bytes | None:
         """Content of ``path``, or None where the revision has no such file."""
-        return dvcfiles.read_at(self.git, self.commit, self._full(path))
+        return dvcfiles.read_at(self.git, self.commit, self.full(path))
 
     def read(self, paths: Sequence[str]) -> dict[str, MetricsFile]:
         """The metrics of each file that is there."""
@@ -125,7 +126,7 @@ class At:
 
     def hash(self, path: str) -> str | None:
         """md5 of a file or folder, as DVC computes it."""
-        return dvcfiles.hash_at(self.git, self.commit, self._full(path))
+        return dvcfiles.hash_at(self.git, self.commit, self.full(path))
 
 
 def read_named(base: Path, shown: str, paths: Sequence[str]) -> dict[str, MetricsFile]:
