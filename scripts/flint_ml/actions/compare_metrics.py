@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from flint_ml.data import changes
+from flint_ml.data import changes, pipeline
 from flint_ml.data.base import Base
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
@@ -119,7 +119,7 @@ def _markdown(table: Any) -> str:
 
 
 def _project(job: Job) -> str:
-    return changes.project_folder(job.git)
+    return pipeline.project_folder(job.git)
 
 
 def _read(inputs: Inputs, job: Job) -> _Sides:

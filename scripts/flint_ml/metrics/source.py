@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flint_ml.data import changes, dvcfiles
+from flint_ml.data import dvcfiles, pipeline
 from flint_ml.data.git import Git
 from flint_ml.errors import InputError
 from flint_ml.metrics.read import MetricsFile, parse
@@ -36,7 +36,7 @@ def declared_files(git: Git, revision: str | None, project: str) -> list[str]:
     """Metrics files that ``dvc.yaml`` names, relative to the project's folder."""
     if git.root is None:
         return []
-    named = changes.declared(git, revision, ("metrics",))
+    named = pipeline.declared(git, revision, ("metrics",))
     return [posixpath.relpath(path, project or ".") for path in named]
 
 
@@ -60,7 +60,7 @@ class Here:
                 if posixpath.isabs(pattern) or ".." in pattern.split("/"):
                     raise InputError(
                         f"the glob {pattern!r} must stay below the working directory", where="metrics",
-                        code="outside-workspace",
+                        hint="set working-directory, or name the file without a glob", code="invalid-input",
                     )  # fmt: skip
                 hits = sorted(
                     path.relative_to(self.folder).as_posix() for path in self.folder.glob(pattern) if path.is_file()
