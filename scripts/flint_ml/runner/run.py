@@ -188,7 +188,10 @@ def _finish_error(run: _Run, error: FlintError) -> int:
     finding = Finding(severity="error", code=error.code, message=str(error)[:20_000], hint=error.hint)
     where = f"{error.where}: " if error.where else ""
     outcome = Outcome("error", run.commands.redact(f"{where}{error.message}")[:500], "Error", findings=[finding])
-    usable = error.code not in {"results-dir", "outside-workspace", "missing-folder"}
+    # Once there is a job, the folder has been checked, and such an error is about another input.
+    usable = error.code != "results-dir" and (
+        run.job is not None or error.code not in {"outside-workspace", "missing-folder"}
+    )
     _publish(run, outcome, write=usable)
     file, _, line = (error.where or "").partition(":")
     is_file = bool(file) and (run.context.workspace / file).is_file()
