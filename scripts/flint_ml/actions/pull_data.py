@@ -167,7 +167,7 @@ def _base(inputs: PullDataInputs, job: Job) -> tuple[Base | None, list[Finding]]
     try:
         return job.base(wanted), []
     except InputError as error:
-        if wanted != "auto" or job.context.pull_request is not None or job.context.event_name == "merge_group":
+        if wanted != "auto" or "pull_request" in job.context.event or job.context.event_name == "merge_group":
             raise
         message = f"no comparison with the commit before: {error.message}"
         return None, [Finding(severity="info", code=error.code, message=message, hint=error.hint)]
@@ -188,12 +188,16 @@ def _pull(project: Project, wanted: list[Entry], revision: str | None, *, everyt
     if not wanted:
         return Check()
     project.fetch(wanted, revision)
+    suspect: set[str] = set()
     for attempt in range(2):
         if revision is None:
             project.checkout(wanted, everything=everything)
         check = project.check(wanted, in_cache=revision is not None)
+        # DVC deletes a wrong object from a remote that is a folder: what was wrong and is gone now was still wrong.
+        check.corrupt += [path for path in check.absent if path in suspect]
         if not check.corrupt:
             return check
+        suspect |= set(check.corrupt)
         project.say(f"{len(check.corrupt)} files do not match their hash; they are removed from the cache")
         project.drop_corrupt(wanted, check.corrupt)
         if attempt == 0:
@@ -280,9 +284,8 @@ def _table(changes: Changes | None, base: Base | None) -> list[Table]:
 
 
 def _headline(check: Check, wanted: list[Entry], changes: Changes | None, revision: str | None) -> str:
-    text = (
-        f"{check.files:,} file{'' if check.files == 1 else 's'}, {size_text(check.bytes)}, every hash as in the commit"
-    )
+    count = f"{check.files:,} file{'' if check.files == 1 else 's'}"
+    text = f"{count}, {size_text(check.bytes)}, every hash as in the commit"
     if not wanted:
         text = "no data to pull"
     if check.absent:

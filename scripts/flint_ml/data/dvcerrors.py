@@ -29,6 +29,8 @@ _REFUSED_TEXT = re.compile(
     r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|AuthorizationHeader"
     r"|InvalidClientTokenId|\b40[13]\b|Forbidden|Unauthorized|Access Denied|Permission denied for user"
 )
+_NETWORK = {"ClientConnectorError", "ClientOSError", "ServerDisconnectedError", "EndpointConnectionError", "gaierror"}
+_DEFECTS = (TypeError, AttributeError, NameError, AssertionError, LookupError)
 _NO_CONTAINER = re.compile(r"NoSuchBucket|bucket does not exist|ContainerNotFound|container does not exist", re.I)
 _BROKEN_FILE = {"YAMLFileCorruptedError", "YAMLSyntaxError", "YAMLValidationError", "StageFileFormatError"}
 _MEND_CREDENTIALS = (
@@ -82,11 +84,19 @@ def clean(error: BaseException) -> str:
 
 def only_missing(causes: Sequence[BaseException]) -> bool:
     """Whether everything that failed, failed because the remote does not hold it."""
-    return all(isinstance(cause, FileNotFoundError) and not _container(cause) for cause in causes)
+    return all(isinstance(cause, FileNotFoundError) and not _no_answer(cause) for cause in causes)
 
 
-def _container(cause: BaseException) -> bool:
-    return any(_NO_CONTAINER.search(f"{type(part).__name__} {part}") for part in chain(cause))
+def _no_answer(cause: BaseException) -> BaseException | None:
+    """What stands behind a "file not found" that is something else: storage libraries hide refusals in it."""
+    for part in chain(cause):
+        text = f"{type(part).__name__} {part}"
+        status = getattr(part, "status", None)
+        if _NO_CONTAINER.search(text) or (isinstance(status, int) and status not in {404, 410}):
+            return part
+        if isinstance(part, ConnectionError | TimeoutError) or type(part).__name__ in _NETWORK:
+            return part
+    return None
 
 
 def translate(error: BaseException, causes: Sequence[BaseException], remote: str) -> FlintError:
@@ -98,15 +108,17 @@ def translate(error: BaseException, causes: Sequence[BaseException], remote: str
         found = _of_storage(parts, remote) or _of_settings(parts, remote)
         if found:
             return found
-    cause = causes[0] if causes else error
-    if causes or isinstance(error, OSError):
-        return _network(cause, remote)
     if type(error).__name__ == "LockError":
         return OutsideError(
             "another DVC process works in this project",
             hint="wait for it, or remove .dvc/tmp/lock if none runs",
             code="dvc-locked",
         )
+    if isinstance(error, _DEFECTS):
+        raise error
+    if causes or not (isinstance(error, ValueError) or type(error).__module__.startswith("dvc.")):
+        cause = causes[0] if causes else error
+        return _network(_no_answer(cause) or cause, remote)
     return InputError(f"DVC: {clean(error)}", hint="`dvc pull -v` at a terminal says more", code="dvc-failed")
 
 
@@ -167,7 +179,7 @@ def _of_settings(parts: Sequence[BaseException], remote: str) -> FlintError | No
         return InputError(
             f"there is no DVC {remote}", where="remote", hint="`dvc remote list` shows the names", code="unknown-remote"
         )
-    if "RemoteMissingDepsError" in names:
+    if "RemoteMissingDepsError" in names or any(isinstance(part, ImportError) for part in parts):
         return InputError(
             f"this kind of remote is not supported here: {clean(first)}",
             hint="the image reads local, S3, Google, Azure, SSH and HTTP remotes; for others run `dvc pull` on the "

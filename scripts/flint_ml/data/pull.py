@@ -245,16 +245,19 @@ class Project:
     def drop_corrupt(self, entries: Sequence[Entry], corrupt: Sequence[str]) -> None:
         """Delete objects of the cache that do not hold what their name says, and the copies made of them."""
         wrong = set(corrupt)
+        copies: dict[str, list[Path]] = {}
+        objects: dict[str, tuple[Path, bool]] = {}
         for entry in entries:
             inside = members(self.git_root, entry) if entry.is_dir else {"": entry.md5}
             for name, md5 in (inside or {}).items():
                 path = posixpath.join(entry.path, name) if name else entry.path
-                if path not in wrong:
-                    continue
-                place = object_path(self.cache, md5, legacy=entry.legacy)
-                if place.is_file() and next(iter(hashes([(place, entry.legacy)]))) != md5:
-                    place.unlink()
-                    (self.git_root / path).unlink(missing_ok=True)
+                if path in wrong:
+                    copies.setdefault(md5, []).append(self.git_root / path)
+                    objects[md5] = (object_path(self.cache, md5, legacy=entry.legacy), entry.legacy)
+        for md5, (place, legacy) in objects.items():
+            if place.is_file() and hashes([(place, legacy)]) != [md5]:
+                for file in (place, *copies[md5]):
+                    file.unlink(missing_ok=True)
 
 
 def hashes(files: Sequence[tuple[Path, bool]]) -> list[str]:
