@@ -156,6 +156,7 @@ def run_workflow(
     cache_dir: Path | None = None,
     mounts: Mapping[Path, str] | None = None,
     inputs: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     job: str | None = None,
     timeout: float = 1800,
 ) -> ActResult:
@@ -183,6 +184,10 @@ def run_workflow(
         Folder for ``actions/cache`` and for pip's downloads; keep it to make later jobs quicker.
     mounts
         Host folder → folder inside jobs and containers.
+    inputs, variables
+        Inputs of a ``workflow_dispatch``; the repository's variables (``vars.NAME``).
+    job
+        Run this job and those that it needs only.
     timeout
         Seconds; act is then ended and ``subprocess.TimeoutExpired`` raised.
     """
@@ -193,7 +198,7 @@ def run_workflow(
         binds = {artifacts_dir: ARTIFACTS, cache: CACHE, **(mounts or {})}
         for folder in binds:
             folder.mkdir(parents=True, exist_ok=True)
-        variables = {
+        environment = {
             "FLINT_ML_TEST_ARTIFACTS": ARTIFACTS,
             "FLINT_ML_TEST_CACHE": CACHE,
             "PIP_CACHE_DIR": f"{CACHE}/pip",
@@ -202,7 +207,7 @@ def run_workflow(
         }
         command = [act_command(), event_name, "-C", str(repo_dir.resolve()), "-W", workflow]
         command += _fixed_flags(temp, event)
-        command += [part for key, value in variables.items() for part in ("--env", f"{key}={value}")]
+        command += [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
         command += [part for key, value in (inputs or {}).items() for part in ("--input", f"{key}={value}")]
         command += [
             part for key, value in folders.items() for part in ("--local-repository", f"{key}={value.resolve()}")
