@@ -50,14 +50,14 @@ class Team:
 
     work: Path
     env: dict[str, str]
+    # The DVC remote: its URL and options. A committed one is everybody's, a local one only this machine's.
+    url: str
+    options: tuple[tuple[str, str], ...] = ()
+    committed: bool = False
 
     @property
     def origin(self) -> Path:
         return self.work / "origin.git"
-
-    @property
-    def storage(self) -> Path:
-        return self.work / "storage"
 
     @property
     def registry(self) -> str:
@@ -77,8 +77,15 @@ class Team:
         target = self.work / name
         shutil.rmtree(target, ignore_errors=True)
         self.run(self.work, "git", "clone", "--quiet", "--branch", branch, str(self.origin), str(target))
-        self.run(target, "dvc", "remote", "add", "--local", "--quiet", "--default", "storage", str(self.storage))
+        if not self.committed:
+            self.add_remote(target)
         return target
+
+    def add_remote(self, folder: Path) -> None:
+        local = [] if self.committed else ["--local"]
+        self.run(folder, "dvc", "remote", "add", *local, "--quiet", "--default", "storage", self.url)
+        for name, value in self.options:
+            self.run(folder, "dvc", "remote", "modify", *local, "--quiet", "storage", name, value)
 
     def commit(self, folder: Path, message: str) -> None:
         self.run(folder, "git", "add", "--all")
@@ -86,11 +93,11 @@ class Team:
         self.run(folder, "git", "push", "--quiet", "origin", "HEAD")
 
 
-def make_team(work: Path) -> Team:
+def make_team(team: Team) -> None:
     """Main as the example has it: raw data and outputs in the storage, code and metrics in Git."""
+    work = team.work
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    team = Team(work, environment(work))
     team.run(work, "git", "init", "--quiet", "--bare", "--initial-branch", "main", str(team.origin))
     seed = work / "seed"
     tracked = (
@@ -106,16 +113,15 @@ def make_team(work: Path) -> Team:
         shutil.copytree(EXAMPLE, seed, ignore=ignore)
     team.run(seed, "git", "init", "--quiet", "--initial-branch", "main")
     team.run(seed, "git", "remote", "add", "origin", str(team.origin))
-    team.run(seed, "dvc", "remote", "add", "--local", "--quiet", "--default", "storage", str(team.storage))
+    team.add_remote(seed)
     team.run(seed, "python", "fetch_data.py")
     team.run(seed, "dvc", "add", "--quiet", "data/raw/reference", "data/raw/new_batch.csv", "data/ssp460-test.csv")
     team.run(seed, "dvc", "repro", "--quiet")
     team.run(seed, "dvc", "push", "--quiet")
     team.commit(seed, "A first model of soil organic carbon")
-    return team
 
 
-def propose(team: Team, change: str) -> None:
+def propose(team: Team, change: str) -> Path:
     """A colleague's branch: the commands of ``changes/<change>.yml``, then a commit."""
     recipe = YAML(typ="safe").load((EXAMPLE / "changes" / f"{change}.yml").read_text(encoding="utf-8"))
     desk = team.clone(f"desk-{change}")
@@ -124,6 +130,7 @@ def propose(team: Team, change: str) -> None:
     for command in recipe["run"]:
         team.run(desk, "bash", "-e", "-c", command)
     team.commit(desk, recipe["title"])
+    return desk
 
 
 @dataclass(frozen=True)
@@ -168,8 +175,8 @@ def picture(name: str) -> str:
     return problem or str((OUT / name / "report.png").relative_to(ROOT))
 
 
-def merge_and_register(team: Team) -> str:
-    """Merge the better model; main's gate registers it. Returns what the registry now holds, in words."""
+def merge(team: Team) -> None:
+    """Merge the better model into main, with its outputs in the storage and their hashes in dvc.lock."""
     desk = team.clone("desk-merge")
     team.run(desk, "git", "merge", "--quiet", "--no-ff", "--message", "Merge better", "origin/better")
     # The pull request's run made the new outputs on a runner; main's lock file needs them in the storage.
@@ -180,6 +187,11 @@ def merge_and_register(team: Team) -> str:
     if team.run(desk, "git", "status", "--porcelain"):
         team.run(desk, "git", "commit", "--quiet", "--message", "Lock the merged model")
     team.run(desk, "git", "push", "--quiet", "origin", "HEAD")
+
+
+def merge_and_register(team: Team) -> str:
+    """Merge; main's gate registers the model. Returns what the registry now holds, in words."""
+    merge(team)
     gate(team, "main", "main", "--register", "always", "--base-revision", "HEAD^1")
     path = OUT / "main" / "register-model.json"
     return str(json.loads(path.read_text(encoding="utf-8"))["headline"]) if path.is_file() else "nothing was registered"
@@ -188,7 +200,8 @@ def merge_and_register(team: Team) -> str:
 def main() -> int:
     """Play the story and print the verdicts; 1 if a decision is not the one that the change deserves."""
     print("Making a small team's repository, data storage and registry ...", flush=True)
-    team = make_team(WORK)
+    team = Team(WORK, environment(WORK), str(WORK / "storage"))
+    make_team(team)
     verdicts = []
     for change in CHANGES:
         print(f"Change {change!r}: a colleague's branch, then the gate on a blank clone ...", flush=True)

@@ -117,6 +117,21 @@ class World:
         return [c for c in self.github.of(number) if not c["body"].startswith("older comment")]
 
 
+def propose_crash(team: demo.Team) -> None:
+    """A branch whose training ends with exit code 1."""
+    desk = team.clone("desk-crashes")
+    team.run(desk, "git", "switch", "--quiet", "--create", "crashes")
+    script = desk / "src" / "train.py"
+    text = script.read_text(encoding="utf-8")
+    broken = text.replace(
+        'if __name__ == "__main__":',
+        'if __name__ == "__main__":\n    raise SystemExit("error: the spectra have no band nm_9999")',
+    )
+    assert broken != text
+    script.write_text(broken, encoding="utf-8")
+    team.commit(desk, "Use a band that does not exist")
+
+
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     """Start the servers, make the repository and the branches of the example's changes, and one that crashes."""
@@ -127,19 +142,7 @@ def world(folder: Path) -> Iterator[World]:
         demo.make_team(team)
         for change in demo.CHANGES:
             demo.propose(team, change)
-        desk = demo.propose(team, "worse")
-        team.run(desk, "git", "switch", "--quiet", "--create", "crashes")
-        script = desk / "src" / "train.py"
-        script.write_text(
-            script.read_text(encoding="utf-8").replace(
-                'if __name__ == "__main__":',
-                'if __name__ == "__main__":\n    sys.exit("error: the spectra have no band nm_9999")',
-            ),
-            encoding="utf-8",
-        )
-        if "import sys" not in script.read_text(encoding="utf-8"):
-            script.write_text("import sys\n" + script.read_text(encoding="utf-8"), encoding="utf-8")
-        team.commit(desk, "Use a band that does not exist")
+        propose_crash(team)
         registry, process = mlflowserver.start(folder / "mlflow")
         github = FakeGitHub(REPOSITORY, {TOKEN: {"login": "github-actions[bot]", "type": "Bot", "write": True}})
         try:
