@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import mlflowserver
 import requests
+
+import mlflowserver
 from githubapi.server import FakeGitHub, Server
 
 ROOT = Path(__file__).resolve().parents[2]

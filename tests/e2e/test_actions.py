@@ -32,7 +32,7 @@ class Workflow:
         }
 
     def run(self, step: str, inputs: dict[str, str] | None = None, **more: Any) -> ContainerResult:
-        action = step.split()[0]
+        action = step.split(maxsplit=1)[0]
         started = time.monotonic()
         env = {**self.env, **more.pop("env", {})}
         result = run_action(IMAGE, action, inputs or {}, self.folder, self.event, env, **more)
@@ -78,7 +78,7 @@ def test_each_action_does_its_job_and_leaves_what_the_runner_takes(workflow: Wor
     assert result.record["status"] in {"passed", "warned"}
     assert result.outputs["status"] == result.record["status"]
     assert result.outputs["headline"] == result.record["headline"]
-    assert set(metadata(step.split()[0])["outputs"]) == set(result.outputs)
+    assert set(metadata(step.split(maxsplit=1)[0])["outputs"]) == set(result.outputs)
     assert result.summary
     assert list(result.problems) == []
     assert list(result.left_by_root) == []
