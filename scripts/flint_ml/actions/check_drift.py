@@ -1,0 +1,204 @@
+"""check-drift: has a new batch of data drifted from a trusted reference?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from flint_ml.errors import InputError
+from flint_ml.markdown import MARKS
+from flint_ml.record import Figure, Finding, Input
+from flint_ml.runner.inputs import GateInputs, dashed, suggestion
+from flint_ml.runner.job import Action, Job, Outcome
+
+if TYPE_CHECKING:
+    from flint_ml.drift.check import Result
+    from flint_ml.drift.rules import Rules
+    from flint_ml.drift.trusted import Trusted
+
+BADGE = "Data Drift Check"
+Choice = Literal["ks", "wasserstein", "psi", "chi2", "missing"]
+
+
+class ColumnSetting(BaseModel):
+    """What holds for one column, or for all that match a pattern such as `nm_*`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=dashed, populate_by_name=True)
+
+    test: Literal["auto", "ks", "chi2", "wasserstein", "psi", "none"] = Field(
+        "auto", description="Test of this column; `none` leaves its values out of the comparison."
+    )
+    min_effect: float | None = Field(None, ge=0, description="Smallest effect that counts here.")
+    kind: Literal["auto", "numeric", "category"] = Field(
+        "auto", description="Read the column as numbers or as categories, whatever it looks like."
+    )
+
+
+class CheckDriftInputs(GateInputs):
+    """Inputs of check-drift."""
+
+    reference: str = Field(description="The trusted table: CSV (also .gz, .bz2, .zst) or Parquet.")
+    current: str = Field(description="The new table to compare with it.")
+    columns: dict[str, ColumnSetting] | list[str] = Field(
+        default_factory=list,
+        description="Columns to compare, names or patterns such as `nm_*` (default: all common). In flint-ml.yml "
+        "also a mapping from names or patterns to settings (`test`, `min-effect`, `kind`); then all common columns are "
+        "compared.",
+    )
+    exclude: list[str] = Field(default_factory=list, description="Columns to leave out, names or patterns.")
+    tests: list[Choice] = Field(
+        default=["ks", "chi2", "missing"],
+        description="Tests to make: one of `ks`, `wasserstein`, `psi` for numbers, `chi2` for categories and numbers of "
+        "few values, `missing` for the share of missing values.",
+    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="Chance of a false alarm for the whole table.")
+    correction: Literal["holm", "benjamini-hochberg", "none"] = Field(
+        "holm", description="Correction for many columns: `holm`, `benjamini-hochberg` or `none`."
+    )
+    min_effect: float = Field(
+        0.1, ge=0,
+        description="Smallest effect that counts: KS distance D, Cramér's V, difference of missing shares.",
+    )  # fmt: skip
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _settings(cls, value: Any) -> Any:
+        """Check a mapping here, so that the message names the column and the key."""
+        if not isinstance(value, Mapping):
+            return value
+        return {str(name): _setting(str(name), entry or {}) for name, entry in value.items()}
+
+    @field_validator("tests")
+    @classmethod
+    def _one_numeric(cls, value: list[Choice]) -> list[Choice]:
+        numeric = [name for name in value if name in {"ks", "wasserstein", "psi"}]
+        if len(numeric) > 1:
+            raise ValueError(f"{' and '.join(numeric)} test the same columns; name one of them")
+        return value
+
+
+def _setting(name: str, entry: Any) -> ColumnSetting:
+    if isinstance(entry, ColumnSetting):
+        return entry
+    try:
+        return ColumnSetting.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = str(first["loc"][-1]) if first["loc"] else ""
+        hint = suggestion(key, [dashed(field) for field in ColumnSetting.model_fields])
+        if first["type"] != "extra_forbidden":
+            hint = "see the inputs table"
+        raise InputError(
+            f"`{key}`: {first['msg']}", where=f"check-drift: columns.{name}", hint=hint, code="invalid-input"
+        ) from None
+
+
+def rules_of(inputs: CheckDriftInputs) -> Rules:
+    """The rules that the inputs mean."""
+    from flint_ml.drift.rules import ColumnRules, Rules
+
+    mapping = inputs.columns if isinstance(inputs.columns, dict) else {}
+    return Rules(
+        alpha=inputs.alpha,
+        correction=inputs.correction,
+        min_effect=inputs.min_effect,
+        tests=tuple(inputs.tests),
+        only=() if isinstance(inputs.columns, dict) else tuple(inputs.columns),
+        exclude=tuple(inputs.exclude),
+        columns={k: ColumnRules(test=v.test, min_effect=v.min_effect, kind=v.kind) for k, v in mapping.items()},
+    )
+
+
+def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
+    """Read both tables, compare them, say what differs."""
+    from flint_ml.drift import summary
+    from flint_ml.drift.check import check
+    from flint_ml.drift.tables import open_table
+    from flint_ml.drift.trusted import trusted_file
+
+    here = job.existing(inputs.reference, "reference")
+    current = job.existing(inputs.current, "current")
+    with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
+        trusted = trusted_file(job.git, _base_commit(job), here, Path(folder))
+        reference = open_table(trusted.path, inputs.reference)
+        result = check(reference, open_table(current, inputs.current), rules_of(inputs))
+        _note_reference(job, here, trusted)
+        job.use(current)
+    findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
+    if trusted.message:
+        findings.insert(0, Finding(severity="warning", code="gate-changed", message=trusted.message, hint=trusted.hint))
+    failed = result.failed
+    mark = MARKS["passed"] if not failed else MARKS["failed" if inputs.on_failure == "fail" else "warned"]
+    message = summary.message(result)
+    return Outcome(
+        status="failed" if failed else "passed",
+        headline=summary.headline(result),
+        message=message,
+        metrics=summary.metrics(result),
+        tables=[summary.column_table(result)],
+        figures=_figures(result, job),
+        details={**summary.details(result), "reference": {"path": inputs.reference, "revision": trusted.revision}},
+        findings=findings,
+        outputs={
+            "drifted": failed,
+            "drifted-columns": [c.column.name for c in result.drifted],
+            "badge": f"{mark} {BADGE}: {message}",
+        },
+        base_sha=trusted.revision,
+    )
+
+
+def _note_reference(job: Job, here: Path, trusted: Trusted) -> None:
+    if trusted.path == here:
+        job.use(here)
+        return
+    from flint_ml.data.dvcfiles import file_md5
+
+    name = f"{job.relative(here)} at {(trusted.revision or '')[:10]}"
+    job.used.append(Input(path=name, md5=file_md5(trusted.path), bytes=trusted.path.stat().st_size))
+
+
+def _base_commit(job: Job) -> str | None:
+    """The base revision of a change that is under review; None where the tree at hand is what counts."""
+    context, git = job.context, job.git
+    if git.root is None:
+        return None
+    if context.event_name:
+        proposed = "pull_request" in context.event or context.event_name == "merge_group"
+    else:
+        branch = git.default_branch()
+        proposed = branch is not None and git.merge_base("HEAD", branch) != git.commit("HEAD")
+    base = job.base() if proposed else None
+    return base.commit if base else None
+
+
+def _figures(result: Result, job: Job) -> list[Figure]:
+    from flint_ml.drift import figures
+
+    file = "distributions.png"
+    alt, fallback = figures.distributions(result, job.figures_dir / file)
+    title = "Columns that drifted most" if result.drifted else "Columns that differ most"
+    return [Figure(title=title, alt=alt[:1000], path=job.figure_path(file), fallback=fallback)]
+
+
+ACTION = Action(
+    name="check-drift",
+    summary="compare new data with a trusted reference and fail or warn",
+    description="Compare a new batch of data with a trusted reference, column by column, and fail or warn when it has "
+    "drifted: significant after correction for many columns, and large enough to matter.",
+    badge=BADGE,
+    inputs=CheckDriftInputs,
+    run=run,
+    outputs={
+        "drifted": "`true` when a column drifted, is gone or changed its type, else `false`.",
+        "drifted-columns": "Names of the columns that drifted, worst first, as JSON.",
+        "badge": "The result as text: `✅ Data Drift Check: Passed (0 of 21)`.",
+    },
+    positionals=("reference", "current"),
+    icon="activity",
+    color="blue",
+)

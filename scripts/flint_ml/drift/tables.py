@@ -1,0 +1,255 @@
+"""Read the columns of a table that are needed, and no others. CSV (also compressed) and Parquet, through Arrow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flint_ml.errors import InputError
+
+_SNIFF_BYTES = 1 << 18
+_PARQUET = {".parquet", ".pq", ".parq"}
+_TEXT = {".csv", ".tsv", ".txt", ".tab", ".dat"}
+_COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
+_DELIMITERS = (",", ";", "\t", "|")
+_COMMA_NUMBER = re.compile(r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$")
+_POINT_NUMBER = re.compile(r"^\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*$")
+# What spreadsheets, R and databases write for "no value"; Arrow's own list is a part of it.
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "n/a", "nan", "null", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that is not read yet: its column names in order, and how to read it."""
+
+    path: Path
+    label: str
+    names: tuple[str, ...]
+    parquet: bool
+    delimiter: str = ","
+    decimal: str = "."
+    encoding: str = "utf8"
+    blank_lines: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+
+def _bad(label: str, message: str, hint: str, code: str = "unreadable-table") -> InputError:
+    return InputError(message, where=label, hint=hint, code=code)
+
+
+def open_table(path: Path, label: str) -> Source:
+    """Look at the start of a table: format, delimiter, decimal sign, encoding, column names.
+
+    Raises
+    ------
+    InputError
+        If it does not exist, is empty, is of no known format, or names a column twice.
+    """
+    if not path.exists():
+        raise _bad(
+            label, "does not exist", "check the spelling; if DVC tracks it, run pull-data before this step",
+            "missing-file",
+        )  # fmt: skip
+    if not path.is_file():
+        raise _bad(label, "is a folder, not a table", "name a CSV or Parquet file")
+    if path.stat().st_size == 0:
+        raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
+    suffixes = [s.lower() for s in path.suffixes]
+    inner = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
+    with path.open("rb") as stream:
+        magic = stream.read(8)
+    if inner in _PARQUET or magic[:4] == b"PAR1":
+        source = _open_parquet(path, label)
+    elif inner in {".xlsx", ".xls", ".ods"} or magic[:4] in {b"PK\x03\x04", b"\xd0\xcf\x11\xe0"}:
+        raise _bad(label, "is a spreadsheet, not CSV or Parquet", "save the sheet as CSV (UTF-8)")
+    else:
+        source = _open_text(path, label)
+    _check_names(source)
+    return source
+
+
+def _open_parquet(path: Path, label: str) -> Source:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _bad(label, f"is not a Parquet file: {_first_line(error)}", "write the file again") from None
+    return Source(path, label, tuple(n for n in schema.names if not n.startswith("__index_level_")), parquet=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+
+
+def _head(path: Path, label: str) -> bytes:
+    import pyarrow as pa
+
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            return bytes(stream.read(_SNIFF_BYTES))
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        raise _bad(label, f"cannot be read: {_first_line(error)}", "check that the file is whole") from None
+
+
+def _decoded(head: bytes, label: str) -> tuple[str, str]:
+    """The start of the file as text, and its encoding."""
+    for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if head.startswith(mark):
+            return head[: len(head) // 2 * 2].decode(name, errors="replace"), name
+    if b"\x00" in head:
+        raise _bad(label, "is binary, not CSV", "name a CSV or Parquet file")
+    try:
+        return head.decode("utf-8-sig"), "utf8"
+    except UnicodeDecodeError as error:
+        # The sample may end within a character.
+        if error.start >= len(head) - 4 and len(head) >= _SNIFF_BYTES:
+            return head[: error.start].decode("utf-8-sig"), "utf8"
+    return head.decode("cp1252", errors="replace"), "cp1252"
+
+
+def _open_text(path: Path, label: str) -> Source:
+    text, encoding = _decoded(_head(path, label), label)
+    lines = [line for line in text.splitlines()[:200] if line.strip()]
+    if not lines:
+        raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
+    blank = next(i for i, line in enumerate(text.splitlines()) if line.strip())
+    unquoted = re.sub(r'"[^"]*"', "", lines[0])
+    delimiter = max(_DELIMITERS, key=unquoted.count)
+    try:
+        names = next(csv.reader(io.StringIO("\n".join(text.splitlines()[blank:])), delimiter=delimiter))
+    except (csv.Error, StopIteration) as error:
+        raise _bad(label, f"has no readable header: {error}", "check the first line and its quotes") from None
+    decimal = _decimal(lines[1:], delimiter)
+    notes = (f"{label} is not UTF-8; it was read as Windows-1252",) if encoding == "cp1252" else ()
+    return Source(path, label, _named(names), False, delimiter, decimal, encoding, blank, notes)
+
+
+def _named(names: Sequence[str]) -> tuple[str, ...]:
+    """Column names without outer blanks; a column without a name gets its number."""
+    return tuple(name.strip() or f"(column {number})" for number, name in enumerate(names, 1))
+
+
+def _decimal(lines: Sequence[str], delimiter: str) -> str:
+    if delimiter == ",":
+        return "."
+    fields = [field.strip('" ') for line in lines for field in line.split(delimiter)]
+    commas = sum(bool(_COMMA_NUMBER.match(field)) for field in fields)
+    return "," if commas > sum(bool(_POINT_NUMBER.match(field)) for field in fields) else "."
+
+
+def _check_names(source: Source) -> None:
+    twice = [name for name, count in Counter(source.names).items() if count > 1]
+    if twice:
+        shown = ", ".join(twice[:3]) + (" …" if len(twice) > 3 else "")
+        raise _bad(
+            source.label, f"names a column twice: {shown}", "give each column a name of its own", "duplicate-columns"
+        )
+
+
+def read_columns(source: Source, names: Sequence[str]) -> Any:
+    """The columns ``names`` of ``source`` as a ``pyarrow.Table``.
+
+    Raises
+    ------
+    InputError
+        If a line or value cannot be read, or there is no row.
+    """
+    import pyarrow as pa
+
+    if source.parquet:
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(source.path, columns=list(names))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise _bad(source.label, f"cannot be read: {_first_line(error)}", "write the file again") from None
+    else:
+        table = _read_text(source, names)
+    if table.num_rows == 0:
+        raise _bad(source.label, "has a header but no rows", "give a table with at least one row", "empty-file")
+    return table
+
+
+def _read_text(source: Source, names: Sequence[str]) -> Any:
+    """Read as numbers where Arrow can; where a late value does not fit, that column as text."""
+    import pyarrow as pa
+
+    types: dict[str, Any] = {}
+    encoding, quoted_lines = source.encoding, False
+    for _ in range(len(names) + 3):
+        try:
+            table = _arrow_csv(source, names, types, encoding, quoted_lines)
+            if encoding == "utf8" and any(pa.types.is_binary(kind) for kind in table.schema.types):
+                encoding = "cp1252"
+                continue
+            return table
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+        except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            text = str(error)
+            if "invalid UTF8" in text and encoding == "utf8":
+                encoding = "cp1252"
+                continue
+            column = re.search(r"In CSV column #(\d+)", text)
+            if column and int(column[1]) < len(source.names):
+                types |= _as_text(source, int(column[1]), types, names)
+                continue
+            if not quoted_lines:
+                quoted_lines = True
+                continue
+            raise _bad(
+                source.label, f"is no well-formed CSV: {_parse_message(text)}",
+                "each line needs as many fields as the header; quote fields that hold the separator",
+            ) from None  # fmt: skip
+        except (OSError, ValueError) as error:
+            raise _bad(source.label, f"cannot be read: {_first_line(error)}", "check that the file is whole") from None
+    raise _bad(source.label, "cannot be read as a table", "save it again as CSV in UTF-8")
+
+
+def _as_text(source: Source, index: int, types: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    # A file with many such columns is read as text at once rather than once for each.
+    if len(types) >= 3 or source.names[index] in types:
+        return {name: pa.string() for name in names}
+    return {source.names[index]: pa.string()}
+
+
+def _parse_message(text: str) -> str:
+    line = text.splitlines()[0].removeprefix("CSV parse error: ")
+    # The row itself stays out of logs and comments.
+    return line.split(": ", 1)[0][:200] if line.startswith(("Expected", "Row #")) else line[:200]
+
+
+def _arrow_csv(source: Source, names: Sequence[str], types: dict[str, Any], encoding: str, quoted_lines: bool) -> Any:
+    import pyarrow.csv as pc
+
+    return pc.read_csv(
+        source.path,
+        read_options=pc.ReadOptions(
+            column_names=list(source.names),
+            skip_rows=source.blank_lines,
+            skip_rows_after_names=1,
+            encoding=encoding,
+            block_size=1 << 22,
+        ),
+        parse_options=pc.ParseOptions(delimiter=source.delimiter, newlines_in_values=quoted_lines),
+        convert_options=pc.ConvertOptions(
+            include_columns=list(names),
+            column_types=types,
+            null_values=list(MISSING),
+            strings_can_be_null=True,
+            decimal_point=source.decimal,
+        ),
+    )

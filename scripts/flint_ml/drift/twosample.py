@@ -1,0 +1,250 @@
+"""Two samples of one column: the statistic, its p-value, the size of the effect.
+
+Pure functions of arrays. The p-value says whether a difference is more than chance; the effect says whether it is
+large enough to matter. A column drifts only where both do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flint_ml.drift.distributions import (
+    Floats,
+    chi2_sf,
+    fisher_exact,
+    kolmogorov_sf,
+    ks_exact_sf,
+    monte_carlo_p,
+)
+
+Ints = npt.NDArray[np.int64]
+
+# Exact p below this effective sample size n·m/(n + m); above it the asymptotic one differs by 0.003 at most.
+EXACT_BELOW = 500
+_EXACT_LARGEST = 10_000
+_DRAWS = 9_999
+_BATCH = 1_111
+# Besag and Clifford (1991): a Monte Carlo test may stop after so many draws at least as large as the one seen.
+_STOP_AT = 25
+# Up to so many categories all are kept; above, those with an expected count under 5 are pooled.
+_POOL_ABOVE = 50
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test of two samples. ``effect`` is between 0 and 1 for D and V, in standard deviations for Wasserstein."""
+
+    name: str
+    method: str
+    statistic: float
+    p_value: float
+    effect: float
+    effect_name: str
+    note: str = ""
+
+
+def ks_distance(reference: Floats, current: Floats) -> float:
+    """The largest distance D between two empirical distribution functions; both samples sorted, without NaN.
+
+    Between two values of one sample its own function is flat and the other's rises, so D lies just before or just
+    after a value of the smaller sample.
+    """
+    small, large = (current, reference) if len(current) <= len(reference) else (reference, current)
+    n = len(small)
+    right = np.searchsorted(large, small, side="right") / len(large)
+    left = np.searchsorted(large, small, side="left") / len(large)
+    # With ties the function of `small` jumps from its first to its last equal value; between them it has no step.
+    ties = small[1:] == small[:-1]
+    rank = np.arange(1, n + 1) / n
+    before = np.arange(n) / n
+    last = np.append(~ties, True)
+    first = np.insert(~ties, 0, True)
+    after = float(np.max(np.abs(right - rank)[last]))
+    return max(after, float(np.max(np.abs(left - before)[first])))
+
+
+def is_exact(m: int, n: int) -> bool:
+    """Whether :func:`ks_p_values` are exact for these sample sizes."""
+    return m * n < EXACT_BELOW * (m + n) and max(m, n) <= _EXACT_LARGEST
+
+
+def ks_p_values(cases: Sequence[tuple[int, int, float]]) -> list[tuple[float, str]]:
+    """p of the two-sample Kolmogorov–Smirnov test and the method, for each (m, n, D).
+
+    Equal to ``scipy.stats.ks_2samp`` with the same method: ``exact`` below an effective n of 500 and up to 10,000
+    values, else ``asymptotic``, the one-sample distribution for the rounded effective n. Columns of one table
+    share their sample sizes, so the exact ones are walked together.
+    """
+    steps: dict[tuple[int, int], set[int]] = {}
+    for m, n, distance in cases:
+        if is_exact(m, n):
+            steps.setdefault((m, n), set()).add(round(distance * math.lcm(m, n)))
+    exact: dict[tuple[int, int, int], float] = {}
+    for (m, n), wanted in steps.items():
+        ordered = sorted(wanted)
+        for start in range(0, len(ordered), 64):
+            block = ordered[start : start + 64]
+            exact |= {(m, n, h): float(p) for h, p in zip(block, ks_exact_sf(m, n, block), strict=True)}
+    result: list[tuple[float, str]] = []
+    for m, n, distance in cases:
+        if is_exact(m, n):
+            result.append((exact[m, n, round(distance * math.lcm(m, n))], "exact"))
+        else:
+            large, small = float(max(m, n)), float(min(m, n))
+            result.append((kolmogorov_sf(round(large * small / (large + small)), distance), "asymptotic"))
+    return result
+
+
+def ks(reference: Floats, current: Floats) -> Test:
+    """Two-sample Kolmogorov–Smirnov test of sorted values without NaN; ±inf are ranked like any other value."""
+    distance = ks_distance(reference, current)
+    [(p_value, method)] = ks_p_values([(len(reference), len(current), distance)])
+    return Test("KS", method, distance, p_value, distance, "D")
+
+
+def balanced_v(reference: Ints, current: Ints) -> float:
+    """Cramér's V of a 2 × K table with both samples given equal weight, between 0 and 1.
+
+    The textbook V of the raw counts shrinks when one sample is much larger than the other; a small batch against a
+    large reference would then never pass any minimum. For samples of one size the two are the same.
+    """
+    p, q = reference / reference.sum(), current / current.sum()
+    total = p + q
+    keep = total > 0
+    return float(math.sqrt(np.sum((p - q)[keep] ** 2 / total[keep]) / 2))
+
+
+def _statistic(reference: Ints, current: Ints) -> tuple[float, Floats]:
+    """Pearson's chi-squared of a 2 × K table and the smaller expected count of each column."""
+    both = reference + current
+    share = reference.sum() / both.sum()
+    expected = both * share
+    other = both * (1 - share)
+    value = np.sum((reference - expected) ** 2 / expected) + np.sum((current - other) ** 2 / other)
+    return float(value), np.minimum(expected, other)
+
+
+def _pooled(reference: Ints, current: Ints) -> tuple[Ints, Ints, int]:
+    """The table with all columns of an expected count under 5 made one, and how many these were."""
+    _, expected = _statistic(reference, current)
+    rare = expected < 5
+    if rare.sum() < 2:
+        return reference, current, 0
+    one = np.append(reference[~rare], reference[rare].sum())
+    two = np.append(current[~rare], current[rare].sum())
+    return one, two, int(rare.sum())
+
+
+def _monte_carlo(reference: Ints, current: Ints, seen: float) -> float:
+    """p of chi-squared given both margins, by random tables (fixed seed, stops early where p is large)."""
+    rng = np.random.default_rng(20211)
+    both = reference + current
+    n = int(current.sum())
+    share = 1 - n / both.sum()
+    exceeded = drawn = 0
+    while drawn < _DRAWS and exceeded < _STOP_AT:
+        tables = rng.multivariate_hypergeometric(both, n, size=_BATCH, method="marginals")
+        first = both - tables
+        values = np.sum((first - both * share) ** 2 / (both * share), axis=1)
+        values += np.sum((tables - both * (1 - share)) ** 2 / (both * (1 - share)), axis=1)
+        exceeded += int(np.sum(values >= seen * (1 - 1e-12)))
+        drawn += _BATCH
+    return monte_carlo_p(exceeded, drawn)
+
+
+def chi_squared(reference: Ints, current: Ints) -> Test:
+    """Two-sample chi-squared test of category counts, aligned by category.
+
+    Cochran's rule decides: asymptotic where no expected count is under 1 and at most a fifth under 5; otherwise
+    Fisher's exact test for two categories, Monte Carlo tables with the same margins for more.
+    """
+    keep = (reference + current) > 0
+    reference, current = reference[keep], current[keep]
+    effect = balanced_v(reference, current)
+    if len(reference) < 2:
+        return Test("chi-squared", "exact", 0.0, 1.0, effect, "V", "one category only")
+    note = ""
+    if len(reference) > _POOL_ABOVE:
+        reference, current, rare = _pooled(reference, current)
+        note = f"{rare} rare categories pooled" if rare else ""
+    if len(reference) < 2:
+        return Test("chi-squared", "exact", 0.0, 1.0, effect, "V", note)
+    value, expected = _statistic(reference, current)
+    if expected.min() >= 1 and np.mean(expected < 5) <= 0.2:
+        return Test("chi-squared", "asymptotic", value, chi2_sf(value, len(reference) - 1), effect, "V", note)
+    if len(reference) == 2:
+        table = [[int(reference[0]), int(reference[1])], [int(current[0]), int(current[1])]]
+        return Test("Fisher", "exact", value, fisher_exact(table), effect, "V", note)
+    return Test("chi-squared", "Monte Carlo", value, _monte_carlo(reference, current, value), effect, "V", note)
+
+
+def proportions(missing: tuple[int, int], total: tuple[int, int]) -> Test:
+    """Two-proportion test: chi-squared of the 2 × 2 table, Fisher's exact test where a count is expected under 5.
+
+    The effect is the difference of the two shares.
+    """
+    one = np.array([missing[0], total[0] - missing[0]], dtype=np.int64)
+    two = np.array([missing[1], total[1] - missing[1]], dtype=np.int64)
+    difference = abs(missing[0] / total[0] - missing[1] / total[1])
+    if not (one + two).all():
+        return Test("two proportions", "exact", 0.0, 1.0, difference, "difference")
+    value, expected = _statistic(one, two)
+    if expected.min() >= 5:
+        return Test("two proportions", "asymptotic", value, chi2_sf(value, 1), difference, "difference")
+    table = [one.tolist(), two.tolist()]
+    return Test("two proportions", "exact", value, fisher_exact(table), difference, "difference")
+
+
+def _wasserstein_distance(steps: Floats, is_current: npt.NDArray[np.bool_]) -> Floats:
+    """∫|F − G| for each row of labels over the same sorted values; ``steps`` are the gaps between these."""
+    n = is_current.sum(axis=-1, keepdims=True)
+    total = is_current.shape[-1]
+    current = np.cumsum(is_current, axis=-1) / n
+    reference = np.cumsum(~is_current, axis=-1) / (total - n)
+    distances: Floats = np.abs(current - reference)[..., :-1] @ steps
+    return distances
+
+
+def wasserstein(reference: Floats, current: Floats) -> Test:
+    """First Wasserstein distance in standard deviations of the reference; p by permutation of the labels.
+
+    Values that are not finite are left out: the distance to them is infinite.
+    """
+    reference, current = reference[np.isfinite(reference)], current[np.isfinite(current)]
+    if min(len(reference), len(current)) < 2:
+        return Test("Wasserstein", "permutation", 0.0, 1.0, 0.0, "W / sd", "too few finite values")
+    values = np.concatenate([reference, current])
+    order = np.argsort(values, kind="stable")
+    steps = np.diff(values[order])
+    labels = (order >= len(reference))[None, :]
+    seen = float(_wasserstein_distance(steps, labels)[0])
+    spread = float(np.std(reference)) or float(np.std(values)) or 1.0
+    rng = np.random.default_rng(20212)
+    batch = max(1, min(_BATCH, 4_000_000 // len(values)))
+    exceeded = drawn = 0
+    while drawn < _DRAWS and exceeded < _STOP_AT:
+        shuffled = rng.permuted(np.broadcast_to(labels, (batch, labels.shape[1])), axis=1)
+        exceeded += int(np.sum(_wasserstein_distance(steps, shuffled) >= seen * (1 - 1e-12)))
+        drawn += batch
+    return Test("Wasserstein", "permutation", seen, monte_carlo_p(exceeded, drawn), seen / spread, "W / sd")
+
+
+def psi(reference: Floats, current: Floats) -> Test:
+    """Population stability index over the tenths of the reference; p by chi-squared on the same bins.
+
+    Half a count is added to each bin, so that an empty one does not make the index infinite.
+    """
+    edges = np.unique(np.quantile(reference, np.linspace(0.1, 0.9, 9), method="lower"))
+    bins = len(edges) + 1
+    one = np.bincount(np.searchsorted(edges, reference, side="left"), minlength=bins)
+    two = np.bincount(np.searchsorted(edges, current, side="left"), minlength=bins)
+    p = (one + 0.5) / (one.sum() + 0.5 * bins)
+    q = (two + 0.5) / (two.sum() + 0.5 * bins)
+    index = float(np.sum((q - p) * np.log(q / p)))
+    test = chi_squared(one, two)
+    return Test("PSI", test.method, index, test.p_value, index, "PSI")
