@@ -58,6 +58,8 @@ class Action:
     color: str = "green"
     published: bool = True
     leaves_record: bool = True
+    # Whether the action judges what it finds in the results directory, and so must not tidy it up first.
+    keeps_results: bool = False
     # Settings that a change may decide for itself although the action is a gate.
     own_settings: tuple[str, ...] = ()
 

@@ -138,6 +138,8 @@ def _clean_results(run: _Run, job: Job) -> None:
             hint="results are made anew by each run: `git rm -r --cached` the folder and add it to .gitignore",
             code="results-dir",
         )
+    if run.action.keeps_results:
+        return
     found, _ = records.read_all(run.results_dir)
     context = run.context
     mine = records.same_run(found, context.head_sha, context.run_id, context.run_attempt)
