@@ -1,0 +1,191 @@
+"""Group pixels into unique stands, block by block: cost follows unique combinations, not pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flint_ml.gcbm.grid import BlockId, Domain
+from flint_ml.gcbm.layers import Layer
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass
+class Inventory:
+    """Unique stands of some blocks.
+
+    ``values``: per layer, the value of each stand (NaN is null; attribute layers hold codes).
+    ``pair_*``: one entry for each (block, stand), sorted by block, then stand: index into ``blocks``,
+    stand, area in ha, pixels. Stands are sorted by their values, so that a stand's place among others
+    is the same in every job, and sums come out the same to the last bit.
+    """
+
+    blocks: list[BlockId]
+    values: dict[str, Array]
+    pair_block: Index
+    pair_stand: Index
+    pair_area: Array
+    pair_pixels: Index
+    pixels: dict[BlockId, tuple[Index, Index]] = field(default_factory=dict)
+
+    @property
+    def stands(self) -> int:
+        return int(next(iter(self.values.values())).size) if self.values else 0
+
+    def stand_area(self) -> Array:
+        """Area (ha) of each stand in these blocks."""
+        return np.bincount(self.pair_stand, weights=self.pair_area, minlength=self.stands)
+
+    def stand_pixels(self) -> Index:
+        return np.bincount(self.pair_stand, weights=self.pair_pixels, minlength=self.stands).astype(np.int64)
+
+    def keep(self, stands: NDArray[np.bool_]) -> Inventory:
+        """Only some stands, renumbered."""
+        new = np.cumsum(stands) - 1
+        pairs = stands[self.pair_stand]
+        pixels = {}
+        for block, (place, stand) in self.pixels.items():
+            inside = stands[stand]
+            pixels[block] = (place[inside], new[stand[inside]])
+        return Inventory(
+            self.blocks,
+            {name: column[stands] for name, column in self.values.items()},
+            self.pair_block[pairs],
+            new[self.pair_stand[pairs]],
+            self.pair_area[pairs],
+            self.pair_pixels[pairs],
+            pixels,
+        )
+
+
+@dataclass
+class _Block:
+    block: BlockId
+    values: list[Array]
+    area: Array
+    count: Index
+    place: Index | None
+    stand: Index | None
+
+
+def combine(columns: Sequence[tuple[Index, int]], rows: int) -> tuple[Index, Index]:
+    """Unique rows of several integer columns (codes below the given size), in lexicographic order.
+
+    Returns the first row of each unique combination and every row's combination.
+    """
+    key = np.zeros(rows, dtype=np.int64)
+    size = 1
+    for codes, count in columns:
+        if size > (1 << 62) // max(count, 1):
+            distinct, key = np.unique(key, return_inverse=True)
+            size = distinct.size
+        key = key * count + codes
+        size *= max(count, 1)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    return first, inverse
+
+
+def read_inventories(
+    domain: Domain,
+    layers: dict[str, Layer],
+    masks: Sequence[str],
+    *,
+    limit: int,
+    keep_pixels: bool = False,
+    progress: Any = None,
+) -> Iterator[Inventory]:
+    """Read the blocks in order; yield an inventory whenever about ``limit`` (block, stand) pairs are read.
+
+    ``masks``: layers whose null makes a pixel not simulated; they are read first, and a block without
+    valid pixel costs no more than the first of them.
+    """
+    import rasterio
+
+    pending: list[_Block] = []
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX=48):
+        try:
+            for number, block in enumerate(domain.blocks, 1):
+                found = _read_block(domain, block, layers, masks, keep_pixels)
+                if found is not None:
+                    if pending and sum(b.area.size for b in pending) + found.area.size > limit:
+                        yield _join(pending, list(layers))
+                        pending = []
+                    pending.append(found)
+                if progress is not None:
+                    progress("read", number, len(domain.blocks))
+        finally:
+            for layer in layers.values():
+                layer.close()
+    if pending:
+        yield _join(pending, list(layers))
+
+
+def _read_block(
+    domain: Domain, block: BlockId, layers: dict[str, Layer], masks: Sequence[str], keep_pixels: bool
+) -> _Block | None:
+    grid = domain.grid
+    side = grid.per_block
+    valid = np.ones(side * side, dtype=bool)
+    if domain.cells is not None:
+        valid[:] = False
+        valid[domain.cells[block]] = True
+    raws: dict[str, NDArray[Any]] = {}
+    for name in masks:
+        raw = layers[name].read(block, grid).reshape(-1)
+        inside = np.flatnonzero(valid)
+        valid[inside] = ~layers[name].is_null(raw[inside])
+        if not valid.any():
+            return None
+        raws[name] = raw
+    place = np.flatnonzero(valid)
+    columns: list[tuple[Index, int]] = []
+    distincts: list[Array] = []
+    for name, layer in layers.items():
+        raw = raws.get(name)
+        if raw is None:
+            raw = layer.read(block, grid).reshape(-1)
+        codes, distinct = layer.ranks(raw[place])
+        columns.append((codes, distinct.size))
+        distincts.append(distinct)
+    first, inverse = combine(columns, place.size)
+    area = np.bincount(inverse, weights=grid.row_areas(block)[place // side])
+    count = np.bincount(inverse)
+    values = [distinct[codes[first]] for (codes, _), distinct in zip(columns, distincts, strict=True)]
+    kept = (place, inverse) if keep_pixels else (None, None)
+    return _Block(block, values, area, count, *kept)
+
+
+def _join(parts: list[_Block], names: list[str]) -> Inventory:
+    sizes = [part.area.size for part in parts]
+    rows = sum(sizes)
+    columns: list[tuple[Index, int]] = []
+    values: dict[str, Array] = {}
+    for number, name in enumerate(names):
+        column = np.concatenate([part.values[number] for part in parts])
+        distinct, codes = np.unique(column, return_inverse=True)
+        columns.append((codes, distinct.size))
+        values[name] = column
+    first, inverse = combine(columns, rows)
+    pair_block = np.repeat(np.arange(len(parts)), sizes)
+    order = np.lexsort((inverse, pair_block))
+    starts = np.cumsum([0, *sizes])
+    pixels = {
+        part.block: (part.place, inverse[starts[i] : starts[i + 1]][part.stand])
+        for i, part in enumerate(parts)
+        if part.place is not None and part.stand is not None
+    }
+    return Inventory(
+        [part.block for part in parts],
+        {name: column[first] for name, column in values.items()},
+        pair_block[order],
+        inverse[order],
+        np.concatenate([part.area for part in parts])[order],
+        np.concatenate([part.count for part in parts])[order],
+        pixels,
+    )
