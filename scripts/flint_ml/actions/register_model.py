@@ -69,7 +69,10 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     path = job.existing(inputs.model, "model")
     content = read_content(path, inputs.model, job.workspace.root if job.workspace.confined else None)
     source = _source(job, path, gate)
-    with tempfile.TemporaryDirectory() as folder, job.group(f"Registering {inputs.model_name} in {address.uri}"):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        job.group(f"Registering {inputs.model_name} in {address.shown(job.workspace.root)}"),
+    ):
         submission = _submission(inputs, job, content, source=source, gate=gate, folder=Path(folder))
         store = connect(address, job.env)
         registration = register(store, submission, job.say)
@@ -227,10 +230,11 @@ def _outcome(
     registration: Registration, move: Move | None,
 ) -> Outcome:  # fmt: skip
     version, content = registration.version, submission.content
+    shown = address.shown(job.workspace.root)
     rows: list[list[Any]] = [
         ["version", version.uri],
         ["stage", f"{inputs.stage}: version {move.version}" if move else "none"],
-        ["registry", address.uri],
+        ["registry", shown],
         ["commit", source.commit or "unknown"],
         ["data", source.fingerprint or "no DVC-tracked data"],
         ["model", f"{content.name}, {content.size:,} bytes, sha256 {content.sha256[:16]}…"],
@@ -246,7 +250,7 @@ def _outcome(
         findings=_findings(job, address, source),
         details={
             "name": version.name, "version": version.number, "run_id": version.run_id, "model_uri": version.uri,
-            "created": registration.created, "key": submission.key, "registry": address.uri, "gate": source.gate,
+            "created": registration.created, "key": submission.key, "registry": shown, "gate": source.gate,
             "stage": inputs.stage if staged else None, "previous_version": move.previous if move else None,
             "fingerprint": source.fingerprint, "model_as_committed": source.as_committed,
             "model": {"kind": content.kind, "sha256": content.sha256, "bytes": content.size},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,12 @@ class Address:
     def secrets(self) -> list[str]:
         """What must never be shown."""
         return [text for text in (self.password, self.token) if text]
+
+    def shown(self, folder: Path) -> str:
+        """The address for people: a file inside ``folder`` is named relative to it."""
+        if self.kind == "sqlite" and self.database.is_relative_to(folder):
+            return f"sqlite:///{self.database.relative_to(folder).as_posix()}"
+        return self.uri
 
     @property
     def database(self) -> Path:
@@ -111,7 +118,7 @@ def resolve(text: str, env: Mapping[str, str], base: Path) -> Address:
         name = uri[len("sqlite:///") :] if uri.lower().startswith("sqlite:///") else ""
         if not name.strip("/") or "?" in name:
             raise _wrong(uri, "a sqlite address is `sqlite:///` and a file")
-        database = base / name
+        database = Path(os.path.normpath(base / name))
         return Address("sqlite", f"sqlite:///{database}", artifacts=database.parent / "mlartifacts")
     if scheme in {"postgresql", "mysql", "mssql"} or "+" in scheme:
         raise _wrong(uri, "a database is reached through an `mlflow server` that uses it")

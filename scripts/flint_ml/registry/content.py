@@ -103,7 +103,7 @@ def read_content(path: Path, shown: str, root: Path | None = None) -> Content:
                 f"`{name}` is a link that leads out of the workspace",
                 where=shown,
                 hint="put the file itself into the model's folder",
-                code="outside-workspace",
+                code="model-unreadable",
             )
         try:
             size, sha256, md5 = _hash(place)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Mapping
 
 KEY = "flint_ml.key"
 OWNER = "flint_ml.owner"
@@ -16,12 +15,6 @@ _JOB_LIMIT_SECONDS = 6 * 3600
 def key(name: str, commit: str | None, fingerprint: str | None, content: str) -> str:
     """Hash of registered name, commit, data fingerprint and content: same key, same version."""
     text = "\0".join(["flint-ml/key/1", name, commit or "", fingerprint or "", content])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def fingerprint(data: Mapping[str, str]) -> str:
-    """One hash of all tracked data, from path to md5."""
-    text = "".join(f"{path}\0{md5}\n" for path, md5 in sorted(data.items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from flint_ml.data import dvcfiles
-from flint_ml.data.changes import project_folder
+from flint_ml.data.fingerprint import fingerprint
 from flint_ml.data.git import Git
+from flint_ml.data.pipeline import project_folder
 from flint_ml.registry.facts import Source, pull_request_of
-from flint_ml.registry.identity import fingerprint
 
 
 def from_repository(source: Source, git: Git, model: Path) -> Source:
@@ -26,14 +26,13 @@ def from_repository(source: Source, git: Git, model: Path) -> Source:
     if root is None:
         return replace(source, commit=None)
     project = project_folder(git)
-    entries = dvcfiles.tracked(git)
-    data = {name: entry.md5 for name, entry in entries.items() if dvcfiles.within(entry.path, project)}
+    entries = [entry for entry in dvcfiles.tracked(git).values() if dvcfiles.within(entry.path, project)]
     return replace(
         source,
         branch=source.branch or git.branch,
         pull_request=source.pull_request or pull_request_of(git.message("HEAD")),
-        fingerprint=fingerprint(data) if data else None,
-        data=data,
+        fingerprint=fingerprint(entries) if entries else None,
+        data={entry.path: entry.md5 for entry in entries},
         as_committed=_as_committed(git, root.resolve(), model),
         dirty=git.dirty,
     )
