@@ -50,7 +50,9 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 \
     MPLBACKEND=Agg MPLCONFIGDIR=/opt/flint-ml/matplotlib \
     DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true GIT_TERMINAL_PROMPT=0
-RUN mkdir -p /opt/flint-ml/matplotlib && python -c 'import matplotlib.font_manager'
+# The list of fonts is made once here; dvc asks nobody whether there is a newer dvc.
+RUN mkdir -p /opt/flint-ml/matplotlib && python -c 'import matplotlib.font_manager' \
+ && dvc config --system core.check_update false
 COPY --from=package /build/package /opt/venv
 COPY entrypoint/entrypoint.py /opt/flint-ml/entrypoint.py
 WORKDIR /github/workspace

@@ -43,6 +43,7 @@ lock: install
 	$(LOCK) --extra remotes pyproject.toml -c requirements/dev.txt -o requirements/image.txt
 	$(LOCK) requirements/record.in -c requirements/image.txt -o requirements/record.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
 
 clean:
 	rm -rf $(VENV) build demo/out demo/work

@@ -83,16 +83,12 @@ def metadata(action: str) -> dict[str, Any]:
 def step_inputs(
     declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, str], github: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Values of all inputs, defaults filled in, and the runner's warnings about unknown ones.
+    """Values of all inputs, and the runner's warnings about unknown ones; no value and no default is empty.
 
     Inputs are case-insensitive, and ``required`` is not enforced, just as in the runner.
     """
     known = {name.lower() for name in declared}
-    values = {
-        name: evaluate(_scalar(spec.get("default")), {"github": github})
-        for name, spec in declared.items()
-        if "default" in spec
-    }
+    values = {name: evaluate(_scalar(spec.get("default")), {"github": github}) for name, spec in declared.items()}
     problems = []
     for name, value in given.items():
         if name.lower() not in known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,25 @@ def test_files_go_back_to_the_runner_also_after_a_failure(tmp_path: Path, comman
         entry = (tmp_path / "made" / "deep" / "file").stat()
         assert (entry.st_uid, entry.st_gid) == (RUNNER_UID, RUNNER_GID)
     assert Path("/etc/passwd").stat().st_uid == 0
+
+
+def test_a_cancelled_job_ends_at_once_and_leaves_nothing_to_root(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    give_to_runner(tmp_path)
+    started = docker(
+        *("run", "--detach", "-v", f"{tmp_path}:/github/workspace", IMAGE, "record", "--name", "train", "--"),
+        *("sh", "-c", "touch begun; exec sleep 600"),
+    )
+    container = started.stdout.strip()
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        docker("kill", "--signal", "INT", container)
+        code = docker("wait", container, timeout=60).stdout.strip()
+        log = docker("logs", container)
+    finally:
+        docker("rm", "--force", container)
+    assert code not in {"", "0"}
+    assert "Traceback" not in log.stdout + log.stderr
+    assert left_by_root(tmp_path) == []

@@ -116,7 +116,7 @@ def test_inputs_get_defaults_and_warnings() -> None:
         "x": {},
     }
     values, problems = harness.step_inputs(declared, {"Alpha": "0.01", "alhpa": "1"}, {"token": "t"})
-    assert values == {"Alpha": "0.01", "show": "false", "token": "t", "alhpa": "1"}
+    assert values == {"Alpha": "0.01", "show": "false", "token": "t", "x": "", "alhpa": "1"}
     assert problems == ["Unexpected input(s) 'alhpa', valid inputs are [alpha, show, token, x]"]
 
 
