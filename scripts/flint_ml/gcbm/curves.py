@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
+from flint_ml.gcbm import libm
 from flint_ml.gcbm.pools import SIDES
 from flint_ml.gcbm.smoother import SmoothingTask, smooth, start_age
 from flint_ml.gcbm.variables import records
@@ -102,7 +104,7 @@ def stand_volume(tables: dict[str, Array]) -> tuple[Array, Array]:
 def nonmerch_factor(stemwood: Array, k: float, a: float, b: float) -> Array:
     """Equations 2 and 3 of Boudewyn et al.: k + a m**b, exp(a) where there is no stemwood."""
     positive = stemwood > 0.0
-    return np.where(positive, k + a * np.power(np.where(positive, stemwood, 1.0), b), np.exp(a))
+    return np.where(positive, k + a * libm.power(np.where(positive, stemwood, 1.0), b), math.exp(a))
 
 
 def _bounded(factor: Array, cap: float) -> Array:
@@ -112,8 +114,8 @@ def _bounded(factor: Array, cap: float) -> Array:
 
 def _proportions(volume: Array, p: dict[str, float]) -> tuple[Array, Array, Array]:
     """Shares of stemwood, bark and branches (equations 4 to 7)."""
-    log = np.log(volume + 5.0)
-    terms = [np.exp(p[f"{x}1"] + p[f"{x}2"] * volume + p[f"{x}3"] * log) for x in "abc"]
+    log = libm.log(volume + 5.0)
+    terms = [libm.exp(p[f"{x}1"] + p[f"{x}2"] * volume + p[f"{x}3"] * log) for x in "abc"]
     total = 1.0 + terms[0] + terms[1] + terms[2]
     shares = (1.0 / total, terms[0] / total, terms[1] / total)
     low, high = volume < p["min_volume"], volume > p["max_volume"]
@@ -128,7 +130,7 @@ def _proportions(volume: Array, p: dict[str, float]) -> tuple[Array, Array, Arra
 def component_carbon(volume: Array, share: Array, side: str, factors: dict[str, Any]) -> Array:
     """Carbon (3, ages) of one forest type: merchantable, foliage, other (tC/ha), before smoothing."""
     p = {key: float(value) for key, value in factors.items() if isinstance(value, (int, float))}
-    merch = p["a"] * np.power(volume, p["b"])
+    merch = p["a"] * libm.power(volume, p["b"])
     factor = _bounded(nonmerch_factor(merch, p["k_non_merch"], p["a_non_merch"], p["b_non_merch"]), p["cap_non_merch"])
     nonmerch = (factor - 1.0) * merch
     factor = _bounded(nonmerch_factor(merch + nonmerch, p["k_sap"], p["a_sap"], p["b_sap"]), p["cap_sap"])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
+from flint_ml.gcbm import libm
 from flint_ml.gcbm.pools import (
     AG_SLOW,
     BG_SLOW,
@@ -51,12 +52,13 @@ class DecayParameters:
             )
         keys = ("organic_matter_decay_rate", "reference_temp", "q10", "prop_to_atmosphere", "max_decay_rate_soft")
         columns = [np.array([float(by_pool[name][key]) for name in DOM]) for key in keys]
-        return cls(columns[0], columns[1], np.log(columns[2]), columns[3], columns[4])
+        return cls(columns[0], columns[1], libm.log(columns[2]), columns[3], columns[4])
 
     def rates(self, temperature: Array) -> Array:
         """Yearly rates (11, n) at a mean annual temperature (n,), degrees C."""
-        response = np.exp((temperature - self.reference[:, None]) * self.log_q10[:, None] * 0.1)
-        return np.minimum(self.base[:, None] * response, self.highest[:, None])
+        distinct, place = np.unique(temperature, return_inverse=True)
+        response = libm.exp((distinct - self.reference[:, None]) * self.log_q10[:, None] * 0.1)
+        return np.minimum(self.base[:, None] * response, self.highest[:, None])[:, place]
 
 
 def decay_year(pools: Array, flows: Array, rates: Array, to_air: Array, mixing: Array) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flint_ml.gcbm import libm
 from flint_ml.gcbm.curves import CarbonCurve
 from flint_ml.gcbm.pools import FLOW_LITTER, FLOW_SNAG, FLOW_UPTAKE, INDEX, SIDES
 
@@ -89,7 +90,7 @@ def _increments(table: GrowthTable, live: Array, keys: Index, age: Index) -> lis
         merch, foliage, other, carbon = _above_ground(table, side, live, place)
         a, b = table.roots[side, 0].take(keys), table.roots[side, 1].take(keys)
         doubled = carbon / 0.5
-        grown = a * doubled if side == 0 else a * np.power(np.where(here, doubled, 1.0), b)
+        grown = a * doubled if side == 0 else a * libm.power(np.where(here, doubled, 1.0), b)
         root[side] = np.where(here, grown, 0.0)
         biomass += root[side]
         found[5 * side : 5 * side + 3] = [np.where(here, x, 0.0) for x in (merch, foliage, other)]
@@ -98,7 +99,7 @@ def _increments(table: GrowthTable, live: Array, keys: Index, age: Index) -> lis
             continue
         here = table.present[side].take(keys)
         p = [table.roots[side, i].take(keys) for i in (2, 3, 4)]
-        fine = p[0] + p[1] * np.exp(p[2] * biomass)
+        fine = p[0] + p[1] * libm.exp(p[2] * biomass)
         carbon = root[side] * 0.5
         found[5 * side + 3] = np.where(here, carbon * (1.0 - fine) - live[5 * side + 3], 0.0)
         found[5 * side + 4] = np.where(here, carbon * fine - live[5 * side + 4], 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flint_ml.gcbm import libm
 from flint_ml.gcbm.weibull import fit_weibull
 
 Array = NDArray[np.float64]
@@ -43,8 +45,8 @@ def start_age(volume: Array, factors: dict[str, Any]) -> int | None:
     k, a, b = (float(factors[f"{x}_non_merch"]) for x in "kab")
     first_max = int(np.argmax(volume))
     with np.errstate(all="ignore"):
-        wood = float(factors["a"]) * np.power(volume, float(factors["b"]))
-        raw = np.where(wood > 0.0, k + a * np.power(np.where(wood > 0.0, wood, 1.0), b), np.exp(a)).tolist()
+        wood = float(factors["a"]) * libm.power(volume, float(factors["b"]))
+        raw = np.where(wood > 0.0, k + a * libm.power(np.where(wood > 0.0, wood, 1.0), b), math.exp(a)).tolist()
     v = volume.tolist()
     factor, ready = 0.0, False
     for age in range(len(v) - 3, -1, -1):
@@ -103,7 +105,7 @@ def _replace(task: SmoothingTask, fit: Array, top: Array) -> None:
     time = ages / float(task.start + SAMPLES - 1)
     with np.errstate(all="ignore"):
         merch, foliage, whole = (
-            (1.0 - np.exp(-fit[0, i] * np.power(time, fit[1, i]))) * top[i] for i in range(3)
+            (1.0 - libm.exp(-fit[0, i] * libm.power(time, fit[1, i]))) * top[i] for i in range(3)
         )
     total = np.where(total == 0.0, 1e-5, total)
     merch = np.where(np.isnan(merch), 0.0, merch)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flint_ml.gcbm import libm
+
 Array = NDArray[np.float64]
 
 START = (1.0, 0.1)
@@ -59,7 +61,7 @@ def residual(p: Array, t: Array, y: Array) -> Array:
     """Residuals ``y - model``; clamps ``p`` (2, fits) in place first, see the module's text."""
     p[0][p[0] < 0.0] = 0.0
     p[1][p[1] < LOWEST_P1] = LOWEST_P1
-    return y - (1.0 - np.exp(-p[0] * np.power(t, p[1])))
+    return y - (1.0 - libm.exp(-p[0] * libm.power(t, p[1])))
 
 
 def _norm(rows: Array) -> Array:
