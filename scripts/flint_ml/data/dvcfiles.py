@@ -15,6 +15,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,17 @@ def _is_dvc_file(path: str) -> bool:
     return name in {"dvc.lock", "dvc.yaml"} or (name.endswith(".dvc") and name != ".dvc")
 
 
+@lru_cache(maxsize=20_000)
+def _parsed(text: str) -> Any:
+    """YAML read once: base and working tree share most files, and are asked for more than once."""
+    return parse_yaml(text, "")
+
+
 def _mapping(text: str, where: str) -> dict[str, Any]:
-    data = parse_yaml(text, where) if text.strip() else {}
+    try:
+        data = _parsed(text) if text.strip() else {}
+    except InputError:
+        data = parse_yaml(text, where)
     if data is None:
         return {}
     if not isinstance(data, dict):
