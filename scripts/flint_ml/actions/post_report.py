@@ -1,0 +1,196 @@
+"""One comment on the pull request that lets a lead decide: records in, decision and report out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from flint_ml import record as records
+from flint_ml.github.client import GitHub
+from flint_ml.github.sticky import Marker
+from flint_ml.record import Finding, Severity, Status
+from flint_ml.report import figures, files
+from flint_ml.report.decision import EXPECTED, Run, decide
+from flint_ml.report.model import Facts, Report, build
+from flint_ml.report.publish import Letter, Sent, send
+from flint_ml.runner.inputs import ActionInputs
+from flint_ml.runner.job import Action, Job, Outcome
+
+GUIDE = "https://github.com/moja-global/flint-ml-actions/blob/main/docs/report.md"
+# Events whose commit is the head of a pull request, so that a newer head makes the report stale.
+_HEAD_EVENTS = ("pull_request", "pull_request_target")
+
+
+class PostReportInputs(ActionInputs):
+    """Inputs of post-report."""
+
+    title: str = Field("", description="Heading above the report, where several reports are on one pull request.")
+    key: str = Field(
+        "",
+        description="Names the comment: one for each key. Default: the workflow's name and the working directory.",
+        max_length=200,
+    )
+    expect: list[str] = Field(
+        default=list(EXPECTED),
+        description="Records that must be there and have passed before the advice is `approve`.",
+    )
+    publisher: Literal["github", "cml", "none"] = Field(
+        "github",
+        description="Who posts: `github` (GitHub's API), `cml` (a `cml` on the PATH), or `none` (only the files).",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="Token that may write comments (`pull-requests: write`). Default in a workflow: the job's own.",
+    )
+    figures: Literal["auto", "mermaid", "none"] = Field(
+        "auto",
+        description="How figures are shown: `mermaid` and `auto` draw them from their data, `none` leaves them out.",
+    )
+    pull_request: str = Field(
+        "", description="Number of the pull request. Default: that of the event.", pattern=r"^#?[0-9]{0,10}$"
+    )
+    fail_on: Literal["never", "review", "request-changes"] = Field(
+        "never", description="Decision (or worse) that fails this step, after the report is made."
+    )
+    template: str = Field(
+        "", description="A Jinja2 template of your own instead of the built-in one, relative to the working directory."
+    )
+
+
+def run(inputs: PostReportInputs, job: Job) -> Outcome:
+    """Read the records, decide, write the report, post it, say what became of it."""
+    found, refused = records.read_all(job.results_dir)
+    context = job.context
+    judged = Run(context.head_sha, context.run_id, context.run_attempt)
+    decision = decide(found, inputs.expect, judged, [str(error) for error in refused])
+    pull = _pull_request(inputs, job)
+    report = build(decision, _facts(inputs, job, pull))
+    template = job.existing(inputs.template, "template") if inputs.template else None
+    draw = figures.none if inputs.figures == "none" else figures.drawn("in the results of the run")
+    written = files.write(report, job.results_dir, draw, template)
+    job.commands.summary(written.complete)
+    with job.group("Report"):
+        job.say(written.body)
+    letter = _letter(inputs, job, pull, written)
+    return _outcome(inputs, job, report, letter, send(letter, _client(inputs, job)))
+
+
+def _pull_request(inputs: PostReportInputs, job: Job) -> int | None:
+    text = inputs.pull_request.lstrip("#")
+    return int(text) if text else job.context.pull_request
+
+
+def _key(inputs: PostReportInputs, job: Job) -> str:
+    if inputs.key:
+        return inputs.key
+    workflow = job.env.get("GITHUB_WORKFLOW") or "flint-ml"
+    folder = inputs.working_directory.strip("/")
+    return workflow if folder in ("", ".") else f"{workflow} / {folder}"
+
+
+def _facts(inputs: PostReportInputs, job: Job, pull: int | None) -> Facts:
+    """What the report says beside the records."""
+    context = job.context
+    base = ((context.event.get("pull_request") or {}).get("base") or {}).get("ref")
+    guide = GUIDE
+    sop = job.workspace.base / "SOP.md"
+    if context.repository and context.head_sha and sop.is_file():
+        guide = f"{context.server_url}/{context.repository}/blob/{context.head_sha}/{job.relative(sop)}"
+    return Facts(
+        title=inputs.title, base_name=str(base or "base"), pull_request=pull, run_url=context.run_url,
+        guide_url=guide, page=files.PAGE, head_sha=context.head_sha,
+    )  # fmt: skip
+
+
+def _client(inputs: PostReportInputs, job: Job) -> Callable[[], GitHub] | None:
+    """How to make the client; None without a token. At a terminal the environment may say where to."""
+    context, env = job.context, job.env
+    token = inputs.token.get_secret_value().strip() if inputs.token else ""
+    if not token and not context.on_github:
+        token = env.get("GITHUB_TOKEN", "").strip()
+        job.commands.mask(token)
+    if not token:
+        return None
+    repository = context.repository or env.get("GITHUB_REPOSITORY", "")
+    api_url = context.api_url if context.on_github else env.get("GITHUB_API_URL") or context.api_url
+    return lambda: GitHub(token, repository, api_url, say=job.say)
+
+
+def _letter(inputs: PostReportInputs, job: Job, pull: int | None, written: files.Written) -> Letter:
+    context = job.context
+    return Letter(
+        publisher=inputs.publisher,
+        pull=pull,
+        marker=Marker(_key(inputs, job), context.run_number or 0, context.run_attempt, context.head_sha or ""),
+        body=written.body,
+        file=written.markdown,
+        watched=context.event_name in _HEAD_EVENTS and pull == context.pull_request,
+        from_fork=context.from_fork,
+        server_url=context.server_url,
+        env=job.env,
+    )
+
+
+def _outcome(inputs: PostReportInputs, job: Job, report: Report, letter: Letter, sent: Sent) -> Outcome:
+    decision, comment, path = report.decision, sent.comment, job.relative(letter.file)
+    status: Status = "failed" if decision.at_least(inputs.fail_on) else "warned" if sent.read_only else "passed"
+    findings = []
+    if sent.note:
+        severity: Severity = "warning" if sent.read_only else "info"
+        findings.append(Finding(severity=severity, code="not-posted", message=sent.note))
+        if not sent.read_only:
+            job.commands.annotate("notice", sent.note, title="post-report")
+    if sent.error is not None:
+        status = "error"
+        text = f"{sent.error} The report is in the job summary and in {path}."
+        job.commands.annotate("error", text, title="post-report")
+        findings.append(Finding(severity="error", code=sent.error.code, message=text, hint=sent.error.hint))
+    if comment:
+        job.say(f"comment {comment.how}: {comment.url}")
+    return Outcome(
+        status=status,
+        headline=f"{report.word}: {report.reason}",
+        message=report.word,
+        exit_code=int(sent.error.exit_code) if sent.error else None,
+        findings=findings,
+        details={
+            "decision": decision.value,
+            "reasons": [{"kind": r.kind, "record": r.name, "text": r.text} for r in decision.reasons],
+            "missing": list(decision.missing),
+            "ignored": list(decision.ignored),
+            "report": path,
+        },
+        outputs={
+            "decision": decision.value,
+            "posted": comment is not None,
+            "comment-id": comment.comment_id if comment else None,
+            "comment-url": comment.url if comment else None,
+            "report": path,
+            "pull-request": letter.pull,
+            "key": letter.marker.key,
+        },
+    )
+
+
+ACTION = Action(
+    name="post-report",
+    summary="one comment on the pull request that lets a lead decide",
+    description="All records of the run as one report with a decision: a comment on the pull request, kept up to date.",
+    badge="Report",
+    inputs=PostReportInputs,
+    run=run,
+    outputs={
+        "decision": "`approve`, `review` or `request-changes`.",
+        "posted": "`true` if the comment is on the pull request and up to date.",
+        "comment-id": "Number of the comment.",
+        "comment-url": "Address of the comment.",
+        "report": "Path of the report in Markdown, as posted, relative to the workspace.",
+        "pull-request": "Number of the pull request.",
+        "key": "The key that names the comment.",
+    },
+    icon="message-square",
+    color="blue",
+    keeps_results=True,
+)

@@ -1,0 +1,40 @@
+"""The report's files: report.md as it is posted, report.html with everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flint_ml.record import write_atomically
+from flint_ml.report import figures
+from flint_ml.report.figures import Draw
+from flint_ml.report.model import Report
+from flint_ml.report.page import to_html
+from flint_ml.report.render import MAX_PAGE, to_markdown
+
+MARKDOWN = "report.md"
+PAGE = "report.html"
+# The page carries its pictures, so only its text has a limit.
+_PAGE_LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: the comment's text, the complete text for the job summary, and both files."""
+
+    body: str
+    complete: str
+    markdown: Path
+    page: Path
+
+
+def write(report: Report, results_dir: Path, draw: Draw, template: Path | None = None) -> Written:
+    """Render ``report`` and write both files into ``results_dir``."""
+    body = to_markdown(report, draw, template=template)
+    complete = to_markdown(report, draw, limit=MAX_PAGE, template=template)
+    inlined = figures.inlined(results_dir, figures.drawn("not among the results"))
+    whole = to_markdown(report, inlined, limit=_PAGE_LIMIT, template=template)
+    markdown, page = results_dir / MARKDOWN, results_dir / PAGE
+    write_atomically(page, to_html(whole, f"{report.word}: {report.reason}"))
+    write_atomically(markdown, body)
+    return Written(body, complete, markdown, page)
