@@ -225,7 +225,9 @@ def test_a_folder_that_the_settings_name_comes_from_the_base_too(origin: Origin,
     result = act(clone, {"base-revision": "main"})
     assert result.code == 0, result.log
     assert dvcfiles.read_at(Git(clone), origin.base, "data/plots/p3.csv") == b"depth,soc\n10,3\n"
-    rows = {row["path"]: row for row in result.record.details["changes"]["data"]}
+    changes = result.record.details["changes"]
+    assert changes["gate"] == ["data/plots"]  # the reference is what drift is measured against
+    rows = {row["path"]: row for row in changes["data"]}
     assert rows["data/plots"]["files"] == {"added": 1, "modified": 0, "deleted": 0}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from flint_ml.data.fingerprint import cache_key, fingerprint
 from flint_ml.data.git import Git
 from flint_ml.data.pipeline import declared, joined, never_run, project_folder
 from flint_ml.data.pull import Check, Project, size_text
-from flint_ml.data.wanted import named, of_base, select
+from flint_ml.data.wanted import NAMED, WATCHED, named, of_base, select
 from flint_ml.errors import InputError, OutsideError
 from flint_ml.record import Column, Finding, Input, Metric, Table
 from flint_ml.runner.inputs import ActionInputs
@@ -180,7 +181,7 @@ def _changes(
         return None
     if revision is not None:
         return Changes(data=data_changes(tracked(place.git, base.commit), entries, place.folder, place.root))
-    return describe(place.git, base.commit, config=job.config)
+    return describe(place.git, base.commit, config=job.config, watched=_settings_paths(place, job, base, WATCHED))
 
 
 def _pull(project: Project, wanted: list[Entry], revision: str | None, *, everything: bool) -> Check:
@@ -254,7 +255,7 @@ def _fetch_base(project: Project, place: _Place, job: Job, base: Base, entries: 
     return [Finding(severity="warning", code="base-missing-on-remote", message=message, hint=hint)]
 
 
-def _settings_paths(place: _Place, job: Job, base: Base) -> list[str]:
+def _settings_paths(place: _Place, job: Job, base: Base, keys: Mapping[str, Sequence[str]] = NAMED) -> list[str]:
     """Files that flint-ml.yml names for comparisons, here and at the base."""
     path = job.path(job.config, "config")
     texts = [path.read_bytes()] if path.is_file() else []
@@ -264,10 +265,10 @@ def _settings_paths(place: _Place, job: Job, base: Base) -> list[str]:
     found: list[str] = []
     for text in texts:
         try:
-            found += named(parse_settings(text.decode("utf-8-sig", "replace"), job.config, names()).sections)
+            found += named(parse_settings(text.decode("utf-8-sig", "replace"), job.config, names()).sections, keys)
         except InputError:
             continue  # its own action says so; the data does not depend on it
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _table(changes: Changes | None, base: Base | None) -> list[Table]:

@@ -15,10 +15,12 @@ from flint_ml.errors import InputError
 # Files that a comparison may ask for without being named in flint-ml.yml: tables and metrics of this size at most.
 SMALL_BYTES = 64_000_000
 _TABLES = (".csv", ".tsv", ".json", ".yaml", ".yml", ".toml", ".parquet")
-_NAMED = {
+NAMED = {
     "compare-metrics": ("metrics", "predictions", "benchmark"),
     "check-drift": ("reference",),
 }
+# What a gate measures against: a change to one of these is a change to the gate.
+WATCHED = {"compare-metrics": ("benchmark",), "check-drift": ("reference",)}
 
 
 def select(entries: Mapping[str, Entry], targets: Sequence[str], folder: str = "") -> list[Entry]:
@@ -75,13 +77,13 @@ def _unknown(entries: Mapping[str, Entry], target: str, folder: str) -> InputErr
     )
 
 
-def named(sections: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def named(sections: Mapping[str, Mapping[str, Any]], keys: Mapping[str, Sequence[str]] = NAMED) -> list[str]:
     """Paths that the settings file names for a comparison, as it gives them."""
     paths: list[str] = []
-    for section, keys in _NAMED.items():
-        for key in keys:
+    for section, inputs in keys.items():
+        for key in inputs:
             paths += _texts((sections.get(section) or {}).get(key))
-    return paths
+    return list(dict.fromkeys(paths))
 
 
 def _texts(value: Any) -> list[str]:
