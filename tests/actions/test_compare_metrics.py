@@ -241,31 +241,109 @@ def test_another_benchmark_is_inconclusive(tmp_path: Path) -> None:
     assert "gate-changed" in codes(record)
 
 
+def scores(table: str) -> dict[str, float]:
+    """RMSE and bias of a predictions table, as an evaluation step writes them."""
+    rows = [line.split(",") for line in table.splitlines()[1:]]
+    errors = [float(row[2]) - float(row[1]) for row in rows]
+    rmse = (sum(error**2 for error in errors) / len(errors)) ** 0.5
+    return {"rmse": round(rmse, 4), "bias": round(sum(errors) / len(errors), 4)}
+
+
+def evaluated(repo: Repo, table: str) -> None:
+    repo.write(predictions_dot_csv=table, metrics_dot_json=scores(table))
+
+
 @pytest.fixture
-def with_predictions(tmp_path: Path) -> Repo:
-    made = Repo(tmp_path / "r", metrics_dot_json=BASE, predictions_dot_csv=predictions(1.5))
+def scored(tmp_path: Path) -> Repo:
+    table = predictions(1.5, n=120)
+    made = Repo(tmp_path / "r", metrics_dot_json=scores(table), predictions_dot_csv=table)
     made.git("checkout", "-q", "-b", "change")
     return made
 
 
-def test_predictions_of_both_sides(with_predictions: Repo) -> None:
-    repo = with_predictions
-    repo.write(predictions_dot_csv=predictions(1.0, seed=2))
-    _, record = repo.run(predictions="predictions.csv")
+def test_a_clear_change_is_better_by_its_interval(scored: Repo) -> None:
+    evaluated(scored, predictions(1.0, n=120, seed=2))
+    code, record = scored.run(predictions="predictions.csv", rules={"rmse": {"unit": "g/kg"}})
+    assert (code, record["details"]["verdict"]) == (0, "better")
+    table = record["tables"][0]
+    assert table["title"] == "Benchmark, n = 120, same on both sides"
+    assert [column["name"] for column in table["columns"]] == [
+        "metric", "base", "this change", "change", "95 % CI", "result",
+    ]  # fmt: skip
+    rmse = record["details"]["rows"][0]
+    assert rmse["interval"]["high"] < 0
+    assert rmse["interval"]["p_value"] < 0.01
+    assert rmse["interval"]["units"] == 120
     assert record["details"]["benchmark"] == {
-        "path": None, "name": None, "md5": None, "base_md5": None, "same": True, "n": 60,
+        "path": None, "name": None, "md5": None, "base_md5": None, "same": True, "n": 120,
     }  # fmt: skip
-    assert record["tables"][1]["title"] == "RMSE by group"
-    assert {row[0] for row in record["tables"][1]["rows"]} == {"a", "b", "c"}
-    assert record["details"]["weakest_group"]["n"] == 20
     figure = record["figures"][0]
     assert [series["name"] for series in figure["fallback"]["series"]] == ["base", "this change"]
-    assert sum(figure["fallback"]["series"][0]["y"]) == 60
+    assert sum(figure["fallback"]["series"][0]["y"]) == 120
 
 
-def test_other_samples_are_inconclusive(with_predictions: Repo) -> None:
-    with_predictions.write(predictions_dot_csv=predictions(1.5, n=50))
-    _, record = with_predictions.run(predictions="predictions.csv")
+def test_the_same_files_give_the_same_intervals(scored: Repo) -> None:
+    evaluated(scored, predictions(1.3, n=120, seed=2))
+    rows = [scored.run(predictions="predictions.csv")[1]["details"]["rows"] for _ in range(2)]
+    assert rows[0] == rows[1]
+    assert rows[0][0]["interval"] is not None
+
+
+def test_a_change_within_chance_is_inconclusive_and_says_what_would_settle_it(scored: Repo) -> None:
+    evaluated(scored, predictions(1.45, n=120, seed=5))
+    code, record = scored.run(predictions="predictions.csv")
+    assert (code, record["status"], record["details"]["verdict"]) == (0, "warned", "inconclusive")
+    assert "95 % CI" in record["headline"]
+    note = next(f["message"] for f in record["findings"] if f["code"] == "inconclusive")
+    assert "samples would settle it (120 now)" in note
+    assert scored.run(predictions="predictions.csv", resamples=0)[1]["details"]["verdict"] != "inconclusive"
+
+
+def test_identical_predictions_are_the_same(scored: Repo) -> None:
+    code, record = scored.run(predictions="predictions.csv", base_revision="HEAD")
+    assert (code, record["details"]["verdict"]) == (0, "same")
+
+
+def test_a_worse_group_holds_the_gate_back_though_the_mean_is_better(tmp_path: Path) -> None:
+    table = predictions(4.0, n=300)
+    repo = Repo(tmp_path / "r", metrics_dot_json=scores(table), predictions_dot_csv=table)
+    repo.git("checkout", "-q", "-b", "change")
+    rows = [line.split(",") for line in predictions(0.8, n=300, seed=3, worse="b").splitlines()[1:]]
+    base = [line.split(",") for line in table.splitlines()[1:]]
+    mixed = [
+        row if row[3] != "b" else [*old[:2], f"{float(old[1]) + 1.35 * (float(old[2]) - float(old[1])):.4f}", "b"]
+        for row, old in zip(rows, base, strict=True)
+    ]
+    evaluated(repo, "id,truth,prediction,group\n" + "\n".join(map(",".join, mixed)) + "\n")
+    code, record = repo.run(predictions="predictions.csv")
+    assert (code, record["status"], record["details"]["verdict"]) == (0, "warned", "better")
+    assert record["details"]["weakest_group"]["group"] == "b"
+    assert "group-worse" in codes(record)
+    assert record["tables"][1]["title"] == "By group"
+    assert {row[0] for row in record["tables"][1]["rows"]} == {"a", "b", "c"}
+
+
+def test_metrics_that_the_predictions_contradict_get_no_interval(scored: Repo) -> None:
+    table = predictions(1.0, n=120, seed=2)
+    scored.write(predictions_dot_csv=table, metrics_dot_json=scores(table) | {"rmse": 0.5})
+    _, record = scored.run(predictions="predictions.csv")
+    assert "metric-mismatch" in codes(record)
+    assert [row["interval"] is None for row in record["details"]["rows"]] == [True, False]
+
+
+def test_few_samples_get_no_interval(tmp_path: Path) -> None:
+    table = predictions(1.5, n=12)
+    repo = Repo(tmp_path / "r", metrics_dot_json=scores(table), predictions_dot_csv=table)
+    repo.git("checkout", "-q", "-b", "change")
+    evaluated(repo, predictions(1.0, n=12, seed=2))
+    _, record = repo.run(predictions="predictions.csv")
+    assert "too-few-samples" in codes(record)
+    assert record["details"]["rows"][0]["interval"] is None
+
+
+def test_other_samples_are_inconclusive(scored: Repo) -> None:
+    evaluated(scored, predictions(1.5, n=110))
+    _, record = scored.run(predictions="predictions.csv")
     assert record["details"]["verdict"] == "inconclusive"
     assert "10 samples are in the base's predictions only" in record["headline"]
 

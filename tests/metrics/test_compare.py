@@ -135,7 +135,7 @@ def test_status_of_each_verdict() -> None:
         ([one("rmse", 1.5, None, absent="head")], "worse: RMSE 1.50 → missing"),
         ([one("area", 100.0, 139.0, expected={"area": ["+25 %", "+50 %"]})],
          "as declared: area 100 → 139 (+39, +39 %)"),
-        ([UNCLEAR], "inconclusive: MAE 1.00 → 0.90 (−0.10, −10 %), which may be chance"),
+        ([UNCLEAR], "inconclusive: MAE 1.00 → 0.90 (−0.10, −10 %); 95 % CI −0.30 … +0.10"),
     ],
 )  # fmt: skip
 def test_headline(rows: list[Row], expected: str) -> None:

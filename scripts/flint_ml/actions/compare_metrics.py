@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,8 +12,10 @@ from flint_ml.data.base import Base
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import expected as declarations
-from flint_ml.metrics import source, text
+from flint_ml.metrics import groups, significance, source, text
+from flint_ml.metrics.bootstrap import Settings
 from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, importance, judge, overall
+from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile
 from flint_ml.metrics.rules import Rule, resolve, unused
 from flint_ml.record import Figure, Finding, Metric
@@ -57,6 +59,14 @@ class Inputs(GateInputs):
     benchmark: str = Field(
         "", description="File or folder that both sides must have been scored on; its hash must be the same."
     )
+    resamples: int = Field(
+        10_000, ge=0, le=100_000, description="Resamples for confidence intervals; 0: judge by the difference alone."
+    )
+    confidence: float = Field(0.95, ge=0.8, le=0.999, description="Level of the confidence intervals.")
+    correction: Literal["holm", "none"] = Field(
+        "holm", description="Correction for judging several metrics, and several groups, at once."
+    )
+    seed: int = Field(1, ge=0, description="Seed of the resampling: the same files give the same intervals.")
 
     @field_validator("metrics", mode="before")
     @classmethod
@@ -82,15 +92,21 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     predictions = bench.read_predictions(_side_of(inputs, job, sides))
     compared = bench.check(_side_of(inputs, job, sides), predictions)
     expected, notes = _expected(inputs, job, sides)
-    rows = _judge(inputs, sides, expected)
+    pairs = predictions.pairs if predictions.pairs is not None and predictions.pairs.same else None
+    rows, answers = _judge(inputs, sides, expected, pairs)
     result = overall(rows, has_base=bool(sides.base), benchmark_same=compared.same)
-    findings = [*sides.findings, *predictions.findings, *compared.findings, *notes]
+    by_group = _groups(inputs, pairs, rows, answers)
+    weakest = groups.weakest(next(iter(by_group.values()), []))
+    findings = [*sides.findings, *predictions.findings, *compared.findings, *notes, *answers.findings]
     findings += _rule_findings(inputs, sides, rows, result)
+    findings += [*significance.notes(rows, pairs), *_group_findings(by_group, weakest)]
+    hidden = any(finding.code == "group-worse" for finding in findings)
     tables = [text.table(rows, _title(compared), head="this change")]
-    details: dict[str, Any] = {"weakest_group": None}
-    tables += bench.group_tables(predictions, rows, findings, details)
+    tables += [groups.table(by_group)] if by_group else []
+    status = STATUS[result.verdict]
     return Outcome(
-        status=STATUS[result.verdict],
+        # A better mean must not hide a worse region.
+        status="warned" if hidden and status == "passed" else status,
         headline=_headline(result, rows, compared),
         message=result.verdict,
         metrics=_metrics(rows),
@@ -103,8 +119,9 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             "base": {"commit": sides.commit, "how": sides.how},
             "benchmark": compared.as_dict(),
             "rows": [_row(row) for row in rows],
+            "groups": {key: [groups.as_dict(item) for item in items] for key, items in by_group.items()},
+            "weakest_group": groups.as_dict(weakest) if weakest else None,
             "changes": _changes(inputs, job, sides),
-            **details,
         },
         findings=findings,
         outputs={"verdict": result.verdict, "table": _markdown(tables[0])},
@@ -198,22 +215,67 @@ def _expected(inputs: Inputs, job: Job, sides: _Sides) -> tuple[dict[str, Declar
     return declarations.parse_expected(own, f"{job.config}: expected"), findings
 
 
-def _judge(inputs: Inputs, sides: _Sides, expected: dict[str, Declared]) -> list[Row]:
+def _judge(
+    inputs: Inputs, sides: _Sides, expected: dict[str, Declared], pairs: Pairs | None
+) -> tuple[list[Row], significance.Answers]:
+    """Every metric judged, by its interval where the predictions give one, most important first."""
     base = sides.base or {}
     rows = []
+    readings = {}
     for (path, name), shown in source.public_names(sides.head, base).items():
-        head_file, base_file = sides.head.get(path), base.get(path)
-        one = base_file.readings.get(name) if base_file else None
-        two = head_file.readings.get(name) if head_file else None
+        one, two = (side[path].readings.get(name) if path in side else None for side in (base, sides.head))
         rule = resolve(name, inputs.rules, two or one, path)
-        declared = declarations.find(expected, shown)
-        if one is None and two is None:
-            continue
-        row = judge(shown, one, two, rule, declared=declared, path=path)
-        if row.result == "gone" and rule.missing == "ignore":
-            continue
-        rows.append(row)
-    return sorted(rows, key=importance)
+        row = judge(shown, one, two, rule, declared=declarations.find(expected, shown), path=path)
+        if row.result != "gone" or rule.missing != "ignore":
+            rows.append(row)
+            readings[shown] = (one, two)
+    rows.sort(key=importance)
+    if pairs is None:
+        return rows, significance.Answers()
+    questions = [
+        significance.Question(row.name, row.rule, row.base, row.head)
+        for row in rows
+        if row.base is not None and row.head is not None
+    ]
+    answers = significance.answer(questions, pairs, _settings(inputs))
+    judged = [
+        judge(
+            row.name, *readings[row.name], row.rule,
+            declared=row.declared, interval=answers.intervals.get(row.name), path=row.path,
+        )
+        for row in rows
+    ]  # fmt: skip
+    return judged, answers
+
+
+def _settings(inputs: Inputs) -> Settings:
+    return Settings(inputs.confidence, inputs.resamples, inputs.seed, inputs.correction)
+
+
+def _groups(
+    inputs: Inputs, pairs: Pairs | None, rows: list[Row], answers: significance.Answers
+) -> dict[str, list[groups.GroupRow]]:
+    """The comparison by group, where the predictions name groups."""
+    if pairs is None or pairs.group is None or not pairs.n:
+        return {}
+    rules = {row.name: row.rule for row in rows if row.rule.weight > 0}
+    return groups.by_group(pairs, groups.main_score(pairs, answers.scores, rules), _settings(inputs))
+
+
+def _group_findings(
+    by_group: dict[str, list[groups.GroupRow]], weakest: groups.GroupRow | None
+) -> list[Finding]:  # fmt: skip
+    found = []
+    worse: dict[str, groups.GroupRow] = {}
+    for item in (item for items in by_group.values() for item in items if item.row.result == "worse"):
+        worse.setdefault(item.group, item)
+    for item in list(worse.values())[:5]:
+        message = f"worse in group {item.group} (n = {item.n}): {text.sentence(item.row)}"
+        hint = "look at the samples of this group before the mean convinces you"
+        found.append(Finding(severity="warning", code="group-worse", message=message, hint=hint))
+    if weakest is not None:
+        found.append(Finding(severity="info", code="weakest-group", message=groups.sentence(weakest)))
+    return found
 
 
 def _rule_findings(inputs: Inputs, sides: _Sides, rows: list[Row], result: Overall) -> list[Finding]:

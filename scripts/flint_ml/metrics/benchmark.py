@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from flint_ml.errors import InputError
-from flint_ml.metrics import groups
-from flint_ml.metrics.compare import Row
 from flint_ml.metrics.predictions import Pairs, join, read
 from flint_ml.metrics.source import At
-from flint_ml.record import Finding, Table
+from flint_ml.record import Finding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,21 +173,3 @@ def _samples(pairs: Pairs) -> str:
         if count
     ]
     return f"the two sides were not scored on the same samples: {'; '.join(parts)}"
-
-
-def group_tables(
-    predictions: Predictions, rows: Sequence[Row], findings: list[Finding], details: dict[str, Any]
-) -> list[Table]:
-    """The table by group; the weakest group goes to ``findings`` and ``details``."""
-    pairs = predictions.pairs
-    if pairs is None or pairs.group is None or not pairs.n:
-        return []
-    scores = groups.by_group(pairs)
-    label = "RMSE" if pairs.numeric else "error rate"
-    rule = next((row.rule for row in rows if row.rule.label == label), None)
-    worst = groups.weakest(scores)
-    if worst is not None:
-        message = groups.sentence(worst, label, rule.unit if rule else None)
-        details["weakest_group"] = {"group": worst.group, "n": worst.n, "base": worst.base, "head": worst.head}
-        findings.append(_finding("info", "weakest-group", message))
-    return [groups.table(scores, label, rule)]

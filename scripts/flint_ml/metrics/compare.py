@@ -73,6 +73,8 @@ class Interval:
         differs exactly where difference and sum both differ from zero.
     p_value, p_adjusted
         Permutation p-value of no change, and corrected for several metrics.
+    error, units
+        Standard error of the change, and the number of samples or blocks behind it.
     """
 
     low: float
@@ -83,6 +85,8 @@ class Interval:
     total: tuple[float, float, float, float] | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
+    error: float | None = None
+    units: int | None = None
 
     def within(self, margin: float) -> bool:
         """Whether the change is surely no larger than ``margin``."""

@@ -1,94 +1,133 @@
-"""The same score group by group (region, soil type, year), so that a better mean cannot hide a worse region."""
+"""The same comparison group by group (region, soil type, year), so that a better mean cannot hide a worse region."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from flint_ml.metrics import text
+from flint_ml.metrics.bootstrap import MIN_UNITS, Estimate, Settings, estimates, judge_all, observed
+from flint_ml.metrics.compare import Interval, Row, judge, loss
 from flint_ml.metrics.predictions import Pairs, merge_small
-from flint_ml.metrics.rules import Applied
-from flint_ml.metrics.text import decimals, fixed, percent
+from flint_ml.metrics.read import Reading
+from flint_ml.metrics.rules import Applied, resolve
 from flint_ml.record import Cell, Column, Table
+
+# More groups than this get no interval: the correction for so many questions would leave nothing to see.
+MAX_GROUPS = 50
+RESAMPLES = 5_000
 
 
 @dataclass(frozen=True)
-class GroupScore:
-    """One group: number of samples and its score on both sides; ``worse`` is whether it is beyond chance."""
+class GroupRow:
+    """One metric of one group of n samples. The result is ``inconclusive`` where there are too few to tell."""
 
     group: str
     n: int
-    base: float
-    head: float
-    low: float | None = None
-    high: float | None = None
-    worse: bool | None = None
+    row: Row
 
     @property
-    def delta(self) -> float:
-        return self.head - self.base
+    def worsening(self) -> float:
+        """By how much this change is worse than the base, on a scale where lower is better."""
+        if self.row.base is None or self.row.head is None:
+            return 0.0
+        return loss(self.row.head, self.row.rule) - loss(self.row.base, self.row.rule)
 
 
-def rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Root mean squared error, in the unit of the truth."""
-    return float(np.sqrt(np.mean((prediction - truth) ** 2)))
+def main_score(
+    pairs: Pairs, scores: Mapping[str, str], rules: Mapping[str, Applied]
+) -> list[tuple[str, Applied]]:  # fmt: skip
+    """The scores to show by group with their rules, most important first; RMSE or accuracy where none is known."""
+    found = [(key, rules[name]) for name, key in scores.items() if name in rules]
+    if found:
+        return found
+    name = "rmse" if pairs.numeric else "accuracy"
+    return [(name, resolve(name, {}))]
 
 
-def error_rate(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of samples in the wrong class (1 − accuracy)."""
-    return float(np.mean(prediction != truth))
+def by_group(pairs: Pairs, scores: Sequence[tuple[str, Applied]], settings: Settings) -> dict[str, list[GroupRow]]:
+    """Rows of each score by its key: the group that became worse most first, then the one with the largest error.
 
-
-def by_group(pairs: Pairs) -> list[GroupScore]:
-    """RMSE (numbers) or error rate (classes) of each group of at least five samples; lower is better.
-
-    Largest worsening first, then the highest score.
+    Groups of fewer than five samples are merged. The groups' intervals are corrected for the number of groups.
     """
     if pairs.group is None:
-        return []
+        return {}
     group = merge_small(pairs.group)
-    score = rmse if pairs.numeric else error_rate
-    result = []
-    for name in np.unique(group):
-        inside = group == name
-        truth = pairs.truth[inside]
-        values = score(truth, pairs.base[inside]), score(truth, pairs.head[inside])
-        result.append(GroupScore(str(name), int(inside.sum()), *values))
-    return sorted(result, key=lambda item: (-max(item.delta, 0.0), -item.head))
+    keys = [key for key, _ in scores]
+    parts = {str(name): pairs.take(group == name) for name in np.unique(group)}
+    values = {name: observed(part, keys) for name, part in parts.items()}
+    intervals = _intervals(parts, keys, settings)
+    result: dict[str, list[GroupRow]] = {}
+    for key, rule in scores:
+        rows = []
+        for name, part in parts.items():
+            if key not in values[name]:
+                continue
+            base, head = values[name][key]
+            interval = intervals.get(key, {}).get(name)
+            row = judge(name, Reading(_number(base)), Reading(_number(head)), rule, interval=interval)
+            if settings.resamples and interval is None and row.result in {"better", "worse", "changed"}:
+                row = replace(row, result="inconclusive")
+            rows.append(GroupRow(name, part.n, row))
+        result[key] = sorted(rows, key=lambda item: (-max(item.worsening, 0.0), -_loss(item)))
+    return {key: rows for key, rows in result.items() if rows}
 
 
-def weakest(scores: Sequence[GroupScore]) -> GroupScore | None:
-    """The group that became worse most, or the one with the highest error where none became worse."""
-    return scores[0] if len(scores) > 1 else None
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
-def sentence(score: GroupScore, label: str, unit: str | None) -> str:
-    """ "weakest group *clay > 60 %* (n = 14): RMSE 1.71 → 1.74 g/kg (+0.03, +1.8 %), within noise"."""
-    digits = decimals(score.base, score.head, step=score.delta)
-    unit_text = f" {unit}" if unit else ""
-    text = f"weakest group {score.group} (n = {score.n}): {label} {fixed(score.base, digits)} → "
-    text += f"{fixed(score.head, digits)}{unit_text}"
-    if score.delta and score.base:
-        text += f" ({fixed(score.delta, digits, sign=True)}, {percent(score.delta / score.base)})"
-    if score.delta > 0 and score.worse is not None:
-        text += ", more than chance" if score.worse else ", within noise"
-    return text
+def _loss(item: GroupRow) -> float:
+    return loss(item.row.head, item.row.rule) if item.row.head is not None else 0.0
 
 
-def table(scores: Sequence[GroupScore], label: str, rule: Applied | None = None) -> Table:
-    """One line a group, the one that became worse most first."""
-    unit = rule.unit if rule else None
-    intervals = any(score.low is not None for score in scores)
-    columns = [Column(name="group"), Column(name="n", type="number")]
-    columns += [Column(name=name, type="number", unit=unit) for name in ("base", "this change", "change")]
-    columns += [Column(name="95 % CI")] if intervals else []
-    rows: list[list[Cell]] = []
-    for score in scores:
-        row: list[Cell] = [score.group, score.n, score.base, score.head, score.delta]
-        if intervals:
-            digits = decimals(score.base, score.head, step=score.delta)
-            ends = [fixed(end, digits, sign=True) for end in (score.low, score.high)]
-            row.append(" … ".join(ends) if score.low is not None else "–")
-        rows.append(row)
-    return Table(title=f"{label} by group", columns=columns, rows=rows)
+def _intervals(parts: Mapping[str, Pairs], keys: Sequence[str], settings: Settings) -> dict[str, dict[str, Interval]]:
+    """Intervals by score and group, of groups that are large enough."""
+    if not settings.resamples or len(parts) > MAX_GROUPS:
+        return {}
+    fewer = replace(settings, resamples=min(settings.resamples, RESAMPLES))
+    found: dict[str, dict[str, Estimate]] = {}
+    for name, part in parts.items():
+        if (part.n if part.block is None else len(np.unique(part.block))) < MIN_UNITS:
+            continue
+        for key, estimate in estimates(part, keys, fewer).items():
+            found.setdefault(key, {})[name] = estimate
+    return {key: judge_all(groups, {name: name for name in groups}, fewer) for key, groups in found.items()}
+
+
+def weakest(rows: Sequence[GroupRow]) -> GroupRow | None:
+    """The group that became worse most, or the one with the largest error where none became worse."""
+    return rows[0] if len(rows) > 1 else None
+
+
+def sentence(item: GroupRow) -> str:
+    """ "weakest group clay > 60 % (n = 14): RMSE 1.71 → 1.74 g/kg (+0.03, +1.8 %), within noise"."""
+    words = f"weakest group {item.group} (n = {item.n}): {text.sentence(item.row)}"
+    if item.worsening > 0:
+        noise = "too few samples to tell" if item.row.interval is None else "within noise"
+        words += {"worse": ", more than chance", "same": ", within the tolerance"}.get(item.row.result, f", {noise}")
+    return words
+
+
+def as_dict(item: GroupRow) -> dict[str, Any]:
+    """For the record's details."""
+    row = item.row
+    return {"group": item.group, "n": item.n, "base": row.base, "head": row.head, "result": row.result}
+
+
+def table(groups: Mapping[str, Sequence[GroupRow]]) -> Table:
+    """One line a group and metric."""
+    rows = [item for items in groups.values() for item in items]
+    intervals = any(item.row.interval for item in rows)
+    columns = [Column(name="group"), Column(name="n", type="number"), Column(name="metric")]
+    columns += [Column(name=name, type="number") for name in ("base", "this change")] + [Column(name="change")]
+    columns += [Column(name=text.interval_title(item.row for item in rows))] if intervals else []
+    cells: list[list[Cell]] = []
+    for item in rows:
+        row = item.row
+        line: list[Cell] = [item.group, item.n, row.rule.title, row.base, row.head, text.change(row)]
+        cells.append([*line, *([text.interval(row)] if intervals else []), row.result])
+    return Table(title="By group", columns=[*columns, Column(name="result")], rows=cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,25 +16,31 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-ROLES = ("id", "truth", "prediction", "group")
+ROLES = ("id", "truth", "prediction", "group", "block", "probability")
+_OPTIONAL = {"group", "block", "probability"}
 _USUAL = {
     "id": ("id", "sample_id", "sample", "plot_id", "uid"),
     "truth": ("truth", "observed", "measured", "reference", "y_true", "target", "actual", "label"),
     "prediction": ("prediction", "predicted", "pred", "y_pred", "estimate", "estimated"),
     "group": ("group",),
+    "block": ("block", "site", "cluster"),
+    "probability": ("probability",),
 }
+_CLASS = "probability_"
 MIN_GROUP = 5
 REST = "small groups together"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of a predictions table; ``group`` may be absent."""
+    """Names of the columns of a predictions table; the last three may be absent."""
 
     id: str
     truth: str
     prediction: str
     group: str | None = None
+    block: str | None = None
+    probability: str | None = None
 
 
 def read(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -47,13 +53,14 @@ def read(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.
     where
         Its name, for the format and for messages.
     names
-        Names of the columns by role (id, truth, prediction, group), where they are not the usual ones.
+        Names of the columns by role (id, truth, prediction, group, block, probability), where they are not the
+        usual ones.
 
     Returns
     -------
     pandas.DataFrame
-        Columns id (text), truth, prediction (numbers where both are, else text), group (text, where there is one),
-        sorted by id.
+        Columns id (text), truth, prediction (numbers where both are, else text); where there are such, group and
+        block (text), probability (of the last class) or probability_<class> (of each class); sorted by id.
 
     Raises
     ------
@@ -74,8 +81,13 @@ def read(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.
     frame = pd.DataFrame({"id": table[columns.id].astype("string")})
     for role in ("truth", "prediction"):
         frame[role] = table[getattr(columns, role)]
-    if columns.group:
-        frame["group"] = table[columns.group].astype("string").fillna("(no group)")
+    for role in ("group", "block"):
+        if named := getattr(columns, role):
+            frame[role] = table[named].astype("string").fillna(f"(no {role})")
+    chances = {"probability": columns.probability} if columns.probability else {}
+    chances |= {str(name): str(name) for name in table.columns if str(name).startswith(_CLASS)}
+    for role, named in chances.items():
+        frame[role] = _chance(table[named], where, named)
     _check(frame, where, columns)
     numeric = all(pd.api.types.is_numeric_dtype(frame[role]) for role in ("truth", "prediction"))
     for role in ("truth", "prediction"):
@@ -90,10 +102,11 @@ def _load(data: bytes, where: str, names: Mapping[str, str]) -> pd.DataFrame:
     try:
         if ending in {"parquet", "pq"}:
             return pd.read_parquet(io.BytesIO(data))
-        wanted = {*_USUAL["id"], *_USUAL["group"], names.get("id"), names.get("group")}
+        as_text = ("id", "group", "block")
+        wanted = {usual for role in as_text for usual in (*_USUAL[role], names.get(role))}
         head = pd.read_csv(io.BytesIO(data), sep="\t" if ending == "tsv" else ",", nrows=0)
         # Ids such as 007 must stay as they are written.
-        types: dict[Hashable, type] = {name: str for name in head.columns if name in wanted}
+        types: dict[Hashable, type] = {name: str for name in head.columns if name.lower() in wanted or name in wanted}
         return pd.read_csv(io.BytesIO(data), sep="\t" if ending == "tsv" else ",", dtype=types)
     except (ValueError, OSError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -113,13 +126,26 @@ def _find(present: list[str], where: str, names: Mapping[str, str]) -> Columns:
             hit = next((lower[usual] for usual in _USUAL[role] if usual in lower), None)
         if hit is not None:
             found[role] = hit
-        elif named is not None or role != "group":
+        elif named is not None or role not in _OPTIONAL:
             looked = f"`{named}`" if named else f"any of {', '.join(_USUAL[role])}"
             raise InputError(
                 f"has no column for the {role} ({looked}); columns are: {', '.join(present[:12])}", where=where,
                 hint=f"name it: `prediction-columns: {{{role}: your column}}`", code="missing-column",
             )  # fmt: skip
     return Columns(**found)
+
+
+def _chance(column: pd.Series[float], where: str, name: str) -> np.ndarray:
+    import pandas as pd
+
+    values: np.ndarray = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    wrong = np.flatnonzero(~((values >= 0) & (values <= 1)))
+    if len(wrong):
+        raise InputError(
+            f"column `{name}` holds no probability in {len(wrong)} rows, the first in data row {wrong[0] + 1}",
+            where=where, hint="a probability is a number from 0 to 1", code="invalid-probability",
+        )  # fmt: skip
+    return values
 
 
 def _check(frame: pd.DataFrame, where: str, columns: Columns) -> None:
@@ -154,8 +180,10 @@ def _infinite(column: pd.Series[float]) -> np.ndarray:
 class Pairs:
     """Predictions of both sides for the same samples.
 
-    ``truth``, ``base`` and ``head`` have shape (n,) and the unit of the truth; ``group`` has shape (n,) or is None.
-    ``only_base``, ``only_head`` and ``relabelled`` count samples that are on one side only or whose truth differs.
+    ``truth``, ``base`` and ``head`` have shape (n,) and the unit of the truth; ``group`` and ``block`` have shape (n,)
+    or are None. ``likelihood`` are both sides' probabilities of the true class, ``score`` those of the last class, of
+    two, and ``positive`` (n,) says where it is true. ``only_base``, ``only_head`` and ``relabelled`` count samples
+    that are on one side only or whose truth differs.
     """
 
     truth: np.ndarray
@@ -165,6 +193,10 @@ class Pairs:
     only_base: int = 0
     only_head: int = 0
     relabelled: int = 0
+    block: np.ndarray | None = None
+    likelihood: tuple[np.ndarray, np.ndarray] | None = None
+    score: tuple[np.ndarray, np.ndarray] | None = None
+    positive: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -180,25 +212,58 @@ class Pairs:
         """Whether both sides were scored on the same samples with the same truth."""
         return not (self.only_base or self.only_head or self.relabelled)
 
+    def take(self, inside: np.ndarray) -> Pairs:
+        """The samples where ``inside`` (n,) is true."""
+
+        def part(value: object) -> object:
+            if isinstance(value, np.ndarray):
+                return value[inside]
+            return tuple(v[inside] for v in value) if isinstance(value, tuple) else value
+
+        return Pairs(**{name: part(value) for name, value in self.__dict__.items()})  # type: ignore[arg-type]
+
 
 def join(base: pd.DataFrame, head: pd.DataFrame) -> Pairs:
-    """Join two tables of :func:`read` on the id; truth and group are this change's."""
-    both = head.merge(base[["id", "truth", "prediction"]], on="id", suffixes=("", "_base"), validate="one_to_one")
+    """Join two tables of :func:`read` on the id; truth, group and block are this change's."""
+    own = [name for name in base.columns if name not in {"group", "block"}]
+    both = head.merge(base[own], on="id", suffixes=("", "_base"), validate="one_to_one")
     numeric = all(both[name].dtype.kind == "f" for name in ("truth", "truth_base"))
+    kind = float if numeric else object
     if not numeric:
         both = both.astype(dict.fromkeys(("truth", "truth_base", "prediction", "prediction_base"), "string"))
     one, two = both["truth"], both["truth_base"]
     differs = ~np.isclose(one, two, rtol=1e-9, atol=0) if numeric else (one != two).to_numpy()
-    kind = float if numeric else object
+    truth = both["truth"].to_numpy(dtype=kind)
     return Pairs(
-        truth=both["truth"].to_numpy(dtype=kind),
+        truth=truth,
         base=both["prediction_base"].to_numpy(dtype=kind),
         head=both["prediction"].to_numpy(dtype=kind),
         group=both["group"].to_numpy(dtype=object) if "group" in both else None,
         only_base=len(base) - len(both),
         only_head=len(head) - len(both),
         relabelled=int(differs.sum()),
+        block=both["block"].to_numpy(dtype=object) if "block" in both else None,
+        **_chances(both, truth),
     )
+
+
+def _chances(both: pd.DataFrame, truth: np.ndarray) -> dict[str, Any]:
+    """What log loss and AUC need, where both sides have probabilities that fit the classes."""
+    classes = np.unique(truth)
+    if "probability" in both and "probability_base" in both and len(classes) == 2:
+        positive = truth == classes[1]
+        score = both["probability_base"].to_numpy(float), both["probability"].to_numpy(float)
+        likelihood = tuple(np.where(positive, value, 1 - value) for value in score)
+        return {"likelihood": likelihood, "score": score, "positive": positive}
+    names = [f"{_CLASS}{name:g}" if isinstance(name, float) else f"{_CLASS}{name}" for name in classes]
+    if len(classes) < 2 or not all(n in both and f"{n}_base" in both for n in names):
+        return {}
+    index = np.searchsorted(classes, truth)
+    sides = [both[[f"{n}{end}" for n in names]].to_numpy(float) for end in ("_base", "")]
+    found: dict[str, Any] = {"likelihood": tuple(side[np.arange(len(truth)), index] for side in sides)}
+    if len(classes) == 2:
+        found |= {"score": tuple(side[:, 1] for side in sides), "positive": index == 1}
+    return found
 
 
 def merge_small(group: np.ndarray, least: int = MIN_GROUP) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from flint_ml.metrics.compare import Overall, Row
 from flint_ml.record import Cell, Column, Table
@@ -64,6 +64,12 @@ def interval(row: Row) -> str:
     return f"{fixed(row.interval.low, digits, sign=True)} … {fixed(row.interval.high, digits, sign=True)}"
 
 
+def interval_title(rows: Iterable[Row]) -> str:
+    """Title of the interval's column: "95 % CI"."""
+    level = next((row.interval.level for row in rows if row.interval), 0.95)
+    return f"{level * 100:g} % CI"
+
+
 def sentence(row: Row) -> str:
     """ "RMSE 1.50 → 1.30 g/kg (−0.20, −13 %)"."""
     unit = f" {row.rule.unit}" if row.rule.unit else ""
@@ -104,7 +110,7 @@ def headline(result: Overall, rows: Sequence[Row]) -> str:
         worse = [other.rule.label for other in rows if other.result == "worse"]
         return text + (f"; {', '.join(worse[:3])} worse" if worse else "")
     if result.verdict == "inconclusive":
-        return text + ", which may be chance"
+        return text + (f"; {interval_title([row])} {interval(row)}" if row.interval else ", which may be chance")
     return text
 
 
@@ -114,7 +120,7 @@ def table(rows: Sequence[Row], title: str = "Metrics", *, base: str = "base", he
     columns = [Column(name="metric"), Column(name=base, type="number"), Column(name=head, type="number")]
     columns += [Column(name="change")]
     if intervals:
-        columns.append(Column(name="95 % CI"))
+        columns.append(Column(name=interval_title(rows)))
     columns.append(Column(name="result"))
     cells: list[list[Cell]] = []
     for row in rows:

@@ -1,0 +1,202 @@
+"""Scores as functions of sums over samples, so that resampling needs the sums only.
+
+Regression, with error e = prediction − truth over n samples: RMSE = √(Σe²/n), MAE = Σ|e|/n, bias = Σe/n,
+R² = 1 − Σe²/Σ(t − t̄)², RPD = sd(t)/RMSE, RPIQ = IQR(t)/RMSE with the interquartile range of the whole benchmark, held
+fixed (Bellon-Maurel et al. 2010, doi:10.1016/j.trac.2010.05.006). Classes, with counts of true, predicted and hit
+samples of each class: accuracy, balanced accuracy, Cohen's kappa, precision, recall and F1 (of the last class in order
+of the alphabet, of the mean over classes, or weighted by class), log loss = −Σ ln p(true class)/n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from flint_ml.metrics.predictions import Pairs
+
+MAX_CLASSES = 30
+Sums = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score that is a function of sums.
+
+    ``family``: scores of one family are functions of each other on one benchmark, so they are one question.
+    ``value`` maps sums, each of shape (m,) or (m, classes), to scores of shape (m,).
+    """
+
+    key: str
+    family: str
+    value: Callable[[Sums], np.ndarray]
+
+
+def _rmse(s: Sums) -> np.ndarray:
+    return np.sqrt(np.maximum(s["e2"], 0.0) / s["n"])
+
+
+def _spread(s: Sums) -> np.ndarray:
+    return np.asarray(s["t2"] - s["t"] ** 2 / s["n"])
+
+
+def _corr2(s: Sums) -> np.ndarray:
+    covariance = s["tp"] - s["t"] * s["p"] / s["n"]
+    return np.asarray(covariance**2 / (_spread(s) * (s["p2"] - s["p"] ** 2 / s["n"])))
+
+
+def _f1(s: Sums) -> np.ndarray:
+    return _ratio(2 * s["hit"], s["predicted"] + s["true"])
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    return np.asarray(np.divide(top, bottom, out=np.zeros_like(bottom), where=bottom > 0))
+
+
+def _present(s: Sums, values: np.ndarray) -> np.ndarray:
+    """Mean over the classes that have a sample."""
+    seen = s["true"] > 0
+    return np.asarray((values * seen).sum(axis=1) / seen.sum(axis=1))
+
+
+def _kappa(s: Sums) -> np.ndarray:
+    agreed = s["hit"].sum(axis=1) / s["n"]
+    chance = (s["true"] * s["predicted"]).sum(axis=1) / s["n"] ** 2
+    return np.asarray((agreed - chance) / (1 - chance))
+
+
+def _weighted_f1(s: Sums) -> np.ndarray:
+    return np.asarray((_f1(s) * s["true"]).sum(axis=1) / s["n"])
+
+
+REGRESSION = (
+    Score("rmse", "squared error", _rmse),
+    Score("mse", "squared error", lambda s: s["e2"] / s["n"]),
+    Score("mae", "absolute error", lambda s: s["abs"] / s["n"]),
+    Score("r2", "squared error", lambda s: 1 - s["e2"] / _spread(s)),
+    Score("r2-correlation", "correlation", _corr2),
+    Score("bias", "mean error", lambda s: s["e"] / s["n"]),
+    Score("bias-reversed", "mean error", lambda s: -s["e"] / s["n"]),
+    Score("rpiq", "squared error", lambda s: s["iqr"] / _rmse(s)),
+    Score("rpd", "squared error", lambda s: np.sqrt(_spread(s) / (s["n"] - 1)) / _rmse(s)),
+)
+CLASSES = (
+    Score("accuracy", "accuracy", lambda s: s["hit"].sum(axis=1) / s["n"]),
+    Score("balanced-accuracy", "balanced accuracy", lambda s: _present(s, _ratio(s["hit"], s["true"]))),
+    Score("kappa", "kappa", _kappa),
+    Score("f1", "f1", lambda s: _f1(s)[:, -1]),
+    Score("f1-macro", "f1", lambda s: _present(s, _f1(s))),
+    Score("f1-weighted", "f1", _weighted_f1),
+    Score("precision", "precision", lambda s: _ratio(s["hit"], s["predicted"])[:, -1]),
+    Score("precision-macro", "precision", lambda s: _present(s, _ratio(s["hit"], s["predicted"]))),
+    Score("recall", "recall", lambda s: _ratio(s["hit"], s["true"])[:, -1]),
+    Score("recall-macro", "recall", lambda s: _present(s, _ratio(s["hit"], s["true"]))),
+)
+LOGLOSS = Score("logloss", "log loss", lambda s: s["nll"] / s["n"])
+AUC = "auc"
+
+# What a metric of a known label may have been computed as; the first that gives the file's value on both sides counts.
+CANDIDATES = {
+    "RMSE": ("rmse",), "MSE": ("mse",), "MAE": ("mae",), "R²": ("r2", "r2-correlation"), "NSE": ("r2",),
+    "bias": ("bias", "bias-reversed"), "RPIQ": ("rpiq",), "RPD": ("rpd",), "accuracy": ("accuracy",),
+    "balanced accuracy": ("balanced-accuracy",), "kappa": ("kappa",), "F1": ("f1", "f1-macro", "f1-weighted"),
+    "precision": ("precision", "precision-macro"), "recall": ("recall", "recall-macro"), "log loss": ("logloss",),
+    "AUC": (AUC,),
+}  # fmt: skip
+FAMILY = {score.key: score.family for score in (*REGRESSION, *CLASSES, LOGLOSS)} | {AUC: "auc"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of sums for both sides.
+
+    ``shared`` has shape (units, ks), its first column the number of samples; ``base`` and ``head`` have shape
+    (units, k). ``names`` tell which columns belong together: name → slice of the columns, with ``shared:`` before the
+    names of shared ones. ``fixed`` are numbers that do not change with the resample.
+    """
+
+    shared: np.ndarray
+    base: np.ndarray
+    head: np.ndarray
+    names: Mapping[str, tuple[bool, int, int]]
+    fixed: Mapping[str, float]
+
+    def sums(self, shared: np.ndarray, side: np.ndarray) -> Sums:
+        """Sums by name from arrays of shape (m, ks) and (m, k)."""
+        found: dict[str, np.ndarray] = {name: np.full(len(shared), value) for name, value in self.fixed.items()}
+        for name, (is_shared, start, stop) in self.names.items():
+            array = shared if is_shared else side
+            found[name] = array[:, start] if stop == start else array[:, start:stop]
+        return found
+
+    def values(self, score: Score, shared: np.ndarray, side: np.ndarray) -> np.ndarray:
+        """``score`` for sums of shape (m, ks) and (m, k); shape (m,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return score.value(self.sums(shared, side))
+
+
+def _single(names: list[str], *, shared: bool, start: int = 0) -> dict[str, tuple[bool, int, int]]:
+    return {name: (shared, start + index, start + index) for index, name in enumerate(names)}
+
+
+def regression_table(pairs: Pairs) -> Table:
+    """Columns for :data:`REGRESSION`; truths and predictions are taken relative to the mean truth, for precision."""
+    centre = pairs.truth.mean()
+    truth = pairs.truth - centre
+
+    def side(prediction: np.ndarray) -> np.ndarray:
+        error = prediction - pairs.truth
+        own = prediction - centre
+        return np.column_stack([error, error**2, np.abs(error), own, own**2, own * truth])
+
+    lower, upper = np.quantile(pairs.truth, [0.25, 0.75])
+    return Table(
+        shared=np.column_stack([np.ones(pairs.n), truth, truth**2]),
+        base=side(pairs.base),
+        head=side(pairs.head),
+        names=_single(["n", "t", "t2"], shared=True) | _single(["e", "e2", "abs", "p", "p2", "tp"], shared=False),
+        fixed={"iqr": float(upper - lower)},
+    )
+
+
+def classes_of(pairs: Pairs) -> np.ndarray:
+    """All classes of truth and predictions, in order."""
+    return np.unique(np.concatenate([pairs.truth, pairs.base, pairs.head]))
+
+
+def class_table(pairs: Pairs) -> Table | None:
+    """Columns for :data:`CLASSES` and, with probabilities, log loss; None for more than 30 classes."""
+    classes = classes_of(pairs)
+    k = len(classes)
+    if not 2 <= k <= MAX_CLASSES:
+        return None
+    truth = pairs.truth[:, None] == classes
+
+    def side(prediction: np.ndarray, likelihood: np.ndarray | None) -> np.ndarray:
+        predicted = prediction[:, None] == classes
+        parts = [predicted & truth, predicted]
+        if likelihood is not None:
+            parts.append(-np.log(np.clip(likelihood, 1e-15, 1.0))[:, None])
+        return np.hstack(parts).astype(float)
+
+    names = {"n": (True, 0, 0), "true": (True, 1, 1 + k), "hit": (False, 0, k), "predicted": (False, k, 2 * k)}
+    if pairs.likelihood is not None:
+        names["nll"] = (False, 2 * k, 2 * k)
+    one, two = pairs.likelihood or (None, None)
+    return Table(
+        np.hstack([np.ones((pairs.n, 1)), truth]).astype(float), side(pairs.base, one), side(pairs.head, two), names, {}
+    )
+
+
+def by_block(table: Table, block: np.ndarray | None) -> Table:
+    """``table`` summed over blocks (sites, plots), so that whole blocks are resampled."""
+    if block is None:
+        return table
+    _, index = np.unique(block, return_inverse=True)
+    units = int(index.max()) + 1
+
+    def total(columns: np.ndarray) -> np.ndarray:
+        return np.column_stack([np.bincount(index, column, units) for column in columns.T])
+
+    return Table(total(table.shared), total(table.base), total(table.head), table.names, table.fixed)
