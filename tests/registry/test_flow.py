@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,3 +225,45 @@ def test_a_file_that_is_no_registry(tmp_path: Path) -> None:
         connect(resolve("", {}, tmp_path), {})
     assert caught.value.code == "registry-file"
     assert (tmp_path / "mlflow.db").read_text().startswith("this is not"), "it is left as it was"
+
+
+@pytest.fixture
+def line() -> Any:
+    """A small scikit-learn model."""
+    import numpy as np
+    from sklearn.linear_model import LinearRegression
+
+    return LinearRegression().fit(np.array([[0.0], [1.0]]), [1.0, 3.0])
+
+
+def test_a_folder_that_mlflow_wrote_is_loaded_from_the_registry(
+    mlflow_server: str, name: str, tmp_path: Path, line: Any
+) -> None:
+    import mlflow
+
+    mlflow.sklearn.save_model(line, str(tmp_path / "model"), serialization_format="cloudpickle")
+    content = read_content(tmp_path / "model", "model")
+    assert content.kind == "mlflow"
+    store = connect(resolve(mlflow_server, {}, Path()), {})
+    wanted = replace(submission(tmp_path, name), content=content)
+    move_forward(store, register(store, wanted).version, "Staging", never)
+    mlflow.set_tracking_uri(mlflow_server)
+    for uri in (f"models:/{name}/1", f"models:/{name}@staging"):
+        assert mlflow.pyfunc.load_model(uri).predict([[2.0]]) == pytest.approx([5.0])
+
+
+def test_a_version_belongs_to_the_run_that_trained_it(sqlite_store: Store, name: str, tmp_path: Path) -> None:
+    store = sqlite_store
+    trained = store.create_run(store.experiment("training"), "training", {"who": "dvc repro"})
+    store.log(trained.id, {"rmse": 1.4}, {"p1": "as trained"}, {})
+    wanted = replace(submission(tmp_path, name), training_run=trained.id)
+    done = register(store, wanted)
+    assert done.version.run_id == trained.id
+    run = store.run(trained.id)
+    assert run is not None
+    assert run.params["p1"] == "as trained"
+    assert run.params["p2"] == "2"
+    assert run.tags["who"] == "dvc repro"
+    assert register(store, wanted).created is False
+    unknown = register(store, replace(submission(tmp_path, name, "2"), training_run="0" * 32))
+    assert unknown.version.run_id != trained.id

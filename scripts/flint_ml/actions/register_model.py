@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +13,12 @@ from flint_ml import __version__
 from flint_ml import record as records
 from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Metric, Table
-from flint_ml.registry import facts, identity
+from flint_ml.registry import card, facts, identity
 from flint_ml.registry.address import WAYS_TO_HOST, Address, resolve
 from flint_ml.registry.connect import connect
-from flint_ml.registry.content import Content, read_content
+from flint_ml.registry.content import Content, read_content, training_run
 from flint_ml.registry.gate import Approval, approval
+from flint_ml.registry.onnx import described_as_mlflow
 from flint_ml.registry.register import Registration, Submission, register
 from flint_ml.registry.source import from_repository
 from flint_ml.registry.stages import Move, move_forward
@@ -135,42 +135,36 @@ def _params(inputs: Inputs, job: Job) -> dict[str, str]:
 def _submission(
     inputs: Inputs, job: Job, content: Content, *, source: facts.Source, gate: Approval, folder: Path
 ) -> Submission:
-    """Everything that goes into the registry; ``folder`` takes the papers until they are stored."""
-    metrics, params = facts.metrics_of(gate.records), _params(inputs, job)
-    key = identity.key(inputs.model_name, source.commit, source.fingerprint, content.sha256)
-    provenance = {
-        "key": key, "commit": source.commit, "branch": source.branch, "pull_request": source.pull_request,
-        "run": source.run_url, "data_fingerprint": source.fingerprint, "data": source.data,
-        "model": {file.name: {"sha256": file.sha256, "md5": file.md5, "bytes": file.size} for file in content.files},
-        "gate": gate.value, "gate_reasons": gate.reasons, "metrics": metrics, "params": params, "tool": source.tool,
-    }  # fmt: skip
-    papers = {"provenance.json": json.dumps(provenance, indent=1, ensure_ascii=False) + "\n"}
-    papers |= {f"records/{record.name}.json": record.to_json() for record in gate.records}
+    """Everything that goes into the registry; ``folder`` takes what is written for it until it is stored."""
+    name, metrics, params = inputs.model_name, facts.metrics_of(gate.records), _params(inputs, job)
+    key = identity.key(name, source.commit, source.fingerprint, content.sha256)
+    owner = card.rights(job.workspace.base)
+    pictures = card.figures(gate.records, job.results_dir)
+    provenance = facts.provenance(source, content, {"key": key, "metrics": metrics, "params": params})
+    written = {
+        "model-card.md": card.model_card(name, source, content, records=gate.records, pictures=pictures, owner=owner),
+        "provenance.json": json.dumps(provenance, indent=1, ensure_ascii=False) + "\n",
+        **{f"records/{record.name}.json": record.to_json() for record in gate.records},
+    }
+    for file, text in written.items():
+        records.write_atomically(folder / file, text)
+    if content.kind == "onnx":
+        content = described_as_mlflow(content, folder / "onnx")
+    tags = facts.version_tags(source, content, metrics)
     return Submission(
-        name=inputs.model_name,
-        experiment=inputs.experiment or inputs.model_name,
+        name=name,
+        experiment=inputs.experiment or name,
         key=key,
         owner=identity.owner(job.context.run_id, job.context.run_attempt),
         content=content,
-        tags=facts.version_tags(source, content, metrics),
+        tags={**tags, "flint_ml.licence": owner.licence} if owner.licence else tags,
         run_tags=facts.run_tags(source),
         metrics=metrics,
         params=params,
-        papers=_written(papers, folder),
-        description=_description(source, content),
+        papers={**{file: folder / file for file in written}, **pictures, **card.project_files(job.workspace.base)},
+        description=facts.description(source, content),
+        training_run=training_run(content),
     )
-
-
-def _written(papers: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    for name, text in papers.items():
-        records.write_atomically(folder / name, text)
-    return {name: folder / name for name in papers}
-
-
-def _description(source: facts.Source, content: Content) -> str:
-    place = f"commit {source.commit[:10]}" if source.commit else "an unknown commit"
-    link = f" ([run]({source.run_url}))" if source.run_url else ""
-    return f"{content.described} from {place}{link}, gate: {source.gate}. Provenance: run artifact `flint-ml/`."
 
 
 def _stage(inputs: Inputs, job: Job, store: Store, version: Version) -> Move | None:
@@ -194,7 +188,7 @@ def _headline(inputs: Inputs, submission: Submission, registration: Registration
         text += f", in {inputs.stage}" + (f" (before: version {before})" if before else "")
     elif move is not None:
         text += f"; {inputs.stage} stays at the newer version {move.version}"
-    if submission.content.kind != "mlflow":
+    if submission.content.kind in {"file", "folder"}:
         text += f"; stored as a {submission.content.described}, which MLflow keeps but cannot serve"
     return text
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from flint_ml.errors import InputError
+from flint_ml.yamlfile import parse_yaml
 
 Kind = Literal["mlflow", "onnx", "file", "folder"]
 _BLOCK = 1 << 20
@@ -44,11 +45,26 @@ class Content:
         """The kind in words."""
         words = {
             "mlflow": "MLflow model",
-            "onnx": "ONNX file",
+            "onnx": "ONNX model",
             "file": "plain file",
             "folder": f"plain folder of {len(self.files)} files",
         }
         return words[self.kind]
+
+
+def training_run(content: Content) -> str | None:
+    """Identifier of the MLflow run that wrote the model, as its ``MLmodel`` says.
+
+    Raises
+    ------
+    InputError
+        If ``MLmodel`` is not YAML.
+    """
+    for file in content.files if content.kind == "mlflow" else ():
+        if file.name == "MLmodel":
+            data = parse_yaml(file.path.read_text(encoding="utf-8", errors="replace"), "MLmodel")
+            return str(data["run_id"]) if isinstance(data, dict) and data.get("run_id") else None
+    return None
 
 
 def _hash(path: Path) -> tuple[int, str, str]:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flint_ml.record import Record
@@ -132,3 +132,20 @@ def run_tags(source: Source) -> dict[str, str]:
         "mlflow.source.type": "JOB",
     }
     return {name: value for name, value in values.items() if value}
+
+
+def provenance(source: Source, content: Content, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that the tags say, uncut, for ``provenance.json``."""
+    return {
+        **asdict(source),
+        "model": {file.name: {"sha256": file.sha256, "md5": file.md5, "bytes": file.size} for file in content.files},
+        **more,
+    }
+
+
+def description(source: Source, content: Content) -> str:
+    """The version's description: one line with the links that a reader of the registry wants first."""
+    place = f"commit {source.commit[:10]}" if source.commit else "an unknown commit"
+    link = f" ([run]({source.run_url}))" if source.run_url else ""
+    card = "Model card: run artifact `flint-ml/model-card.md`."
+    return f"{content.described} from {place}{link}, gate: {source.gate}. {card}"

@@ -14,6 +14,7 @@ from urllib3.util import Retry
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
+from flint_ml.registry.store import COLLISION_TRIES, collided, pause
 
 PROBE_SECONDS = 8.0
 _CONNECT, _READ, _READ_ARTIFACT = 4, 60, 600
@@ -81,9 +82,17 @@ class Http:
     def ask(self, method: str, path: str, **values: Any) -> dict[str, Any]:
         """One call of the API; ``values`` go as query for GET, else as JSON."""
         where = {"params": values} if method == "GET" else {"json": values}
-        answer = self._send(method, f"{_API}{path}", timeout=(_CONNECT, self.seconds), **where)
-        data = self._checked(answer)
-        return data if isinstance(data, dict) else {}
+        for attempt in range(COLLISION_TRIES):
+            answer = self._send(method, f"{_API}{path}", timeout=(_CONNECT, self.seconds), **where)
+            try:
+                data = self._checked(answer)
+            except RefusedError as error:
+                if attempt + 1 == COLLISION_TRIES or not collided(error.message):
+                    raise
+                pause(attempt)
+                continue
+            return data if isinstance(data, dict) else {}
+        raise AssertionError("the last attempt returns or raises")
 
     def put(self, path: str, file: Path) -> None:
         """Upload ``file``, streamed."""

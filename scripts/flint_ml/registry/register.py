@@ -25,6 +25,8 @@ class Submission:
         See :func:`flint_ml.registry.identity.key`.
     owner
         See :func:`flint_ml.registry.identity.owner`.
+    training_run
+        The MLflow run that trained the model: where this registry knows it, the version belongs to it.
     papers
         Further files (provenance, records, figures), name to file, stored beside the model.
     """
@@ -40,6 +42,7 @@ class Submission:
     params: Mapping[str, str] = field(default_factory=dict)
     papers: Mapping[str, Path] = field(default_factory=dict)
     description: str = ""
+    training_run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,12 @@ def register(store: Store, submission: Submission, say: Callable[[str], None] = 
 
 
 def _open_run(store: Store, submission: Submission, say: Callable[[str], None]) -> Run:
-    """The run of an attempt that died, to be completed, or a new one."""
+    """The run that trained the model, or that an attempt which died left to be completed, or a new one."""
+    trained = store.run(submission.training_run) if submission.training_run else None
+    if trained is not None:
+        say(f"the model belongs to run {trained.id}, which trained it")
+        store.log(trained.id, {}, {}, {KEY: submission.key})
+        return trained
     experiment = store.experiment(submission.experiment)
     left = [
         run

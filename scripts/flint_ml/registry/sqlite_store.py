@@ -14,7 +14,7 @@ from typing import Any
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
-from flint_ml.registry.store import Run, Version
+from flint_ml.registry.store import COLLISION_TRIES, Run, Version, collided, pause
 
 # Read by MLflow when it is imported.
 _QUIET = {
@@ -116,6 +116,21 @@ class SqliteStore:
                     return None
                 raise
 
+    def _insist(self, ask: Callable[[], Any]) -> None:
+        """Do something that may be done twice, again where another process was quicker."""
+        from mlflow.exceptions import MlflowException
+
+        with self._asking():
+            for attempt in range(COLLISION_TRIES):
+                try:
+                    ask()
+                except MlflowException as error:
+                    if attempt + 1 == COLLISION_TRIES or not collided(str(error)):
+                        raise
+                    pause(attempt)
+                else:
+                    return
+
     def ensure_model(self, name: str) -> None:
         if self._or_none(lambda: self.client.get_registered_model(name)) is not None:
             return
@@ -216,8 +231,7 @@ class SqliteStore:
         self._or_none(lambda: self.client.delete_model_version(name, str(number)))
 
     def set_tag(self, name: str, number: int, tag: str, value: str) -> None:
-        with self._asking():
-            self.client.set_model_version_tag(name, str(number), tag, value)
+        self._insist(lambda: self.client.set_model_version_tag(name, str(number), tag, value))
 
     def delete_tag(self, name: str, number: int, tag: str) -> None:
         self._or_none(lambda: self.client.delete_model_version_tag(name, str(number), tag))
@@ -227,8 +241,7 @@ class SqliteStore:
         return int(found.version) if found else None
 
     def set_alias(self, name: str, alias: str, number: int) -> None:
-        with self._asking():
-            self.client.set_registered_model_alias(name, alias, str(number))
+        self._insist(lambda: self.client.set_registered_model_alias(name, alias, str(number)))
 
     def delete_alias(self, name: str, alias: str) -> None:
         self._or_none(lambda: self.client.delete_registered_model_alias(name, alias))

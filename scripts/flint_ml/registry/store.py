@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,22 @@ class Run:
     started: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+
+
+# MLflow writes tags and aliases by "look, then insert": of two jobs that do it at once the later one is refused by
+# the database, although it has only to ask again. Nothing of a refused call is kept.
+_COLLISIONS = ("IntegrityError", "UniqueViolation", "database is locked", "deadlock detected", "SerializationFailure")
+COLLISION_TRIES = 6
+
+
+def collided(message: str) -> bool:
+    """Whether a refusal only means that another job wrote the same row at the same moment."""
+    return any(word in message for word in _COLLISIONS)
+
+
+def pause(attempt: int) -> None:
+    """Wait a little, and not as long as the other job does."""
+    time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))  # noqa: S311 - no secret
 
 
 class Store(Protocol):

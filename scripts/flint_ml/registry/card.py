@@ -1,0 +1,123 @@
+"""The model card and the papers that go into the registry beside a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from tabulate import tabulate
+
+from flint_ml import markdown
+from flint_ml.record import Record
+from flint_ml.registry.content import Content
+from flint_ml.registry.facts import Source
+from flint_ml.yamlfile import parse_yaml
+
+MAX_FIGURES, MAX_FIGURE_BYTES, MAX_ROWS = 30, 5 * 1024 * 1024, 40
+# Environment, pipeline, licence and citation, where a project has them.
+PROJECT_FILES = (
+    "requirements.txt", "environment.yml", "conda.yaml", "pyproject.toml", "uv.lock", "poetry.lock", "renv.lock",
+    "dvc.yaml", "dvc.lock", "params.yaml", "flint-ml.yml", "LICENSE", "LICENSE.md", "LICENSE.txt", "CITATION.cff",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Licence (SPDX name), title and DOI, as CITATION.cff gives them."""
+
+    licence: str = ""
+    title: str = ""
+    doi: str = ""
+
+
+def rights(folder: Path) -> Rights:
+    """Read ``CITATION.cff`` in ``folder``; empty where there is none.
+
+    Raises
+    ------
+    InputError
+        If the file is not YAML.
+    """
+    path = folder / "CITATION.cff"
+    if not path.is_file():
+        return Rights()
+    data = parse_yaml(path.read_text(encoding="utf-8-sig", errors="replace"), "CITATION.cff")
+    if not isinstance(data, dict):
+        return Rights()
+    licence = data.get("license") or ""
+    text = ", ".join(map(str, licence)) if isinstance(licence, list) else str(licence)
+    return Rights(text, str(data.get("title") or ""), str(data.get("doi") or ""))
+
+
+def figures(records: Sequence[Record], results: Path) -> dict[str, Path]:
+    """Pictures of the report that are there and not too large, by their name in the registry."""
+    found: dict[str, Path] = {}
+    for record in records:
+        for figure in record.figures:
+            path = results / figure.path
+            inside = path.resolve().is_relative_to(results.resolve())
+            if inside and path.is_file() and path.stat().st_size <= MAX_FIGURE_BYTES and len(found) < MAX_FIGURES:
+                found[f"figures/{figure.path}"] = path
+    return found
+
+
+def project_files(folder: Path) -> dict[str, Path]:
+    """The project's own files about environment, pipeline, licence and citation, by their name in the registry."""
+    return {f"project/{name}": folder / name for name in PROJECT_FILES if (folder / name).is_file()}
+
+
+def _facts(source: Source, content: Content, owner: Rights) -> list[tuple[str, str]]:
+    """Where a model comes from, as safe Markdown."""
+    code, link = markdown.code, source.repository
+    commit = f"[{code(source.commit[:10])}]({link}/commit/{source.commit})" if source.commit and link else None
+    pull = f"[#{source.pull_request}]({link}/pull/{source.pull_request})" if source.pull_request and link else None
+    rows = [
+        ("commit", commit or code(source.commit or "unknown")),
+        ("branch", code(source.branch or "unknown")),
+        ("pull request", pull or str(source.pull_request or "none")),
+        ("workflow run", f"[run]({source.run_url})" if source.run_url else "none"),
+        ("data fingerprint", code(source.fingerprint or "no DVC-tracked data")),
+        ("model", f"{content.described}, {content.size:,} bytes, sha256 {code(content.sha256)}"),
+        ("gate", source.gate),
+        ("licence", markdown.escape(owner.licence or "not stated (CITATION.cff)")),
+    ]
+    if owner.title or owner.doi:
+        place = f"https://doi.org/{quote(owner.doi)}" if owner.doi else ""
+        rows.append(("cite", f"{markdown.escape(owner.title)} {place}".strip()))
+    return rows
+
+
+def model_card(
+    name: str,
+    source: Source,
+    content: Content,
+    *,
+    records: Sequence[Record],
+    pictures: Mapping[str, Path],
+    owner: Rights,
+) -> str:
+    """The model card as Markdown; pictures are linked as they lie beside it."""
+    table = tabulate(_facts(source, content, owner), headers=["what", "value"], tablefmt="github")
+    lines = [f"# {markdown.escape(name)}", "", "## Where it comes from", "", table]
+    if source.gate_reasons:
+        lines += ["", "Registered although the gate asked for review:", ""]
+        lines += [f"- {markdown.escape(reason)}" for reason in source.gate_reasons]
+    lines += ["", "## What the checks found", ""]
+    lines += [f"- **{markdown.escape(r.badge.label)}**: {markdown.escape(r.headline)}" for r in records]
+    if not records:
+        lines.append("No checks were required.")
+    for record in records:
+        for first in record.tables[:1]:
+            lines += ["", f"### {markdown.escape(first.title)}", "", markdown.grid(first, limit=MAX_ROWS)]
+        for figure in record.figures:
+            if f"figures/{figure.path}" in pictures:
+                alt = markdown.escape(figure.alt).replace("]", ")")
+                lines += ["", f"![{alt}]({quote(f'figures/{figure.path}')})", "", f"_{markdown.escape(figure.title)}_"]
+    lines += ["", "## Use it", "", "```python"]
+    if content.kind in {"mlflow", "onnx"}:
+        lines += ["import mlflow", f'model = mlflow.pyfunc.load_model("models:/{name}@staging")']
+    else:
+        lines += ["import mlflow", f'folder = mlflow.artifacts.download_artifacts("models:/{name}@staging")']
+    return "\n".join([*lines, "```", ""])
