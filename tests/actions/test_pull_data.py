@@ -1,108 +1,17 @@
-"""pull-data end to end: real Git, real DVC, a local remote, and an S3 server on loopback."""
+"""pull-data end to end: real Git, real DVC, a remote in a folder."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
-from flint_ml.actions import load
 from flint_ml.data import dvcfiles, pull
 from flint_ml.data.git import Git
 from flint_ml.errors import InputError
-from flint_ml.record import Record, read
-from flint_ml.runner.commands import Commands
-from flint_ml.runner.context import Context
-from flint_ml.runner.run import run_action
-
-ACTION = load("pull-data")
-SECRET = "not-for-the-log-0815"
-PIPELINE = """
-stages:
-  train:
-    cmd: python train.py
-    deps: [data/soil.csv, train.py]
-    params: [depth]
-    outs: [model.txt, predictions.csv]
-    metrics: [{metrics.json: {cache: false}}]
-"""
-
-
-def sh(folder: Path, *command: str) -> str:
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def dvc(folder: Path, *arguments: str) -> None:
-    """The dvc command, without the second that each new process would cost."""
-    from dvc.cli import main
-
-    with contextlib.chdir(folder):
-        assert main([*arguments, "-q"]) == 0
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def commit(folder: Path, message: str) -> str:
-    sh(folder, "git", "add", "-A")
-    sh(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", message)
-    return sh(folder, "git", "rev-parse", "HEAD")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A repository with a branch `main`, a branch `change`, and a DVC remote that holds both."""
-
-    repo: Path
-    remote: Path
-    base: str
-    head: str
-
-
-def make_origin(top: Path, subfolder: str = "") -> Origin:
-    repo, remote = top / "origin", top / "remote"
-    repo.mkdir()
-    sh(repo, "git", "init", "-q", "-b", "main")
-    project = repo / subfolder
-    project.mkdir(exist_ok=True, parents=True)
-    dvc(project, "init", *(["--subdir"] if subfolder else []))
-    dvc(project, "remote", "add", "-d", "store", str(remote))
-    for plot in range(4):
-        write(project / f"data/plots/p{plot}.csv", f"depth,soc\n10,{plot}\n")
-    write(project / "data/soil.csv", "soc\n1.5\n")
-    write(project / "params.yaml", "depth: 10\n")
-    write(project / "dvc.yaml", PIPELINE)
-    write(
-        project / "train.py",
-        "import pathlib as p, shutil as s\ns.copy('data/soil.csv', 'predictions.csv')\n"
-        "p.Path('model.txt').write_text(p.Path('params.yaml').read_text())\np.Path('metrics.json').write_text('{}')\n",
-    )
-    dvc(project, "add", "data/plots", "data/soil.csv")
-    dvc(project, "repro")
-    base = commit(repo, "base")
-    dvc(project, "push")
-    sh(repo, "git", "checkout", "-qb", "change")
-    write(project / "data/soil.csv", "soc\n1.5\n2.5\n")
-    write(project / "data/plots/p4.csv", "depth,soc\n10,9\n")
-    write(project / "params.yaml", "depth: 20\n")
-    dvc(project, "add", "data/plots", "data/soil.csv")
-    dvc(project, "repro")
-    head = commit(repo, "change")
-    dvc(project, "push")
-    return Origin(repo, remote, base, head)
+from helpers_pull import Origin, act, dvc, fresh, make_origin, refused, remote, sh, write
 
 
 @pytest.fixture(scope="module")
@@ -114,64 +23,6 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Origin:
 def clone(origin: Origin, tmp_path: Path) -> Path:
     """A fresh clone with a remote of its own, which a test may damage."""
     return fresh(origin, tmp_path)
-
-
-def fresh(origin: Origin, top: Path, *options: str, subfolder: str = "") -> Path:
-    folder = top / "clone"
-    sh(top, "git", "clone", "-q", *options, "-b", "change", origin.repo.as_uri(), str(folder))
-    shutil.copytree(origin.remote, top / "remote")
-    remote(folder / subfolder, str(top / "remote"))
-    return folder
-
-
-def remote(project: Path, url: str, **settings: str) -> None:
-    lines = "".join(f"    {key} = {value}\n" for key, value in settings.items())
-    write(project / ".dvc/config.local", f"['remote \"store\"']\n    url = {url}\n{lines}")
-
-
-@dataclass
-class Result:
-    code: int
-    record: Record
-    outputs: dict[str, str]
-    log: str
-    annotations: list[str]
-
-
-def act(folder: Path, given: dict[str, str] | None = None, *, event: dict[str, Any] | None = None,
-        event_name: str = "") -> Result:  # fmt: skip
-    """Run the action as on a runner."""
-    output = folder.parent / "github-output"
-    output.write_text("")
-    out, err = io.StringIO(), io.StringIO()
-    env = {**os.environ, "GITHUB_OUTPUT": str(output), "RUNNER_OS": "Linux", "INPUT_RESULTS-DIR": "results"}
-    env |= {f"INPUT_{name.upper()}": value for name, value in (given or {}).items()}
-    context = Context(on_github=True, workspace=folder, event_name=event_name, event=event or {}, run_id="1")
-    commands = Commands(on_github=True, stdout=out, stderr=err, env=env)
-    code = run_action(ACTION, env=env, context=context, commands=commands)
-    lines = output.read_text().splitlines()
-    outputs: dict[str, str] = {}
-    while lines:
-        name, _, end = lines.pop(0).partition("<<")
-        stop = lines.index(end)
-        outputs[name] = "\n".join(lines[:stop])
-        lines = lines[stop + 1 :]
-    base = folder / (given or {}).get("working-directory", ".")
-    log = out.getvalue()
-    errors = [line for line in log.splitlines() if line.startswith("::error")]
-    return Result(code, read(base / "results" / "pull-data.json"), outputs, log + err.getvalue(), errors)
-
-
-def refused(result: Result, code: int, name: str, *words: str) -> None:
-    """One annotation, the exit code, an error record; the message says what the user must know."""
-    assert result.code == code, result.log
-    assert result.record.status == "error"
-    assert [finding.code for finding in result.record.findings] == [name]
-    assert len(result.annotations) == 1
-    assert result.record.findings[0].hint
-    for word in words:
-        assert word in result.record.findings[0].message
-    assert "Traceback" not in result.log
 
 
 def test_a_fresh_clone_gets_the_exact_bytes(origin: Origin, clone: Path) -> None:
@@ -412,103 +263,3 @@ def test_an_outage_is_tried_again_and_then_named(clone: Path, monkeypatch: pytes
     refused(result, 3, "remote-unreachable")
     assert result.log.count("attempt ") == 2
     assert "hunter2x" not in result.log + result.record.to_json()
-
-
-# --- S3 ---
-
-
-@pytest.fixture(scope="module")
-def s3(origin: Origin) -> Iterator[str]:
-    """Address of an S3 server that holds everything of the local remote in the bucket `soil-data`."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = boto3.client("s3", endpoint_url=address, region_name="us-east-1",
-                          aws_access_key_id="good", aws_secret_access_key=SECRET)  # fmt: skip
-    client.create_bucket(Bucket="soil-data")
-    for path in origin.remote.rglob("*"):
-        if path.is_file():
-            client.put_object(
-                Bucket="soil-data", Key=f"store/{path.relative_to(origin.remote).as_posix()}", Body=path.read_bytes()
-            )
-    yield address
-    server.stop()
-
-
-@pytest.fixture
-def on_s3(s3: str, clone: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAGOODKEY")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):  # not those of whoever runs the tests
-        write(clone.parent / name, "")
-        monkeypatch.setenv(name, str(clone.parent / name))
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr(pull, "WAITS", (0.0,))
-    remote(clone, "s3://soil-data/store", endpointurl=s3, region="us-east-1")
-    return clone
-
-
-def test_s3_gives_the_exact_bytes(origin: Origin, on_s3: Path) -> None:
-    result = act(on_s3, {"base-revision": "main"})
-    assert result.code == 0, result.log
-    for name in ["data/soil.csv", "predictions.csv", "data/plots/p4.csv"]:
-        assert (on_s3 / name).read_bytes() == (origin.repo / name).read_bytes()
-    assert dvcfiles.read_at(Git(on_s3), origin.base, "predictions.csv") == b"soc\n1.5\n"
-    assert SECRET not in result.log.replace(f"::add-mask::{SECRET}", "") + result.record.to_json()
-
-
-def test_s3_without_credentials(on_s3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    result = act(on_s3)
-    refused(result, 2, "no-credentials")
-    assert "AWS_ACCESS_KEY_ID" in (result.record.findings[0].hint or "")
-
-
-def test_s3_with_wrong_credentials(s3: str, on_s3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"{SECRET}-wrong")
-    requests.post(f"{s3}/moto-api/reset-auth", data=b"0", timeout=10).raise_for_status()
-    try:
-        result = act(on_s3)
-    finally:
-        requests.post(f"{s3}/moto-api/reset-auth", data=b"inf", timeout=10).raise_for_status()
-    refused(result, 2, "credentials-refused")
-    assert f"{SECRET}-wrong" not in result.log.replace(f"::add-mask::{SECRET}-wrong", "")
-
-
-def test_s3_bucket_that_is_not_there(s3: str, on_s3: Path) -> None:
-    remote(on_s3, "s3://sol-data/store", endpointurl=s3)
-    refused(act(on_s3), 2, "remote-not-found", "does not exist")
-
-
-def test_s3_object_that_is_not_there(s3: str, on_s3: Path) -> None:
-    remote(on_s3, "s3://soil-data/empty", endpointurl=s3)
-    refused(act(on_s3), 3, "missing-on-remote", "data/soil.csv")
-
-
-def test_s3_server_that_is_down(on_s3: Path) -> None:
-    remote(on_s3, "s3://soil-data/store", endpointurl="http://127.0.0.1:9")
-    result = act(on_s3)
-    refused(result, 3, "remote-unreachable")
-    assert "attempt 1 failed" in result.log
-
-
-def test_s3_object_with_wrong_content(origin: Origin, s3: str, on_s3: Path) -> None:
-    import boto3
-
-    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1",
-                          aws_access_key_id="good", aws_secret_access_key=SECRET)  # fmt: skip
-    md5 = hashlib.md5((origin.repo / "data/plots/p4.csv").read_bytes()).hexdigest()
-    for path in origin.remote.rglob("*"):
-        key = f"damaged/{path.relative_to(origin.remote).as_posix()}"
-        if path.is_file():
-            body = b"depth,soc\n10,7\n" if path.parent.name + path.name == md5 else path.read_bytes()
-            client.put_object(Bucket="soil-data", Key=key, Body=body)
-    remote(on_s3, "s3://soil-data/damaged", endpointurl=s3)
-    refused(act(on_s3), 3, "corrupt-object", "data/plots/p4.csv")
-    assert not (on_s3 / "data/plots/p4.csv").exists()
