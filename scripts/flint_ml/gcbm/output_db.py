@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flint_ml.errors import OutsideError
 from flint_ml.gcbm.engine import Result
-from flint_ml.gcbm.indicators import _ranks as content_ranks
+from flint_ml.gcbm.totals import _ranks as content_ranks
 from flint_ml.gcbm.pools import EVENT, FLOWS, MODULES
 
 Index = NDArray[np.int64]

@@ -1,0 +1,104 @@
+"""GCBM: an embedded engine that gives the C++'s numbers, without the C++.
+
+It reads a project for moja global's GCBM (``moja.cli``), groups pixels into unique stands, spins up once
+for each key, and simulates year by year in the C++'s order. What it does not implement it refuses, with
+the list. It is not moja.cli, and says so in its results.
+
+    project = load_project("path/to/project")        # folder, configuration folder, or zip
+    for problem in validate(project): print(problem)  # everything missing or inconsistent, in seconds
+    result = run(project)
+    write_database(result, "gcbm_output.db")
+    table = indicators(result)                        # year x indicator, names with units
+
+=========================  ==============================================================================
+``load_project(path)``     find and merge the configuration -> ``Project``
+``unsupported(project)``   what the engine does not implement -> list of ``Problem``
+``validate(project)``      all faults: errors, warnings, unsupported parts -> list of ``Problem``
+``mend(project, folder)``  a mended copy for ``moja.cli`` and the engine -> list of what was changed
+``run(project, ...)``      simulate -> ``Result`` (tables, ``checks``, stands, pixels, area)
+``write_database``         the aggregator's SQLite schema, whole or not at all
+``indicators(source)``     year x indicator from a ``Result`` or a database, also by group
+``disturbed_area``         area by year and disturbance type
+``disturbance_carbon``     area, emissions and harvest by year and disturbance type
+``plan(project, jobs)``    split the blocks into jobs, balanced by unique stands
+``write_part``             a job's result with its blocks' sums
+``merge(parts)``           join parts to exactly the result of one run
+``MapRequest``             GeoTIFFs of chosen indicators and years
+``write_example(folder)``  a small complete project, generated
+=========================  ==============================================================================
+
+All carbon is tC, areas are ha, years are calendar years (0 is the state after spinup).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flint_ml.gcbm.checks import Check
+    from flint_ml.gcbm.config import Project, load_project
+    from flint_ml.gcbm.engine import Result, run
+    from flint_ml.gcbm.example import write_example
+    from flint_ml.gcbm.totals import Table, disturbance_carbon, disturbed_area, indicators
+    from flint_ml.gcbm.maps import MapRequest
+    from flint_ml.gcbm.mending import mend
+    from flint_ml.gcbm.output_db import write_database
+    from flint_ml.gcbm.parts import merge, plan, write_part
+    from flint_ml.gcbm.problems import Problem
+    from flint_ml.gcbm.support import unsupported
+    from flint_ml.gcbm.validation import validate
+
+_HOME = {
+    "Check": "checks",
+    "MapRequest": "maps",
+    "Problem": "problems",
+    "Project": "config",
+    "Result": "engine",
+    "Table": "totals",
+    "disturbance_carbon": "totals",
+    "disturbed_area": "totals",
+    "indicators": "totals",
+    "load_project": "config",
+    "mend": "mending",
+    "merge": "parts",
+    "plan": "parts",
+    "run": "engine",
+    "unsupported": "support",
+    "validate": "validation",
+    "write_database": "output_db",
+    "write_example": "example",
+    "write_part": "parts",
+}
+
+__all__ = [
+    "Check",
+    "MapRequest",
+    "Problem",
+    "Project",
+    "Result",
+    "Table",
+    "disturbance_carbon",
+    "disturbed_area",
+    "indicators",
+    "load_project",
+    "mend",
+    "merge",
+    "plan",
+    "run",
+    "unsupported",
+    "validate",
+    "write_database",
+    "write_example",
+    "write_part",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a part when it is first used: numpy and rasterio are not needed to read a database."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
