@@ -177,7 +177,7 @@ def class_table(pairs: Pairs) -> Table | None:
         predicted = prediction[:, None] == classes
         parts = [predicted & truth, predicted]
         if likelihood is not None:
-            parts.append(-np.log(np.clip(likelihood, 1e-15, 1.0))[:, None])
+            parts.append(-np.log(np.clip(likelihood, np.finfo(float).eps, 1.0))[:, None])
         return np.hstack(parts).astype(float)
 
     names = {"n": (True, 0, 0), "true": (True, 1, 1 + k), "hit": (False, 0, k), "predicted": (False, k, 2 * k)}

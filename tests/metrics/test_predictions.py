@@ -1,0 +1,178 @@
+"""Predictions tables, benchmark and groups, sources of metrics."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flint_ml.errors import InputError
+from flint_ml.metrics import figures, groups
+from flint_ml.metrics.bootstrap import Settings
+from flint_ml.metrics.names import infer
+from flint_ml.metrics.predictions import REST, Pairs, join, merge_small, read
+from flint_ml.metrics.read import MetricsFile, Reading
+from flint_ml.metrics.rules import Rule, resolve
+from flint_ml.metrics.significance import Question, answer, match, round_up
+from flint_ml.metrics.source import glob_pattern, public_names
+
+CSV = b"sample_id,measured,predicted,group\n007,1.0,1.5,a\n011,2.0,2.5,b\n"
+
+
+def test_usual_column_names_and_ids_as_written() -> None:
+    frame = read(CSV, "p.csv")
+    assert list(frame.columns) == ["id", "truth", "prediction", "group"]
+    assert list(frame["id"]) == ["007", "011"]
+
+
+def test_parquet_and_named_columns() -> None:
+    buffer = io.BytesIO()
+    pd.DataFrame({"plot": [2, 1], "soc": [1.0, 2.0], "out": [1.5, 2.5]}).to_parquet(buffer)
+    frame = read(buffer.getvalue(), "p.parquet at 0123", {"id": "plot", "truth": "soc", "prediction": "out"})
+    assert list(frame["id"]) == ["1", "2"]
+    assert list(frame["truth"]) == [2.0, 1.0]
+
+
+def test_join_counts_what_differs() -> None:
+    base = read(b"id,truth,prediction\na,1,1\nb,2,2\nc,3,3\n", "p.csv")
+    head = read(b"id,truth,prediction\nb,2,5\nc,4,6\nd,5,7\n", "p.csv")
+    pairs = join(base, head)
+    assert (pairs.n, pairs.only_base, pairs.only_head, pairs.relabelled, pairs.same) == (2, 1, 1, 1, False)
+    assert list(pairs.base) == [2.0, 3.0]
+    assert list(pairs.head) == [5.0, 6.0]
+
+
+def test_classes_and_probabilities() -> None:
+    table = b"id,truth,prediction,probability\na,forest,forest,0.2\nb,peat,forest,0.4\n"
+    pairs = join(read(table, "p.csv"), read(table, "p.csv"))
+    assert not pairs.numeric
+    assert pairs.likelihood is not None
+    assert list(pairs.likelihood[0]) == pytest.approx([0.8, 0.4])
+    assert list(pairs.positive) == [False, True]
+    each = b"id,truth,prediction,probability_0,probability_1,probability_2\n"
+    each += b"a,0,0,0.5,0.3,0.2\nb,1,1,0.1,0.8,0.1\nc,2,1,0,1,0\n"
+    pairs = join(read(each, "p.csv"), read(each, "p.csv"))
+    assert pairs.likelihood is not None
+    assert list(pairs.likelihood[1]) == [0.5, 0.8, 0.0]
+    assert pairs.score is None
+
+
+def test_a_probability_is_between_zero_and_one() -> None:
+    with pytest.raises(InputError, match="no probability in 1 rows, the first in data row 2"):
+        read(b"id,truth,prediction,probability\na,0,0,0.2\nb,1,1,1.2\n", "p.csv")
+
+
+def test_text_against_numbers_is_another_truth() -> None:
+    pairs = join(
+        read(b"id,truth,prediction\na,1,1\nb,2,2\n", "p.csv"), read(b"id,truth,prediction\na,x,1\nb,y,2\n", "p.csv")
+    )
+    assert pairs.relabelled == 2
+
+
+def test_small_groups_are_merged_until_no_sample_can_be_told() -> None:
+    group = np.array(["a"] * 10 + ["b"] * 6 + ["c"] * 2 + ["d"], dtype=object)
+    assert dict(zip(*np.unique(merge_small(group), return_counts=True), strict=True)) == {"a": 10, REST: 9}
+    large = np.array(["a"] * 10 + ["b"] * 6, dtype=object)
+    assert list(merge_small(large)) == list(large)
+    assert set(merge_small(np.array(["a"] * 9 + ["b"] * 3 + ["c"] * 3, dtype=object))) == {"a", REST}
+
+
+def test_the_weakest_group_is_the_one_that_became_worse() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(20, 5, 300)
+    group = np.tile(np.array(["a", "b", "c"], dtype=object), 100)
+    base = truth + rng.normal(0, 1.0, 300) * np.where(group == "c", 3, 1)
+    head = truth + (base - truth) * np.where(group == "b", 1.5, 0.5)
+    pairs = Pairs(truth, base, head, group)
+    rows = groups.by_group(pairs, [("rmse", resolve("rmse", {}))], Settings(resamples=1_000))["rmse"]
+    assert [(item.group, item.row.result) for item in rows] == [("b", "worse"), ("c", "better"), ("a", "better")]
+    weakest = groups.weakest(rows)
+    assert weakest is not None
+    assert groups.sentence(weakest).startswith("weakest group b (n = 100): RMSE 1.")
+    assert groups.sentence(weakest).endswith("more than chance")
+
+
+def test_a_group_with_few_samples_decides_nothing() -> None:
+    truth = np.arange(40.0)
+    group = np.array(["a"] * 30 + ["b"] * 10, dtype=object)
+    pairs = Pairs(truth, truth + 1, truth + np.where(group == "b", 2.0, 1.0), group)
+    rows = groups.by_group(pairs, [("rmse", resolve("rmse", {}))], Settings(resamples=200))["rmse"]
+    assert {item.group: item.row.result for item in rows} == {"b": "inconclusive", "a": "same"}
+
+
+def question(name: str, base: float, head: float) -> Question:
+    return Question(name, resolve(name, {}), base, head)
+
+
+def test_a_metric_is_what_the_predictions_say_it_is() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(20, 5, 50)
+    base, head = truth + rng.normal(0.5, 2, 50), truth + rng.normal(0.5, 1, 50)
+    pairs = Pairs(truth, base, head, None)
+    correlation = [round(float(np.corrcoef(truth, side)[0, 1] ** 2), 3) for side in (base, head)]
+    reverse = [round(float(np.mean(truth - side)), 3) for side in (base, head)]
+    questions = [question("r2", *correlation), question("bias", *reverse), question("mae", 9.0, 9.0)]
+    matched, findings = match(questions, pairs)
+    assert matched == {"r2": "r2-correlation", "bias": "bias-reversed"}
+    assert [finding.code for finding in findings] == ["metric-mismatch"]
+    assert "mae of this change is 9" in findings[0].message
+    assert set(answer(questions, pairs, Settings(resamples=500)).intervals) == {"r2", "bias"}
+
+
+def test_names_that_no_score_fits_get_no_interval() -> None:
+    pairs = Pairs(np.arange(30.0), np.arange(30.0), np.arange(30.0), None)
+    assert match([question("npp", 1.0, 1.0), question("kge", 1.0, 1.0)], pairs) == ({}, [])
+    assert infer("kge") is not None
+
+
+def test_round_up() -> None:
+    assert [round_up(number) for number in (7, 99, 101, 115, 1_013)] == [7, 99, 110, 120, 1_100]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hits"),
+    [
+        ("*.json", ["a.json"]),
+        ("**/*.json", ["a.json", "x/b.json", "x/y/c.json"]),
+        ("x/*.json", ["x/b.json"]),
+        ("x/**", ["x/b.json", "x/y/c.json"]),
+        ("?.json", ["a.json"]),
+        ("./x/?.json", ["x/b.json"]),
+    ],
+)
+def test_globs_at_a_revision_mean_what_they_mean_in_the_tree(pattern: str, hits: list[str], tmp_path: Path) -> None:
+    names = ["a.json", "x/b.json", "x/y/c.json", "xa.yaml"]
+    assert [name for name in names if glob_pattern(pattern).fullmatch(name)] == hits
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    tree = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob(pattern) if path.is_file()}
+    assert tree == set(hits) or pattern.endswith("**")
+
+
+def test_the_same_name_in_two_files_is_told_apart() -> None:
+    one = {"a.json": MetricsFile({"rmse": Reading(1.0), "r2": Reading(0.5)})}
+    two = {"b.json": MetricsFile({"rmse": Reading(2.0)})}
+    assert public_names(one, two) == {
+        ("a.json", "rmse"): "a.json:rmse", ("a.json", "r2"): "r2", ("b.json", "rmse"): "b.json:rmse",
+    }  # fmt: skip
+
+
+def test_error_figure_counts_every_sample(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(20, 5, 200)
+    pairs = Pairs(truth, truth + rng.standard_cauchy(200), truth + rng.normal(0, 1, 200), None)
+    alt, fallback = figures.error_distribution(pairs, "g/kg", tmp_path / "e.png")
+    assert [sum(y for y in series.y if y is not None) for series in fallback.series] == [200, 200]
+    assert "200 samples" in alt
+    assert (tmp_path / "e.png").stat().st_size > 5_000
+
+
+def test_no_bars_where_nothing_changed(tmp_path: Path) -> None:
+    from flint_ml.metrics.compare import judge
+
+    row = judge("rmse", Reading(1.0), Reading(1.0), resolve("rmse", {"rmse": Rule(unit="g/kg")}))
+    assert figures.relative_changes([row], tmp_path / "c.png") is None
