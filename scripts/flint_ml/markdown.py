@@ -72,6 +72,12 @@ def code(text: str) -> str:
     return f"{ticks}{pad}{text.replace('|', chr(92) + '|')}{pad}{ticks}" if text else ""
 
 
+def prose(text: str) -> str:
+    """A sentence of ours or of a record, escaped, with what stands between backticks as code."""
+    parts = re.split(r"`([^`\n]{1,200})`", text)
+    return "".join(code(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+
+
 def number(value: float | int | None, digits: int = 3) -> str:
     """A number for people: ``digits`` significant digits, thousands separated, a true minus sign."""
     if value is None:
@@ -115,4 +121,4 @@ def grid(table: Table, *, limit: int | None = None, style: str = "pipe", safe: b
         )
     )  # fmt: skip
     more = len(table.rows) - len(rows)
-    return f"{text}\n\n… and {more} more rows" if more > 0 else text
+    return f"{text}\n\n… and {more} more row{'s' if more > 1 else ''}" if more > 0 else text

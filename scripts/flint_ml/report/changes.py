@@ -87,6 +87,11 @@ def items(changes: dict[str, Any]) -> dict[str, list[Made]]:
     return found
 
 
+def count(changes: dict[str, Any]) -> int:
+    """How many changes there are, outputs of stages not counted."""
+    return sum(len(texts) for texts in items(changes).values())
+
+
 def outputs(changes: dict[str, Any]) -> list[Made]:
     """Outputs of stages that differ, as Markdown."""
     rows = [row for row in _rows(changes, "data") if _is_output(row)]

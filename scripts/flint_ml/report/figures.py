@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import math
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -55,14 +57,13 @@ def mermaid(figure: Figure) -> str:
     if len(data.x) < 2 or not series or not any(y for one in series for y in one.y):
         return ""
     kinds = ["bar" if data.kind == "bar" and index == 0 else "line" for index in range(len(series))]
-    labels = ", ".join(f'"{_label(x, 12)}"' for x in data.x)
     lines = [
         "```mermaid",
         f'%%{{init: {{"theme": "neutral", "xyChart": {{"width": 640, "height": 220}}, '
         f'"themeVariables": {{"xyChart": {{"plotColorPalette": "{_COLOURS}"}}}}}}}}%%',
         "xychart-beta",
         f'  title "{_label(figure.title, 70)}"',
-        f"  x-axis [{labels}]",
+        f"  x-axis {_axis(data)}",
         *(f"  {kind} [{', '.join(f'{y:.6g}' for y in one.y)}]" for kind, one in zip(kinds, series, strict=True)),
         "```",
     ]
@@ -70,6 +71,19 @@ def mermaid(figure: Figure) -> str:
         legend = " · ".join(f"{kind}: {escape(one.name)}" for kind, one in zip(kinds, series, strict=True))
         lines += ["", f"<sub>{legend}</sub>"]
     return "\n".join(lines)
+
+
+def _axis(data: Fallback) -> str:
+    """The x axis: a range where the labels are numbers in even steps (many labels would overlap), else labels."""
+    try:
+        numbers = [float(x) for x in data.x]
+    except ValueError:
+        numbers = []
+    if len(numbers) > 8 and data.kind != "bar" and all(math.isfinite(x) for x in numbers):
+        steps = [b - a for a, b in itertools.pairwise(numbers)]
+        if min(steps) > 0 and max(steps) < 1.1 * min(steps):
+            return f"{numbers[0]:.6g} --> {numbers[-1]:.6g}"
+    return "[" + ", ".join(f'"{_label(x, 12)}"' for x in data.x) + "]"
 
 
 def small_table(figure: Figure) -> str:

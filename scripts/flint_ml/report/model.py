@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flint_ml.markdown import Made
+from flint_ml.markdown import Made, number
 from flint_ml.record import Figure, Finding, Record, Status, Table
 from flint_ml.report import changes as changed
 from flint_ml.report.decision import Decision, Value
+from flint_ml.report.words import LABELS, advice, label, last_lines, more_reasons, reason
 
 WORDS: dict[Value, tuple[str, str]] = {
     "approve": ("🟢", "Approve"),
@@ -18,26 +18,11 @@ WORDS: dict[Value, tuple[str, str]] = {
     "request-changes": ("🔴", "Request changes"),
 }
 MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
-LABELS = {
-    "pull-data": "Data",
-    "check-drift": "Data Drift Check",
-    "train": "Training",
-    "compare-metrics": "Metrics",
-    "run-gcbm": "Simulation",
-}
-_VERDICTS = {
-    "better": "the metrics are better",
-    "same": "the metrics are the same, within tolerance",
-    "worse": "the metrics are worse",
-    "inconclusive": "the metrics do not tell better from worse",
-    "changed": "the results changed",
-    "no-baseline": "there is nothing to compare with yet",
-}
 # Records whose first table is what a lead decides from, in this order.
 _RESULTS = ("compare-metrics", "run-gcbm")
 MAX_BADGES = 8
 LOG_LINES = 8
-SIDE_CODES = ("gate-changed", "gate-unverified")
+_BAD = ("failed", "error")
 
 
 @dataclass(frozen=True)
@@ -101,6 +86,7 @@ class Report:
     log: list[str]
     changed_line: Made
     changed_items: dict[str, list[Made]]
+    changed_folded: bool
     to_do: str
     look_at: str
     figure: Figure | None
@@ -123,27 +109,30 @@ def build(decision: Decision, facts: Facts) -> Report:
     crashed = _crashed(decision)
     mark, word = WORDS[decision.value]
     found = changed.find(records)
-    to_do, look_at = _advice(decision, lead)
+    to_do, look_at = advice(decision, lead)
     head_sha = facts.head_sha or next((r.provenance.head_sha for r in records if r.provenance.head_sha), None)
-    pictured = next((r for r in (results, lead, *records) if r and r.figures), None)
+    # A figure that has nothing to do with the failure would lead astray.
+    candidates = [lead] if lead and lead.status in _BAD else [results, lead]
+    pictured = next((r for r in candidates if r and r.figures), None)
     return Report(
         decision=decision,
         facts=facts,
         mark=mark,
         word=word,
-        reason=_reason(decision, lead),
-        more_reasons=[reason.text for reason in decision.reasons[1:]] if decision.value != "approve" else [],
+        reason=reason(decision, lead),
+        more_reasons=more_reasons(decision),
         badges=_badges(decision),
         lead=lead,
         table=results.tables[0] if results and results.tables and not crashed else None,
         benchmark=_benchmark(results) if results else "",
-        log=_last_lines(crashed)[-LOG_LINES:] if crashed else [],
+        log=last_lines(crashed)[-LOG_LINES:] if crashed else [],
         changed_line=changed.line(found),
         changed_items=changed.items(found) | {"outputs": changed.outputs(found)} if found else {},
+        changed_folded=bool(found and (changed.outputs(found) or changed.count(found) > changed.SHOWN)),
         to_do=to_do,
         look_at=look_at,
         figure=pictured.figures[0] if pictured else None,
-        sections=[_section(record) for record in records],
+        sections=[_section(record) for record in _in_order(records)],
         reproduce=_reproduce(records, facts, head_sha),
         provenance=_provenance(records),
         inputs=_inputs(records),
@@ -166,49 +155,22 @@ def _lead(decision: Decision) -> Record | None:
 
 def _results(decision: Decision, lead: Record | None) -> Record | None:
     """The record whose first table is shown: the failed one's, else the comparison's."""
-    candidates = [lead] if lead and lead.status in ("failed", "error") else []
+    candidates = [lead] if lead and lead.status in _BAD else []
     candidates += [record for action in _RESULTS for record in decision.records if record.action == action]
     candidates += [lead] if lead else []
     return next((record for record in [*candidates, *decision.records] if record.tables), None)
 
 
-def label(record: Record) -> str:
-    """The badge's label, for people."""
-    return record.badge.label or LABELS.get(record.name, record.name)
-
-
 def _crashed(decision: Decision) -> Record | None:
     """The failed command whose log says why, if the decision hangs on it."""
     lead = _lead(decision)
-    return lead if lead and lead.status in ("failed", "error") and _last_lines(lead) else None
+    return lead if lead and lead.status in _BAD and last_lines(lead) else None
 
 
-def _last_lines(record: Record) -> list[str]:
-    lines = record.details.get("last_lines")
-    return [str(line) for line in lines if isinstance(line, str | int | float)] if isinstance(lines, list) else []
-
-
-def _reason(decision: Decision, lead: Record | None) -> str:
-    """One sentence: the reason that weighs most, and what did not run because of it."""
-    if decision.value == "approve":
-        text = _spoken(lead.headline) if lead else "all expected checks passed"
-    elif decision.reasons[0].kind == "missing":
-        text = ""
-    else:
-        text = _spoken(decision.reasons[0].text)
-    if decision.missing:
-        names = [LABELS.get(name, name) for name in decision.missing]
-        listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-        text = f"{text}; {listed} did not run" if text else f"{listed} did not run"
-    return text or decision.reasons[0].text
-
-
-def _spoken(headline: str) -> str:
-    """``better: RMSE 1.50 → 1.30`` as a clause: ``the metrics are better. RMSE 1.50 → 1.30``."""
-    match = re.match(r"^([a-z-]+): (.+)$", headline, re.DOTALL)
-    if match and match[1] in _VERDICTS:
-        return f"{_VERDICTS[match[1]]}. {match[2]}"
-    return headline
+def _in_order(records: Sequence[Record]) -> list[Record]:
+    """The gate's own steps in its order, then the others as they ran."""
+    known = list(LABELS)
+    return sorted(records, key=lambda r: known.index(r.name) if r.name in known else len(known))
 
 
 def _badges(decision: Decision) -> list[BadgeLine]:
@@ -245,35 +207,6 @@ def _benchmark(record: Record) -> str:
     return ", ".join(part for part in (f"Benchmark {name}".strip() if name else "", size, same) if part)
 
 
-def _advice(decision: Decision, lead: Record | None) -> tuple[str, str]:
-    """What to do (the hint of what stopped the change) and where to look (the next thing worth seeing)."""
-    ordered = [lead, *(r for r in decision.records if r is not lead)] if lead else decision.records
-    findings = [finding for record in ordered for finding in record.findings]
-    rank = {"error": 0, "warning": 1, "info": 2}
-    findings.sort(key=lambda finding: rank[finding.severity])
-    to_do = ""
-    if decision.value != "approve":
-        hints = [f for f in findings if f.hint and f.severity != "info"]
-        to_do = hints[0].hint or "" if hints else _default_advice(decision, lead)
-    used = {to_do, *(reason.text for reason in decision.reasons[:1])}
-    if lead:
-        used.add(lead.headline)
-    look = next((f for f in findings if f.message not in used and f.hint != to_do), None)
-    return to_do, look.message if look else ""
-
-
-def _default_advice(decision: Decision, lead: Record | None) -> str:
-    kind = decision.reasons[0].kind
-    if lead is not None and _last_lines(lead) and lead.status == "failed":
-        return "read the last lines of the log, correct the step and push again"
-    return {
-        "failed": f"see {lead.name} below; correct the change, or explain why it is meant" if lead else "",
-        "missing": "see the log of the step that should have made the record",
-        "unreadable": "a file in the results is no record: see the notes below",
-        "gate": "check whether the changed rule is meant; the rules of the base were applied",
-    }.get(kind, "read the part that is marked and decide")
-
-
 def _section(record: Record) -> Section:
     """One record, folded: works for any action."""
     return Section(
@@ -281,7 +214,7 @@ def _section(record: Record) -> Section:
         mark=MARKS[record.status],
         label=label(record),
         findings=record.findings,
-        log=_last_lines(record),
+        log=last_lines(record),
         tables=[table for table in record.tables if not _is_log(table, record)],
         figures=record.figures,
         facts=_scalars(record),
@@ -290,7 +223,7 @@ def _section(record: Record) -> Section:
 
 def _is_log(table: Table, record: Record) -> bool:
     """Whether ``table`` repeats the last lines, which are shown as a block."""
-    lines = _last_lines(record)
+    lines = last_lines(record)
     return bool(lines) and [str(row[0]) for row in table.rows if len(row) == 1] == lines
 
 
@@ -305,7 +238,13 @@ def _scalars(record: Record) -> list[tuple[str, str]]:
         and value
         and all(isinstance(item, str | int | float) for item in value)
     ]
-    return [(key, str(value)[:300]) for key, value in [*simple, *lists][:30]]
+    return [(key, _value(value)) for key, value in [*simple, *lists][:30]]
+
+
+def _value(value: str | int | float | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, int | float) else value[:300]
 
 
 def _reproduce(records: Sequence[Record], facts: Facts, head_sha: str | None) -> list[str]:

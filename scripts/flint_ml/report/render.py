@@ -25,6 +25,8 @@ _RESULT_MARKS = {
     "better": "🟢",
     "worse": "🔴",
     "failed": "🔴",
+    "drifted": "🔴",
+    "passed": "✅",
     "same": "⚪\ufe0f",
     "new": "⚪\ufe0f",
     "as declared": "🔵",
@@ -33,7 +35,7 @@ _RESULT_MARKS = {
     "not declared": "🟡",
     "inconclusive": "🟡",
 }
-_BAD = ("worse", "failed", "gone", "not declared")
+_BAD = ("worse", "failed", "drifted", "gone", "not declared")
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ class _Renderer:
             code=lambda text: Made(markdown.code(str(text))),
             fence=lambda lines: Made(markdown.fence(list(lines))),
             grid=self._grid,
-            first_table=lambda table, report: Made(first_table(table, report)),
+            results=self._results,
+            first_table=lambda table, report: Made(results_table(table, report)),
             figure=self._figure,
             url=lambda text: Made(quote(str(text), safe=":/?&=%.~_-")),
             short=lambda text: str(text)[:9],
@@ -167,6 +170,12 @@ class _Renderer:
         limit = self.budget.rows if limit is None else limit
         return Made(markdown.grid(table, limit=limit) if limit else "")
 
+    def _results(self, table: Table, report: Report) -> Made:
+        """A folded table; one of results looks as it does on the first screen, with all its rows."""
+        if "this change" not in {column.name for column in table.columns}:
+            return self._grid(table)
+        return Made(results_table(table, report, self.budget.rows, first=False))
+
     def _figure(self, figure: Figure) -> Made:
         return Made(self.draw(figure))
 
@@ -180,7 +189,7 @@ def _finalize(value: Any) -> Any:
         return value
     if value is None:
         return ""
-    return markdown.escape(str(value))
+    return markdown.prose(str(value))
 
 
 def _tidy(text: str) -> str:
@@ -262,12 +271,12 @@ def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) 
     return f"**{name}**{bracket}{rest}"
 
 
-def first_table(table: Table, report: Report) -> str:
-    """The table of the first screen: at most five rows, the first one in bold."""
+def results_table(table: Table, report: Report, limit: int = ROWS, *, first: bool = True) -> str:
+    """A table of results with marks and commits; on the first screen five rows at most, the first one in bold."""
     from tabulate import tabulate
 
     names = [column.name for column in table.columns]
-    rows = _first_rows(table, names.index("result") if "result" in names else None)
+    rows = _first_rows(table, names.index("result") if "result" in names else None) if first else table.rows[:limit]
     strong = {0, names.index("this change")} if "this change" in names else {0}
     pair = {names.index(name) for name in ("base", "this change") if name in names}
     cells = []
@@ -275,7 +284,7 @@ def first_table(table: Table, report: Report) -> str:
         decimals = _decimals([row[i] for i in sorted(pair)])
         cells.append(
             [
-                _shown(cell, table.columns[i], number == 0 and i in strong, decimals if i in pair else None)
+                _shown(cell, table.columns[i], first and number == 0 and i in strong, decimals if i in pair else None)
                 for i, cell in enumerate(row)
             ]
         )
@@ -283,4 +292,5 @@ def first_table(table: Table, report: Report) -> str:
     headings = _headings(table, report)
     text = str(tabulate(cells, headings, "pipe", colalign=align if rows else None, disable_numparse=True))
     more = len(table.rows) - len(rows)
-    return f"{text}\n\n<sub>{more} more rows below</sub>" if more > 0 else text
+    words = f"{more} more row{'s' if more > 1 else ''}" + (" below" if first else "")
+    return f"{text}\n\n<sub>{words}</sub>" if more > 0 else text

@@ -1,0 +1,118 @@
+"""What the report says in sentences: the reason, what to do, where to look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from flint_ml.record import Record
+from flint_ml.report.decision import GATE_CODES, Decision
+
+LABELS = {
+    "pull-data": "Data",
+    "check-drift": "Data Drift Check",
+    "train": "Training",
+    "compare-metrics": "Metrics",
+    "run-gcbm": "Simulation",
+}
+_VERDICTS = {
+    "better": "the metrics are better",
+    "same": "the metrics are the same, within tolerance",
+    "worse": "the metrics are worse",
+    "inconclusive": "the metrics do not tell better from worse",
+    "changed": "the results changed",
+    "no-baseline": "there is nothing to compare with yet",
+}
+_SPOKEN = {
+    "pull-data": "the data check",
+    "check-drift": "the drift check",
+    "train": "training",
+    "compare-metrics": "the comparison of metrics",
+    "run-gcbm": "the simulation",
+}
+_TO_DO = {
+    "pull-data": "bring the missing data to the remote (`dvc push`) and run again",
+    "check-drift": "check the instrument or region of the new data; if the difference is meant, update the reference",
+    "compare-metrics": "look at the rows that got worse; correct the change, or say why it is accepted",
+    "run-gcbm": "look at the checks that failed; correct the change, or declare what it is meant to do",
+}
+
+
+def label(record: Record) -> str:
+    """The badge's label, for people."""
+    return record.badge.label or LABELS.get(record.name, record.name)
+
+
+def last_lines(record: Record) -> list[str]:
+    lines = record.details.get("last_lines")
+    return [str(line) for line in lines if isinstance(line, str | int | float)] if isinstance(lines, list) else []
+
+
+def reason(decision: Decision, lead: Record | None) -> str:
+    """One sentence: the reason that weighs most, and what did not run because of it."""
+    if decision.value == "approve":
+        text = _spoken(lead.headline) if lead else "all expected checks passed"
+    elif decision.reasons[0].kind == "missing":
+        text = ""
+    else:
+        text = _spoken(decision.reasons[0].text)
+    if decision.missing:
+        absent = "the model was not trained" if text and "train" in decision.missing else _absent(decision.missing)
+        text = f"{text}; {absent}" if text else absent
+    # A percent sign stays with its number.
+    return re.sub(r"(?<=\d) %", "\u00a0%", text or decision.reasons[0].text)
+
+
+def _absent(names: Sequence[str]) -> str:
+    """``training and the comparison of metrics did not run``."""
+    spoken = [_SPOKEN.get(name, name) for name in names]
+    return (f"{', '.join(spoken[:-1])} and {spoken[-1]}" if len(spoken) > 1 else spoken[0]) + " did not run"
+
+
+def _spoken(headline: str) -> str:
+    """``better: RMSE 1.50 → 1.30`` as a clause: ``the metrics are better. RMSE 1.50 → 1.30``."""
+    match = re.match(r"^([a-z-]+): (.+)$", headline, re.DOTALL)
+    if match and match[1] in _VERDICTS:
+        return f"{_VERDICTS[match[1]]}. {match[2]}"
+    return headline
+
+
+def more_reasons(decision: Decision) -> list[str]:
+    """Further reasons; what did not run is in the first line and in the badges."""
+    if decision.value == "approve":
+        return []
+    first = decision.reasons[0].text
+    rest = [reason.text for reason in decision.reasons[1:] if reason.kind not in ("missing", "unreadable")]
+    return [text for text in dict.fromkeys(rest) if text != first]
+
+
+def advice(decision: Decision, lead: Record | None) -> tuple[str, str]:
+    """What to do (the hint of what stopped the change) and where to look (the next thing worth seeing)."""
+    ordered = [lead, *(r for r in decision.records if r is not lead)] if lead else decision.records
+    findings = [finding for record in ordered for finding in record.findings]
+    rank = {"error": 0, "warning": 1, "info": 2}
+    findings.sort(key=lambda finding: rank[finding.severity])
+    to_do = ""
+    if decision.value != "approve":
+        own = sorted(lead.findings, key=lambda f: rank[f.severity]) if lead else findings
+        hints = [f.hint for f in own if f.hint and f.severity != "info" and f.code not in GATE_CODES]
+        to_do = hints[0] if hints and decision.reasons[0].kind != "gate" else _default_advice(decision, lead)
+    used = {to_do, *(reason.text for reason in decision.reasons)}
+    if lead:
+        used.add(lead.headline)
+    look = next((f for f in findings if f.message not in used and f.hint != to_do), None)
+    return to_do, look.message if look else ""
+
+
+def _default_advice(decision: Decision, lead: Record | None) -> str:
+    kind = decision.reasons[0].kind
+    if lead is not None and last_lines(lead) and lead.status == "failed":
+        return "read the last lines of the log, correct the step and push again"
+    if kind in ("failed", "warned") and lead is not None and lead.status != "error":
+        return _TO_DO.get(lead.action, f"see {label(lead)} below; correct the change, or explain why it is meant")
+    return {
+        "failed": f"see {label(lead)} below" if lead else "",
+        "missing": "see the log of the step that should have made the record",
+        "unreadable": "a file in the results is no record: see the notes below",
+        "gate": "decide whether the changed rule is meant; this run used the rules of the base",
+    }.get(kind, "read the part that is marked and decide")
