@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -267,3 +269,55 @@ def test_a_version_belongs_to_the_run_that_trained_it(sqlite_store: Store, name:
     assert register(store, wanted).created is False
     unknown = register(store, replace(submission(tmp_path, name, "2"), training_run="0" * 32))
     assert unknown.version.run_id != trained.id
+
+
+# A job in a process of its own that is killed (SIGKILL) right after the registry has done one of its calls.
+KILLED_JOB = """
+import os, sys
+from pathlib import Path
+from flint_ml.registry import identity
+from flint_ml.registry.address import resolve
+from flint_ml.registry.connect import connect
+from flint_ml.registry.content import read_content
+from flint_ml.registry.register import Submission, register
+from flint_ml.registry.stages import move_forward
+
+uri, name, model, method = sys.argv[1:]
+
+class Dying:
+    def __init__(self, store):
+        self.store = store
+    def __getattr__(self, called):
+        real = getattr(self.store, called)
+        def then_die(*args, **kwargs):
+            real(*args, **kwargs)
+            os.kill(os.getpid(), 9)
+        return then_die if called == method else real
+
+store = Dying(connect(resolve(uri, {}, Path()), {}))
+content = read_content(Path(model), "model")
+key = identity.key(name, "c0ffee", None, content.sha256)
+wanted = Submission(name, name, key, identity.owner(None, 1), content, params={"p1": "1"})
+done = register(store, wanted)
+move_forward(store, done.version, "Staging", lambda other: False)
+print(done.version.number, done.created)
+"""
+
+
+@pytest.mark.parametrize("method", ["ensure_model", "create_run", "upload", "create_version", "set_alias"])
+def test_kill_9_leaves_nothing_twice(mlflow_server: str, name: str, tmp_path: Path, method: str) -> None:
+    model = tmp_path / "model.bin"
+    model.write_bytes(b"weights")
+
+    def job(method: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", KILLED_JOB, mlflow_server, name, str(model), method]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    assert job(method).returncode == -9
+    again = job("")
+    assert again.stdout.split() == ["1", str(method not in {"create_version", "set_alias"})], again.stderr
+    store = connect(resolve(mlflow_server, {}, Path()), {})
+    key = identity.key(name, "c0ffee", None, read_content(model, "model").sha256)
+    assert [v.number for v in store.versions(name, (identity.KEY, key))] == [1]
+    assert len(store.runs(store.experiment(name), (identity.KEY, key))) == 1
+    assert store.alias(name, "staging") == 1

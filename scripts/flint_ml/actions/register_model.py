@@ -11,10 +11,11 @@ from pydantic import Field
 
 from flint_ml import __version__
 from flint_ml import record as records
+from flint_ml.actions._registry import MODEL_NAME_PATTERN, address_of, tracking_uri_field
 from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Metric, Table
 from flint_ml.registry import card, facts, identity
-from flint_ml.registry.address import WAYS_TO_HOST, Address, resolve
+from flint_ml.registry.address import WAYS_TO_HOST, Address
 from flint_ml.registry.connect import connect
 from flint_ml.registry.content import Content, read_content, training_run
 from flint_ml.registry.gate import Approval, approval
@@ -33,12 +34,8 @@ class Inputs(ActionInputs):
     """Inputs of register-model."""
 
     model: str = Field(description="Model file or folder. A folder with an `MLmodel` file stays a model MLflow serves.")
-    model_name: str = Field(description="Name of the registered model.", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,199}$")
-    tracking_uri: str = Field(
-        "",
-        description="The registry: address of an `mlflow server`, or `sqlite:///file.db`. "
-        "Default: the variable MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.",
-    )
+    model_name: str = Field(description="Name of the registered model.", pattern=MODEL_NAME_PATTERN)
+    tracking_uri: str = tracking_uri_field()
     stage: Literal["Staging", "None"] = Field(
         "Staging",
         description="Where the new version goes: tag `stage`, alias `staging` and MLflow's own stage move together. "
@@ -95,18 +92,14 @@ def _refused(inputs: Inputs, gate: Approval) -> Outcome:
 
 
 def _address(inputs: Inputs, job: Job) -> Address:
-    """The registry's address, with its secrets masked before anything is printed."""
-    address = resolve(inputs.tracking_uri, job.env, job.workspace.base)
-    for secret in address.secrets:
-        job.commands.mask(secret)
-    if address.kind == "sqlite":
-        job.path(str(address.database), "tracking-uri")
-        hosted = job.context.hosted or job.env.get("RUNNER_ENVIRONMENT") == "github-hosted"
-        if hosted and not inputs.allow_ephemeral:
-            raise InputError(
-                "a registry in a sqlite file vanishes with this runner, which GitHub throws away after the job",
-                where="tracking-uri", hint=WAYS_TO_HOST, code="ephemeral-registry",
-            )  # fmt: skip
+    """The registry's address, unless it is a file that dies with the runner."""
+    address = address_of(inputs.tracking_uri, job)
+    hosted = job.context.hosted or job.env.get("RUNNER_ENVIRONMENT") == "github-hosted"
+    if address.kind == "sqlite" and hosted and not inputs.allow_ephemeral:
+        raise InputError(
+            "a registry in a sqlite file vanishes with this runner, which GitHub throws away after the job",
+            where="tracking-uri", hint=WAYS_TO_HOST, code="ephemeral-registry",
+        )  # fmt: skip
     return address
 
 

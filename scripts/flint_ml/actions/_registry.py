@@ -1,0 +1,44 @@
+"""What the actions that use the registry share: its address, with secrets masked before anything is printed."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from flint_ml.errors import InputError
+from flint_ml.registry.address import Address, resolve
+from flint_ml.runner.job import Job
+
+TRACKING_URI = (
+    "The registry: address of an `mlflow server`, or `sqlite:///file.db`. "
+    "Default: the variable MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."
+)
+MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,199}$"
+
+
+def tracking_uri_field() -> str:
+    """The input `tracking-uri`, the same everywhere."""
+    text: str = Field("", description=TRACKING_URI)
+    return text
+
+
+def address_of(tracking_uri: str, job: Job) -> Address:
+    """The registry's address; its secrets are masked and a sqlite file lies in the workspace."""
+    address = resolve(tracking_uri, job.env, job.workspace.base)
+    for secret in address.secrets:
+        job.commands.mask(secret)
+    if address.kind == "sqlite":
+        job.path(str(address.database), "tracking-uri")
+    return address
+
+
+def existing_registry(tracking_uri: str, job: Job) -> Address:
+    """Like :func:`address_of`, for a registry that must hold something already."""
+    address = address_of(tracking_uri, job)
+    if address.kind == "sqlite" and not address.database.is_file():
+        raise InputError(
+            f"there is no registry file {address.database.name} here",
+            where="tracking-uri",
+            hint="give the address of the registry that the model was registered in",
+            code="no-registry",
+        )
+    return address

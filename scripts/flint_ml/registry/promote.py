@@ -1,0 +1,105 @@
+"""Production: moved by a person's word, with what was there before kept at hand and the history in the registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flint_ml.errors import InputError
+from flint_ml.registry.stages import STAGE_TAG
+from flint_ml.registry.store import Store, Version
+
+STAGE, ALIAS, PREVIOUS = "Production", "production", "previous-production"
+HISTORY, OVERRIDE, GATE = "flint_ml.history", "flint_ml.override", "flint_ml.gate"
+_MAX_HISTORY = 50
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a promotion.
+
+    Attributes
+    ----------
+    previous
+        The version that was in Production before, None for none.
+    changed
+        Whether anything was moved; False where the version was in Production already.
+    refused
+        Why nothing was moved, empty where it was.
+    """
+
+    version: Version
+    previous: int | None
+    changed: bool
+    refused: str = ""
+
+
+def wanted_version(store: Store, name: str, text: str, *, rollback: bool) -> Version:
+    """The version that a person means: a number, an alias, or what Production had before.
+
+    Raises
+    ------
+    InputError
+        If there is no such version.
+    """
+    asked = PREVIOUS if rollback else (text or "staging")
+    number = int(asked) if asked.isdigit() else store.alias(name, asked.lower())
+    version = store.version(name, number) if number is not None else None
+    if version is None:
+        what = f"version {asked}" if asked.isdigit() else f"version with the alias `{asked}`"
+        raise InputError(
+            f"the registered model `{name}` has no {what}",
+            where="version",
+            hint="there is nothing to roll back to" if rollback else "check `model-name`; give a number or an alias",
+            code="no-version",
+        )
+    return version
+
+
+def history_of(version: Version) -> list[dict[str, object]]:
+    """The moves of a version so far, oldest first; what cannot be read counts as none."""
+    try:
+        entries = json.loads(version.tags.get(HISTORY, "[]"))
+    except ValueError:
+        return []
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def promote(store: Store, version: Version, entry: Mapping[str, object], reason: str) -> Promotion:
+    """Put ``version`` into Production: tag, alias and MLflow's own stage together.
+
+    What is written first is what a second try needs: a promotion that was interrupted is finished by the next one.
+
+    Parameters
+    ----------
+    entry
+        What the history keeps of this move (time, person, workflow run).
+    reason
+        Why a version that the gate did not approve goes to Production all the same; kept as a tag.
+    """
+    name = version.name
+    previous = store.alias(name, ALIAS)
+    tagged = [other.number for other in store.versions(name, (STAGE_TAG, STAGE))]
+    done = previous == version.number and tagged == [version.number]
+    if done and version.stage in {STAGE, None}:
+        return Promotion(version, store.alias(name, PREVIOUS), changed=False)
+    gate = version.tags.get(GATE, "not registered by flint-ml")
+    if gate != "approved" and not reason:
+        why = version.tags.get("flint_ml.gate_reasons", "")
+        return Promotion(version, previous, changed=False, refused=f"gate: {gate}" + (f" ({why})" if why else ""))
+    if previous is not None and previous != version.number:
+        store.set_alias(name, PREVIOUS, previous)
+    move = {"to": STAGE, "before": previous, **entry, **({"reason": reason} if reason else {})}
+    history = [*history_of(version), move][-_MAX_HISTORY:]
+    store.set_tag(name, version.number, HISTORY, json.dumps(history, ensure_ascii=False))
+    if reason:
+        store.set_tag(name, version.number, OVERRIDE, reason)
+    store.set_tag(name, version.number, STAGE_TAG, STAGE)
+    store.set_alias(name, ALIAS, version.number)
+    for number in tagged:
+        if number != version.number:
+            store.delete_tag(name, number, STAGE_TAG)
+    if version.stage not in {STAGE, None}:
+        store.move_stage(name, version.number, STAGE)
+    return Promotion(version, previous, changed=True)
