@@ -95,9 +95,11 @@ def settings_schema(known: list[Action]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
     for action in known:
-        schema = action.inputs.model_json_schema(by_alias=True)
-        definitions |= schema.pop("$defs", {})
+        if action.section:
+            continue
+        schema = (action.settings or action.inputs).model_json_schema(by_alias=True)
         secret = {dashed(k) for k, f in action.inputs.model_fields.items() if shape(f) == "secret"}
+        definitions |= schema.pop("$defs", {})
         schema["properties"] = {k: v for k, v in schema["properties"].items() if k not in secret}
         # Every key may come from the workflow instead.
         schema.pop("required", None)

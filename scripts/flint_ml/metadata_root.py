@@ -6,7 +6,7 @@ from flint_ml.runner.inputs import dashed
 from flint_ml.runner.job import Action
 
 UPLOAD = "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0"
-_HIDDEN = {"plan", "name"}
+_HIDDEN = {"name"}
 _PLAN_INPUTS = ("command", "expect", "register", "model", "config", "working-directory", "results-dir")
 
 
@@ -38,7 +38,7 @@ def _plan_step() -> list[str]:
         "      shell: bash",
         "      env:",
         *env,
-        f"      run: flint-ml gate --plan true {options}",
+        f"      run: flint-ml gate-plan {options}",
     ]
 
 
@@ -135,7 +135,7 @@ def root_action_yml(gate: Action, steps: dict[str, Action], described: dict[str,
         "        if-no-files-found: ignore",
         "        overwrite: true",
     ]
-    register = {"require": "${{ inputs.require || steps.plan.outputs.expect }}"}
+    register = {"require": "${{ inputs.require || steps.plan.outputs.require }}"}
     lines += _step(
         "register-model",
         _planned("register-model", *after, "report"),

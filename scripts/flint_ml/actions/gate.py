@@ -1,7 +1,7 @@
 """The whole gate in one step: data, drift, the user's command, metrics, report, and on main the registry.
 
 The root ``action.yml`` runs the same steps, each in its own container, with the command on the runner; it asks
-``flint-ml gate --plan true`` which steps there are, so that ``flint-ml.yml`` means the same in both.
+``flint-ml gate-plan`` which steps there are, so that ``flint-ml.yml`` means the same in both.
 """
 
 from __future__ import annotations
@@ -13,36 +13,16 @@ from typing import Any
 from pydantic import Field, create_model
 
 from flint_ml import record as records
-from flint_ml.actions import load, names
-from flint_ml.errors import ExitCode, InputError
+from flint_ml.actions import load
+from flint_ml.actions.gate_plan import OUTPUTS, GateOwnInputs, plan
+from flint_ml.errors import ExitCode
 from flint_ml.runner.inputs import ActionInputs, GateInputs, dashed
 from flint_ml.runner.job import Action, Job, Outcome
 from flint_ml.runner.run import run_action
-from flint_ml.runner.settings import read_settings
 
 STEPS = ("pull-data", "check-drift", "compare-metrics", "post-report", "register-model")
-EXPECT = ["pull-data", "check-drift", "train", "compare-metrics"]
 COMMON = set(GateInputs.model_fields)
-_OWN = {"command", "expect", "plan", "register_", "fail_on"}
-
-
-class _Own(GateInputs):
-    command: str = Field("dvc repro", description="The command that trains and evaluates, run in your environment.")
-    expect: list[str] = Field(
-        default=EXPECT,
-        description="Records that must be there and have passed; a step that is not named here is not run.",
-    )
-    fail_on: str = Field(
-        "request-changes",
-        description="Decision that fails the job: `request-changes`, `review` (that or worse) or `never`.",
-        pattern="^(request-changes|review|never)$",
-    )
-    register_: str = Field(
-        "auto",
-        description="Whether to register the model: `auto` on a push to the default branch, `always`, or `never`.",
-        pattern="^(auto|always|never)$",
-    )
-    plan: bool = Field(False, description="Only say which steps would run, as outputs.")
+_OWN = set(GateOwnInputs.model_fields) - COMMON
 
 
 def _union() -> type[ActionInputs]:
@@ -55,7 +35,7 @@ def _union() -> type[ActionInputs]:
             # None means: not given here, so the step's own section and default hold.
             text = f"{field.description or ''} (`{step}`)"
             fields[key] = (field.annotation | None, Field(None, description=text))  # type: ignore[operator]
-    return create_model("GateRunInputs", __base__=_Own, **fields)
+    return create_model("GateRunInputs", __base__=GateOwnInputs, **fields)
 
 
 def step_values(inputs: ActionInputs, step: str) -> dict[str, Any]:
@@ -64,33 +44,12 @@ def step_values(inputs: ActionInputs, step: str) -> dict[str, Any]:
         name: getattr(inputs, name.replace("-", "_")) for name in ("results-dir", "config", "working-directory")
     }
     model = load(step).inputs
-    if issubclass(model, GateInputs):
+    if issubclass(model, GateInputs) and "on_failure" in inputs.model_fields_set:
         values["on-failure"] = inputs.on_failure  # type: ignore[attr-defined]
     for key in model.model_fields:
         if key not in COMMON and key not in _OWN and getattr(inputs, key, None) is not None:
             values[dashed(key)] = getattr(inputs, key)
     return values
-
-
-def _wants_model(inputs: Any, job: Job) -> bool:
-    """Whether this run registers: there is a model to register, and the run is main's (or told to)."""
-    if inputs.register_ == "never":
-        return False
-    config = job.path(inputs.config, "config")
-    section = read_settings(config, inputs.config, names(), named=False).section("register-model")
-    has_model = bool(inputs.model or section.get("model"))
-    if inputs.register_ == "always":
-        if not has_model:
-            raise InputError("`register: always` needs a model", where="model", hint="give the input `model`")
-        return True
-    context = job.context
-    on_main = context.event_name == "push" and context.ref == f"refs/heads/{context.default_branch}"
-    return has_model and on_main
-
-
-def _plan(inputs: Any, job: Job) -> list[str]:
-    steps = [step for step in ("pull-data", "check-drift", "train", "compare-metrics") if step in inputs.expect]
-    return [*steps, "post-report", *(["register-model"] if _wants_model(inputs, job) else [])]
 
 
 def _empty(job: Job) -> None:
@@ -100,7 +59,7 @@ def _empty(job: Job) -> None:
         shutil.rmtree(job.results_dir / record.name, ignore_errors=True)
 
 
-def _run_step(step: str, inputs: Any, job: Job) -> int:
+def _run_step(step: str, inputs: Any, require: list[str], job: Job) -> int:
     if step == "train":
         values = {
             name: getattr(inputs, name.replace("-", "_")) for name in ("results-dir", "config", "working-directory")
@@ -112,7 +71,7 @@ def _run_step(step: str, inputs: Any, job: Job) -> int:
     if step == "post-report":
         values |= {"expect": inputs.expect, "fail-on": inputs.fail_on}
     if step == "register-model":
-        values.setdefault("require", inputs.expect)
+        values.setdefault("require", require)
     # The step must not read the gate's own INPUT_* again: its values were handed over.
     env = {key: value for key, value in job.env.items() if not key.startswith("INPUT_")}
     with job.group(f"flint-ml {step}"):
@@ -121,18 +80,14 @@ def _run_step(step: str, inputs: Any, job: Job) -> int:
 
 def run(inputs: Any, job: Job) -> Outcome:
     """Run the steps in order; after the first that closes the gate only the report is made."""
-    plan = _plan(inputs, job)
-    results = job.relative(job.results_dir)
-    outputs: dict[str, Any] = {"steps": plan, "command": inputs.command, "expect": inputs.expect, "results": results}
-    if inputs.plan:
-        return Outcome("passed", f"the gate has {len(plan)} steps: {', '.join(plan)}", "Planned", outputs=outputs)
+    outputs = plan(inputs, job)
     _empty(job)
     codes: dict[str, int] = {}
-    for step in plan:
+    for step in outputs["steps"]:
         stopped = any(codes.values())
         if stopped and step != "post-report":
             continue
-        codes[step] = _run_step(step, inputs, job)
+        codes[step] = _run_step(step, inputs, outputs["require"], job)
     worst = max(codes.values())
     found = {record.action: record for record in records.read_all(job.results_dir)[0]}
     report = found.get("post-report")
@@ -154,12 +109,10 @@ ACTION = Action(
     outputs={
         "decision": "`approve`, `review` or `request-changes`.",
         "report": "Path of the report in Markdown, relative to the workspace.",
-        "steps": "The steps of this run, as JSON.",
-        "command": "The command that trains and evaluates.",
-        "expect": "The records that are expected, as JSON.",
-        "results": "Folder of the results, relative to the workspace.",
+        **OUTPUTS,
     },
     published=False,
     leaves_record=False,
-    own_settings=("command", "model", "model-name"),
+    settings=GateOwnInputs,
+    own_settings=("command",),
 )

@@ -199,6 +199,21 @@ def _first_error(model: type[BaseModel], error: ValidationError, section: str, f
     return InputError(f"`{name}`: {message}", where=section, hint="see the inputs table", code="invalid-input")
 
 
+def check_section(model: type[ActionInputs], section_values: Mapping[str, Any], section: str, file: str) -> None:
+    """Refuse keys of a settings section that do not belong to ``model``.
+
+    Raises
+    ------
+    InputError
+        For the first such key; a key of a step belongs under that step's own section.
+    """
+    known = [dashed(key) for key in model.model_fields]
+    for key in section_values:
+        if key not in known:
+            hint = f"{suggestion(str(key), known)}; an input of a step belongs under the step's own section"
+            raise InputError(f"unknown key `{key}`", where=f"{file}: {section}", hint=hint, code="unknown-key")
+
+
 def build(
     model: type[Model], given: Mapping[str, Any], section_values: Mapping[str, Any], section: str, file: str
 ) -> Model:

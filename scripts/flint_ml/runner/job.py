@@ -62,6 +62,14 @@ class Action:
     keeps_results: bool = False
     # Settings that a change may decide for itself although the action is a gate.
     own_settings: tuple[str, ...] = ()
+    # Name of the section of flint-ml.yml, and what may stand in it, where these differ from name and inputs.
+    section: str = ""
+    settings: type[ActionInputs] | None = None
+
+    @property
+    def section_name(self) -> str:
+        """Name of the action's section in flint-ml.yml."""
+        return self.section or self.name
 
 
 class Job:

@@ -24,7 +24,7 @@ from flint_ml.errors import ExitCode, FlintError, InputError
 from flint_ml.record import Badge, Finding, Provenance, Record
 from flint_ml.runner.commands import Commands, Level
 from flint_ml.runner.context import Context, read_context
-from flint_ml.runner.inputs import ActionInputs, GateInputs, build, from_environment
+from flint_ml.runner.inputs import ActionInputs, GateInputs, build, check_section, from_environment
 from flint_ml.runner.job import Action, Job, Outcome, output_text
 from flint_ml.runner.trust import trusted_section
 from flint_ml.runner.workspace import Workspace
@@ -109,7 +109,9 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
     run.results_dir = workspace.path(_text(values, "results-dir", action), "results-dir")
     config = _text(values, "config", action)
     section, gate_findings = trusted_section(action, values, config, workspace, context)
-    inputs = build(action.inputs, values, section, action.name, config)
+    if action.settings is not None:
+        check_section(action.settings, section, action.section_name, config)
+    inputs = build(action.inputs, values, section, action.section_name, config)
     run.inputs = inputs
     run.name = inputs.name or action.name
     run.results_dir = workspace.path(inputs.results_dir, "results-dir")

@@ -33,19 +33,19 @@ def trusted_section(
     default = action.inputs.model_fields["config"].default
     here = read_settings(path, config, known, named=bool(values.get("config")) and config != default)
     if not issubclass(action.inputs, GateInputs):
-        return here.section(action.name), []
+        return here.section(action.section_name), []
     git = Git(workspace.base)
     root = git.root
     if root is None or not path.is_relative_to(root.resolve()):
-        return here.section(action.name), []
+        return here.section(action.section_name), []
     name = path.relative_to(root.resolve()).as_posix()
-    explicit = values.get("base-revision") or here.section(action.name).get("base-revision")
+    explicit = values.get("base-revision") or here.section(action.section_name).get("base-revision")
     try:
         base = find_base(git, context.event_name, context.event, str(explicit) if explicit else None)
     except InputError as error:
         if not here.sections:
             return {}, []
-        return here.section(action.name), [
+        return here.section(action.section_name), [
             Finding(
                 severity="warning",
                 code="gate-unverified",
@@ -54,7 +54,7 @@ def trusted_section(
             )
         ]
     if base is None:
-        return here.section(action.name), []
+        return here.section(action.section_name), []
     text = git.show(base.commit, name)
     there = parse_settings(text.decode("utf-8-sig", "replace"), f"{config} at the base", known) if text else None
     return _compare(action, config, here, there)
@@ -63,7 +63,7 @@ def trusted_section(
 def _compare(
     action: Action, config: str, here: Settings, there: Settings | None
 ) -> tuple[Mapping[str, Any], list[Finding]]:
-    section = action.name
+    section = action.section_name
     mine = here.section(section)
     if there is None:
         if not mine:
