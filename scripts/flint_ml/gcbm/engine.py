@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,16 +16,16 @@ from flint_ml.gcbm.aggregate import Names, Partials, Recorder, fold
 from flint_ml.gcbm.checks import Check, Observed, run_checks
 from flint_ml.gcbm.config import Project
 from flint_ml.gcbm.events import EventPlan
-from flint_ml.gcbm.grid import BlockId, Domain, project_domain
+from flint_ml.gcbm.grid import BlockId, Domain, format_blocks, parse_blocks, project_domain
 from flint_ml.gcbm.growthkeys import GrowthKeys
 from flint_ml.gcbm.initial import SpinupReport, mask_layers, needed_variables, prepare, select_stands, used_layers
-from flint_ml.gcbm.layers import project_layers
+from flint_ml.gcbm.layers import Layer, project_layers
 from flint_ml.gcbm.model import Model, build_model
 from flint_ml.gcbm.simulate import Simulation
 from flint_ml.gcbm.stands import Inventory, read_inventories
 from flint_ml.gcbm.support import unsupported
 from flint_ml.gcbm.problems import FLINT_HINT, stop
-from flint_ml.gcbm.variables import NullVariableError, Variables, open_database
+from flint_ml.gcbm.variables import CLASSIFIER_SET, NullVariableError, Variables, open_database
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -71,6 +71,9 @@ class Result:
     checks: list[Check] = field(default_factory=list)
     partials: Partials | None = None
     fingerprint: dict[str, Any] = field(default_factory=dict)
+    observed: Observed | None = None
+    block_areas: list[tuple[int, float]] = field(default_factory=list)
+    stand_ids: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
 
     @property
     def engine(self) -> str:
@@ -104,7 +107,7 @@ def run(
     keep_partials
         Keep the sums of each block, which ``write_part`` needs.
     maps
-        A ``maps.MapRequest``; its rasters are written as blocks are done.
+        A ``maps.MapRequest``; its rasters are written at the end.
 
     Raises
     ------
@@ -118,11 +121,11 @@ def run(
         code="gcbm-unsupported",
         where=project.relative(project.config_dir),
     )
-    connection = open_database(project.database)
     try:
-        return _Run(project, connection, progress, skip_missing_matrices, maps).go(
-            _domain(project, blocks), _pairs(max_memory), keep_partials
-        )
+        with Reader(project) as reader:
+            return _Run(reader, progress, skip_missing_matrices, maps).go(
+                _domain(project, blocks), _pairs(max_memory), keep_partials
+            )
     except NullVariableError as error:
         raise InputError(
             f"variable {error.name} has no value on some simulated pixels, and a query needs it",
@@ -130,8 +133,6 @@ def run(
             hint="give it a value on every pixel that has classifiers.",
             code="gcbm-null",
         ) from None
-    finally:
-        connection.close()
 
 
 def _pairs(max_memory: int | None) -> int:
@@ -144,7 +145,7 @@ def _domain(project: Project, blocks: Sequence[str | BlockId] | None) -> Domain:
     domain = project_domain(project)
     if blocks is None:
         return domain
-    wanted = {block if isinstance(block, BlockId) else BlockId.parse(block) for block in blocks}
+    wanted = set(parse_blocks(blocks))
     unknown = sorted(str(block) for block in wanted - set(domain.blocks))
     if unknown:
         raise InputError(
@@ -157,27 +158,30 @@ def _domain(project: Project, blocks: Sequence[str | BlockId] | None) -> Domain:
     return Domain(domain.grid, chosen, domain.cells)
 
 
-class _Run:
-    def __init__(
-        self, project: Project, connection: Any, progress: Progress | None, skip_missing: bool, maps: Any
-    ) -> None:
-        self.project, self.progress, self.skip_missing, self.maps = project, progress, skip_missing, maps
-        self.variables = Variables(project, connection)
-        self.layers = project_layers(project)
-        self.model: Model = build_model(project, self.variables, self.layers)
-        self.keys = GrowthKeys(self.model)
-        self.names = Names()
-        self.spinup = SpinupReport()
-        self.observed = Observed()
-        self.columns: list[str] = []
-        self.parts: list[Partials] = []
-        self.stands = self.pixels = 0
-        self.areas: list[tuple[int, float]] = []
+class Reader:
+    """A project opened for reading: variables, layers, and which layers a run needs."""
 
-    def go(self, domain: Domain, limit: int, keep_partials: bool) -> Result:
-        used = used_layers(self.variables, needed_variables(self.variables, self.model.listener, self.model.reporting))
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.connection = open_database(project.database)
+        self.variables = Variables(project, self.connection)
+        self.layers = project_layers(project)
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def needed(self) -> dict[str, Layer]:
+        """The layers that a run reads; InputError when one does not exist."""
+        listener = self.project.settings("CBMDisturbanceListener").get("vars") or []
+        reporting = self.project.settings("CBMAggregatorLandUnitData").get(
+            "reporting_classifier_set", CLASSIFIER_SET
+        )
+        names = needed_variables(self.variables, [str(name) for name in listener], str(reporting))
         chosen = {}
-        for name in used:
+        for name in used_layers(self.variables, names):
             if name not in self.layers:
                 raise InputError(
                     f"a variable reads layer {name}, which no provider has",
@@ -186,27 +190,58 @@ class _Run:
                     code="gcbm-layer-missing",
                 )
             chosen[name] = self.layers[name]
+        return chosen
+
+    def inventories(self, domain: Domain, limit: int, **options: Any) -> Iterator[Inventory]:
+        """Unique stands of the domain's blocks, in chunks of about ``limit`` (block, stand) pairs."""
+        chosen = self.needed()
         masks = [name for name in mask_layers(self.variables) if name in chosen]
-        inventories = read_inventories(
-            domain, chosen, masks, limit=limit, keep_pixels=self.maps is not None, progress=self.progress
+        return read_inventories(domain, chosen, masks, limit=limit, **options)
+
+    def block_sizes(self) -> list[tuple[BlockId, int, int]]:
+        """Every block of the project with its unique stands and pixels."""
+        domain = project_domain(self.project)
+        found: dict[BlockId, tuple[int, int]] = {}
+        for inventory in self.inventories(domain, 1):  # one block each
+            found[inventory.blocks[0]] = (inventory.stands, int(inventory.pair_pixels.sum()))
+        return [(block, *found.get(block, (0, 0))) for block in domain.blocks]
+
+
+class _Run:
+    def __init__(self, reader: Reader, progress: Progress | None, skip_missing: bool, maps: Any) -> None:
+        self.reader, self.project, self.variables = reader, reader.project, reader.variables
+        self.progress, self.skip_missing, self.maps = progress, skip_missing, maps
+        self.model: Model = build_model(self.project, self.variables, reader.layers)
+        self.keys = GrowthKeys(self.model)
+        self.names = Names()
+        self.spinup = SpinupReport()
+        self.observed = Observed()
+        self.columns: list[str] = []
+        self.parts: list[Partials] = []
+        self.pixels = 0
+        self.areas: list[tuple[int, float]] = []
+        self.stand_ids: NDArray[np.uint64] = np.zeros(0, dtype=np.uint64)
+
+    def go(self, domain: Domain, limit: int, keep_partials: bool) -> Result:
+        if self.maps is not None:
+            self.maps.check(self.model.years)
+        inventories = self.reader.inventories(
+            domain, limit, keep_pixels=self.maps is not None, progress=self.progress
         )
         for inventory in inventories:
             selected = select_stands(self.model, inventory)
             if selected.stands:
                 self._chunk(selected)
-        if not self.parts:
-            return self._nothing(domain, keep_partials)
+        if not self.parts and not keep_partials:  # a part of a run may well be empty
+            raise InputError(
+                f"no pixel to simulate in {len(domain.blocks)} blocks: every one lacks a classifier or a mask value",
+                where=self.project.source("LocalDomain", "landscape"),
+                hint="check tile indices, the layers' extent, nodata and attributes.",
+                code="gcbm-no-pixels",
+            )
+        if self.maps is not None and self.parts:
+            self.maps.write(domain.grid)
         return self._result(domain, keep_partials)
-
-    def _nothing(self, domain: Domain, keep_partials: bool) -> Result:
-        if keep_partials:
-            return self._result(domain, True)
-        raise InputError(
-            f"no pixel to simulate in {len(domain.blocks)} blocks: every one lacks a classifier or a mask value",
-            where=self.project.source("LocalDomain", "landscape"),
-            hint="check tile indices, the layers' extent, nodata and attributes.",
-            code="gcbm-no-pixels",
-        )
 
     def _chunk(self, inventory: Inventory) -> None:
         stands, land = prepare(self.model, self.keys, inventory, self.spinup, skip_missing=self.skip_missing)
@@ -214,19 +249,17 @@ class _Run:
         order = np.array([self.model.pool_index[name] for name in self.model.pool_names])
         recorder = Recorder(inventory, order)
         simulation = Simulation(self.model, self.keys, stands, land, events, recorder, self.names)
-        observer = None if self.maps is None else self.maps.observer(self.model, inventory)
+        observer = None if self.maps is None else self.maps.observer(inventory)
         simulation.run(observer)
-        if observer is not None:
-            observer.finish()
         self.columns = simulation.reporting.columns or self.columns
         self.parts.append(recorder.partials())
-        self.stands += inventory.stands
+        self.stand_ids = np.union1d(self.stand_ids, inventory.stand_ids())
         self.pixels += int(inventory.pair_pixels.sum())
         area = np.bincount(inventory.pair_block, weights=inventory.pair_area)
         self.areas += [(block.order, float(a)) for block, a in zip(inventory.blocks, area, strict=True)]
         self.observed.add(self.model, inventory, events, simulation.skipped)
         if self.progress is not None:
-            self.progress("simulated stands", self.stands, self.stands)
+            self.progress("simulated", self.stand_ids.size, self.stand_ids.size)
 
     def _result(self, domain: Domain, keep_partials: bool) -> Result:
         whole = join_partials(self.parts, 1 + len(self.model.pool_names))
@@ -240,7 +273,7 @@ class _Run:
             names=self.names,
             age_bounds=self.model.age_classes.bounds,
             age_indicators=self.model.age_indicators,
-            stands=self.stands,
+            stands=int(self.stand_ids.size),
             pixels=self.pixels,
             area_ha=total(area for _, area in sorted(self.areas)),
             blocks=[str(block) for block in domain.blocks],
@@ -249,6 +282,8 @@ class _Run:
         result.checks = run_checks(result, self.observed)
         if keep_partials:
             result.partials = whole
+            result.observed, result.block_areas = self.observed, sorted(self.areas)
+            result.stand_ids = self.stand_ids
             result.fingerprint = fingerprint(self.project)
         return result
 
@@ -310,4 +345,5 @@ def fingerprint(project: Project) -> dict[str, Any]:
         "database": digest(project.database.read_bytes()),
         "layers": layers,
         "years": project.years,
+        "blocks": format_blocks(project_domain(project).blocks),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,3 +170,36 @@ def tile_bounds(tile: int) -> tuple[float, float]:
 def is_aligned(value: float) -> bool:
     """Whether a position in cells is a whole number, up to the rounding in a GeoTIFF's header."""
     return math.isclose(value, round(value), abs_tol=1e-3)
+
+
+def parse_blocks(texts: Iterable[str | BlockId]) -> list[BlockId]:
+    """Blocks from texts like ``12674`` (a whole tile), ``12674:51`` or ``12674:0-50``; words may be joined."""
+    found: list[BlockId] = []
+    for text in texts:
+        if isinstance(text, BlockId):
+            found.append(text)
+            continue
+        for word in text.replace(",", " ").split():
+            tile, _, span = word.partition(":")
+            first, _, last = (span or f"0-{BLOCKS * BLOCKS - 1}").partition("-")
+            start, end = BlockId.parse(f"{tile}:{first}"), BlockId.parse(f"{tile}:{last or first}")
+            found += [BlockId(start.tile, number) for number in range(start.block, end.block + 1)]
+    return sorted(set(found), key=lambda block: block.order)
+
+
+def format_blocks(blocks: Iterable[BlockId]) -> str:
+    """The shortest text that ``parse_blocks`` reads back."""
+    spans: list[list[BlockId]] = []
+    for block in sorted(blocks, key=lambda b: b.order):
+        if spans and spans[-1][-1].tile == block.tile and spans[-1][-1].block + 1 == block.block:
+            spans[-1].append(block)
+        else:
+            spans.append([block])
+    words = []
+    for span in spans:
+        first, last = span[0], span[-1]
+        if len(span) == BLOCKS * BLOCKS:
+            words.append(str(first.tile))
+        else:
+            words.append(str(first) if len(span) == 1 else f"{first}-{last.block}")
+    return " ".join(words)

@@ -47,6 +47,7 @@ class Simulation:
         self.location = np.zeros((stands.count, 3), dtype=np.int64)
         self.error = names.number("errors", NO_CURVE_TEXT)
         self.skipped: dict[tuple[str, int], int] = {}
+        self.event_codes = np.zeros(stands.count)
 
     def run(self, observe: Any = None) -> None:
         """Record year 0, then every year. ``observe(year, self)`` sees the state after each, for maps."""
@@ -68,6 +69,7 @@ class Simulation:
     def _year(self, step: int, year: int) -> None:
         stands = self.stands
         self.flows[:] = 0.0
+        self.event_codes[:] = 0.0
         happened = []
         for event, members in self.events.of(year):
             living = members[stands.alive[members]]
@@ -115,6 +117,7 @@ class Simulation:
             for row in part[1:LIVE_END]:
                 live += row
             stands.age[chosen[live < BARE]] = 0
+            self.event_codes[chosen] = self.model.event_code(event.kind)
             self.land.event(event.kind, chosen)
             self._transition(event, chosen)
             happened.append((kind, chosen, moved))

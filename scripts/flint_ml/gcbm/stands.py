@@ -45,6 +45,17 @@ class Inventory:
     def stand_pixels(self) -> Index:
         return np.bincount(self.pair_stand, weights=self.pair_pixels, minlength=self.stands).astype(np.int64)
 
+    def stand_ids(self) -> NDArray[np.uint64]:
+        """A number for each stand that depends on its values only: the same stand in another job has it too."""
+        out = np.full(self.stands, 0x9E3779B97F4A7C15, dtype=np.uint64)
+        for name in sorted(self.values):
+            column = np.where(np.isnan(self.values[name]), np.inf, self.values[name]) + 0.0
+            bits = column.view(np.uint64)
+            for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+                bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
+            out = (out ^ bits) * np.uint64(0x100000001B3) + (out >> np.uint64(29))
+        return out
+
     def keep(self, stands: NDArray[np.bool_]) -> Inventory:
         """Only some stands, renumbered."""
         new = np.cumsum(stands) - 1
