@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from flint_ml import record as records
 from flint_ml.actions.post_report import ACTION
-from flint_ml.github.client import GitHub
 from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
@@ -230,7 +231,8 @@ def test_a_pull_request_that_is_not_there(runner):
 
 
 def test_github_down_is_exit_3_with_the_report_kept(runner, fake, monkeypatch):
-    monkeypatch.setattr("flint_ml.actions.post_report.GitHub", partial(GitHub, deadline=0.0))
+    monkeypatch.setattr("flint_ml.actions.post_report.DEADLINE", 0.0)
+    monkeypatch.setattr("flint_ml.actions.post_report._client.__defaults__", (0.0,))
     fake.faults.append(Fault(status=503, times=99))
     runner.put(*good())
     assert runner() == 3
@@ -319,3 +321,99 @@ def test_at_a_terminal(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "## 🟢 Approve" in result.stdout
     assert json.loads((tmp_path / "flint-ml-results/post-report.json").read_text())["details"]["decision"] == "approve"
+
+
+def png(colour: int = 0) -> bytes:
+    """A small PNG."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 10), (colour, 100, 200)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+FIGURE = {
+    "title": "Prediction error", "alt": "both centred near 0", "path": "compare-metrics/error.png",
+    "fallback": {"kind": "bar", "x": ["-1", "0", "1"], "series": [{"name": "main", "y": [1, 5, 1]}]},
+}  # fmt: skip
+
+
+def pictured(runner) -> list[records.Record]:
+    (runner.results / "compare-metrics").mkdir(parents=True)
+    (runner.results / "compare-metrics/error.png").write_bytes(png())
+    return [*good()[:3], make("compare-metrics", figures=[FIGURE], tables=[metrics_table()])]
+
+
+def test_figures_are_pictures_on_a_branch_where_the_token_may_write(runner, fake):
+    runner.put(*pictured(runner))
+    assert runner(12) == 0
+    address = re.search(r'<img src="(https://github.com/o/r/raw/flint-ml-figures/(figures/\w+\.png))"', runner.body)
+    commit = fake.objects[fake.refs["refs/heads/flint-ml-figures"]]
+    assert commit["parents"] == []
+    tree = fake.objects[commit["tree"]]["tree"]
+    assert [entry["path"] for entry in tree] == [address[2]]
+    assert base64.b64decode(fake.objects[tree[0]["sha"]]["data"]) == png()
+    assert "data:image/png" in (runner.results / "report.html").read_text()
+    head = fake.refs["refs/heads/flint-ml-figures"]
+    assert runner(13) == 0
+    assert fake.refs["refs/heads/flint-ml-figures"] == head, "the same picture is not committed again"
+    (runner.results / "compare-metrics/error.png").write_bytes(png(9))
+    assert runner(14) == 0
+    commit = fake.objects[fake.refs["refs/heads/flint-ml-figures"]]
+    assert commit["parents"] == [head]
+    assert len(fake.objects[commit["tree"]]["tree"]) == 2
+
+
+def test_the_branch_moves_while_we_write(runner, fake):
+    fake.faults.append(Fault("POST", "git/refs$", status=422, times=2))
+    runner.put(*pictured(runner))
+    assert runner() == 0
+    assert "flint-ml-figures/figures/" in runner.body
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("POST", "git/blobs", status=403, times=9), Fault("POST", "git/", status=422, times=99)]
+)
+def test_without_permission_the_figure_is_a_diagram_and_the_log_says_why(runner, fake, fault):
+    fake.faults.append(fault)
+    runner.put(*pictured(runner))
+    assert runner() == 0
+    assert "```mermaid" in runner.body
+    assert "<img" not in runner.body
+    assert "drawn from their data" in runner.log
+
+
+@pytest.mark.parametrize(("mode", "word"), [("mermaid", "```mermaid"), ("none", "")])
+def test_other_figure_modes_write_nothing(runner, fake, mode, word):
+    runner.put(*pictured(runner))
+    assert runner(figures=mode) == 0
+    assert word in runner.body
+    assert ("mermaid" in runner.body) == (mode == "mermaid")
+    assert fake.refs == {}
+
+
+def test_a_fork_writes_no_branch(runner, fake):
+    runner.put(*pictured(runner))
+    assert runner(the_event=event(owner="somebody"), figures="branch") == 0
+    assert fake.refs == {}
+    assert "```mermaid" in runner.body
+
+
+def test_a_broken_picture_is_not_shown(runner):
+    runner.put(*pictured(runner))
+    (runner.results / "compare-metrics/error.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 100)
+    assert runner() == 0
+    assert "<img" not in runner.body + (runner.results / "report.html").read_text()
+
+
+def test_pictures_of_the_users_pipeline(runner, fake):
+    (runner.folder / "plots").mkdir()
+    (runner.folder / "plots/confusion_matrix.png").write_bytes(png(1))
+    (runner.folder / "plots/notes.txt").write_text("x")
+    runner.put(*good())
+    assert runner(images=["plots/*.png"]) == 0
+    assert 'alt="confusion matrix"' in runner.body
+    assert "data:image/png" in (runner.results / "report.html").read_text()
+    assert runner.record.figures[0].path == "post-report/1-confusion_matrix.png"
+    assert (runner.results / runner.record.figures[0].path).read_bytes() == png(1)
+    for wrong in (["plots/notes.txt"], ["plots/none.png"], ["../../*.png"], ["/etc/*"]):
+        assert runner(images=wrong) == 2
+        assert len(runner.annotations("error")) == 1

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field, SecretStr
 
 from flint_ml import record as records
-from flint_ml.github.client import GitHub
+from flint_ml.errors import InputError
+from flint_ml.github.client import DEADLINE, GitHub
 from flint_ml.github.sticky import Marker
-from flint_ml.record import Finding, Severity, Status
-from flint_ml.report import figures, files
+from flint_ml.record import Figure, Finding, Severity, Status
+from flint_ml.report import figures, files, pictures
 from flint_ml.report.decision import EXPECTED, Run, decide
 from flint_ml.report.model import Facts, Report, build
 from flint_ml.report.publish import Letter, Sent, send
@@ -20,6 +23,9 @@ from flint_ml.runner.job import Action, Job, Outcome
 
 GUIDE = "https://github.com/moja-global/flint-ml-actions/blob/main/docs/report.md"
 # Events whose commit is the head of a pull request, so that a newer head makes the report stale.
+MAX_IMAGES = 12
+# Seconds for the pictures: a comment without them is better than none.
+PICTURES_DEADLINE = 40.0
 _HEAD_EVENTS = ("pull_request", "pull_request_target")
 
 
@@ -44,9 +50,14 @@ class PostReportInputs(ActionInputs):
         None,
         description="Token that may write comments (`pull-requests: write`). Default in a workflow: the job's own.",
     )
-    figures: Literal["auto", "mermaid", "none"] = Field(
+    figures: Literal["auto", "branch", "mermaid", "none"] = Field(
         "auto",
-        description="How figures are shown: `mermaid` and `auto` draw them from their data, `none` leaves them out.",
+        description="How figures are shown: `auto` and `branch` put pictures on a branch of this repository where the "
+        "token may write (`contents: write`), else draw them from their data; `mermaid` always draws; `none`.",
+    )
+    images: list[str] = Field(
+        default=[],
+        description="Further pictures (PNG files or patterns) of your pipeline, such as `plots/confusion_matrix.png`.",
     )
     pull_request: str = Field(
         "", description="Number of the pull request. Default: that of the event.", pattern=r"^#?[0-9]{0,10}$"
@@ -66,15 +77,42 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     judged = Run(context.head_sha, context.run_id, context.run_attempt)
     decision = decide(found, inputs.expect, judged, [str(error) for error in refused])
     pull = _pull_request(inputs, job)
-    report = build(decision, _facts(inputs, job, pull))
+    images = pictures.own_images(_images(inputs, job), job.name)
+    report = build(decision, _facts(inputs, job, pull), [figure for figure, _ in images.values()])
     template = job.existing(inputs.template, "template") if inputs.template else None
-    draw = figures.none if inputs.figures == "none" else figures.drawn("in the results of the run")
-    written = files.write(report, job.results_dir, draw, template)
+    load = figures.loader(job.results_dir, {path: file for path, (_, file) in images.items()})
+    may_write = pull is not None and inputs.publisher == "github" and not context.from_fork
+    writes = _client(inputs, job, PICTURES_DEADLINE) if may_write else None
+    shown = [figure for record in decision.records for figure in record.figures] + report.images
+    draw, how = pictures.choose(inputs.figures, shown, load, writes, context.server_url)
+    job.say(how)
+    written = files.write(report, job.results_dir, draw, load, template)
     job.commands.summary(written.complete)
     with job.group("Report"):
         job.say(written.body)
     letter = _letter(inputs, job, pull, written)
+    _keep(job, images)
     return _outcome(inputs, job, report, letter, send(letter, _client(inputs, job)))
+
+
+def _images(inputs: PostReportInputs, job: Job) -> list[Path]:
+    """The files that `images` names; a pattern may match none."""
+    found: list[Path] = []
+    for text in inputs.images:
+        if any(sign in text for sign in "*?["):
+            pattern = PurePosixPath(text)
+            if pattern.is_absolute() or ".." in pattern.parts:
+                raise InputError("a pattern starts in the working directory and stays there", where="images")
+            found += sorted(path for path in job.workspace.base.glob(text) if path.is_file())[:MAX_IMAGES]
+        else:
+            found.append(job.existing(text, "images"))
+    return found[:MAX_IMAGES]
+
+
+def _keep(job: Job, images: dict[str, tuple[Figure, Path]]) -> None:
+    """Put the user's pictures beside the record, so that the results are complete by themselves."""
+    for key, (_, file) in images.items():
+        shutil.copyfile(file, job.figures_dir / PurePosixPath(key).name)
 
 
 def _pull_request(inputs: PostReportInputs, job: Job) -> int | None:
@@ -104,7 +142,7 @@ def _facts(inputs: PostReportInputs, job: Job, pull: int | None) -> Facts:
     )  # fmt: skip
 
 
-def _client(inputs: PostReportInputs, job: Job) -> Callable[[], GitHub] | None:
+def _client(inputs: PostReportInputs, job: Job, deadline: float = DEADLINE) -> Callable[[], GitHub] | None:
     """How to make the client; None without a token. At a terminal the environment may say where to."""
     context, env = job.context, job.env
     token = inputs.token.get_secret_value().strip() if inputs.token else ""
@@ -115,7 +153,7 @@ def _client(inputs: PostReportInputs, job: Job) -> Callable[[], GitHub] | None:
         return None
     repository = context.repository or env.get("GITHUB_REPOSITORY", "")
     api_url = context.api_url if context.on_github else env.get("GITHUB_API_URL") or context.api_url
-    return lambda: GitHub(token, repository, api_url, say=job.say)
+    return lambda: GitHub(token, repository, api_url, deadline=deadline, say=job.say)
 
 
 def _letter(inputs: PostReportInputs, job: Job, pull: int | None, written: files.Written) -> Letter:
@@ -154,6 +192,7 @@ def _outcome(inputs: PostReportInputs, job: Job, report: Report, letter: Letter,
         headline=f"{report.word}: {report.reason}",
         message=report.word,
         exit_code=int(sent.error.exit_code) if sent.error else None,
+        figures=report.images,
         findings=findings,
         details={
             "decision": decision.value,

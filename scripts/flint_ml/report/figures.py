@@ -15,6 +15,8 @@ from flint_ml.record import Fallback, Figure, Table
 
 # Draws one figure as Markdown; an empty string where it cannot.
 Draw = Callable[[Figure], str]
+# The bytes of a picture by the path that its record gives; None where it cannot be shown.
+Load = Callable[[str], bytes | None]
 
 WIDTH = 420
 MAX_PICTURE = 2 * 1024 * 1024
@@ -123,11 +125,11 @@ def linked(urls: Mapping[str, str], otherwise: Draw) -> Draw:
     return draw
 
 
-def inlined(results_dir: Path, otherwise: Draw) -> Draw:
+def inlined(load: Load, otherwise: Draw) -> Draw:
     """Pictures inside the page itself, for the HTML report."""
 
     def draw(figure: Figure) -> str:
-        data = picture(results_dir, figure.path)
+        data = load(figure.path)
         if data is None:
             return otherwise(figure)
         return _img(f"data:image/png;base64,{base64.b64encode(data).decode()}", figure)
@@ -139,13 +141,22 @@ def _img(source: str, figure: Figure) -> str:
     return f'<img src="{source}" width="{WIDTH}" alt="{escape_html(figure.alt)}" title="{escape_html(figure.title)}">'
 
 
-def picture(results_dir: Path, path: str) -> bytes | None:
-    """The bytes of a PNG below ``results_dir``; None where it is missing, elsewhere, too large or no PNG."""
-    file = results_dir / path
-    root = results_dir.resolve()
-    if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(root):
-        return None
-    if file.stat().st_size > MAX_PICTURE:
+def loader(results_dir: Path, extra: Mapping[str, Path] | None = None) -> Load:
+    """Reads pictures: below ``results_dir``, or the file that ``extra`` names for a path."""
+
+    def load(path: str) -> bytes | None:
+        if extra and path in extra:
+            return read_png(extra[path])
+        file = results_dir / path
+        inside = file.resolve().is_relative_to(results_dir.resolve())
+        return read_png(file) if inside else None
+
+    return load
+
+
+def read_png(file: Path) -> bytes | None:
+    """The bytes of a PNG; None where it is missing, a link, too large or no PNG."""
+    if file.is_symlink() or not file.is_file() or file.stat().st_size > MAX_PICTURE:
         return None
     data = file.read_bytes()
     return data if is_png(data) else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flint_ml.record import write_atomically
 from flint_ml.report import figures
-from flint_ml.report.figures import Draw
+from flint_ml.report.figures import Draw, Load
 from flint_ml.report.model import Report
 from flint_ml.report.page import to_html
 from flint_ml.report.render import MAX_PAGE, to_markdown
@@ -28,11 +28,11 @@ class Written:
     page: Path
 
 
-def write(report: Report, results_dir: Path, draw: Draw, template: Path | None = None) -> Written:
-    """Render ``report`` and write both files into ``results_dir``."""
+def write(report: Report, results_dir: Path, draw: Draw, load: Load, template: Path | None = None) -> Written:
+    """Render ``report`` and write both files into ``results_dir``; ``load`` gives the pictures of the page."""
     body = to_markdown(report, draw, template=template)
     complete = to_markdown(report, draw, limit=MAX_PAGE, template=template)
-    inlined = figures.inlined(results_dir, figures.drawn("not among the results"))
+    inlined = figures.inlined(load, figures.drawn("not among the results"))
     whole = to_markdown(report, inlined, limit=_PAGE_LIMIT, template=template)
     markdown, page = results_dir / MARKDOWN, results_dir / PAGE
     write_atomically(page, to_html(whole, f"{report.word}: {report.reason}"))

@@ -90,6 +90,7 @@ class Report:
     to_do: str
     look_at: str
     figure: Figure | None
+    images: list[Figure]
     sections: list[Section]
     reproduce: list[str]
     provenance: Table
@@ -101,8 +102,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-def build(decision: Decision, facts: Facts) -> Report:
-    """The report of ``decision``: first screen, folded sections, provenance."""
+def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Report:
+    """The report of ``decision``: first screen, folded sections, provenance; ``images`` are the user's own."""
     records = decision.records
     lead = _lead(decision)
     results = _results(decision, lead)
@@ -132,6 +133,7 @@ def build(decision: Decision, facts: Facts) -> Report:
         to_do=to_do,
         look_at=look_at,
         figure=pictured.figures[0] if pictured else None,
+        images=list(images),
         sections=[_section(record) for record in _in_order(records)],
         reproduce=_reproduce(records, facts, head_sha),
         provenance=_provenance(records),
