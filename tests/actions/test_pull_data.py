@@ -11,7 +11,7 @@ import pytest
 from flint_ml.data import dvcfiles, pull
 from flint_ml.data.git import Git
 from flint_ml.errors import InputError
-from helpers_pull import Origin, act, dvc, fresh, make_origin, refused, remote, sh, write
+from helpers_pull import Origin, act, commit, dvc, fresh, make_origin, refused, remote, sh, write
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,15 @@ def test_the_bases_metrics_are_in_the_cache_afterwards(origin: Origin, clone: Pa
     assert not (clone / "predictions.csv").exists()  # a target was named, and it was not this one
     with pytest.raises(InputError):
         dvcfiles.read_at(git, origin.base, "model.txt")  # nobody compares this
+
+
+def test_what_the_change_left_as_it_was_comes_too_though_it_is_no_target(origin: Origin, clone: Path) -> None:
+    """The base's predictions are those of dvc.lock here as well, yet nobody pulled them."""
+    sh(clone, "git", "switch", "-q", "--detach", origin.base)
+    write(clone / "params.yaml", "depth: 11\n")
+    commit(clone, "another depth, not yet run")
+    assert act(clone, {"base-revision": origin.base, "targets": "data/soil.csv"}).code == 0
+    assert dvcfiles.read_at(Git(clone), origin.base, "predictions.csv") == b"soc\n1.5\n"
 
 
 def test_a_folder_that_the_settings_name_comes_from_the_base_too(origin: Origin, clone: Path) -> None:

@@ -93,7 +93,7 @@ def run(inputs: PullDataInputs, job: Job) -> Outcome:
         check = _pull(project, wanted, revision, everything=not inputs.targets)
         findings += _refuse(check, inputs, project)
         if base is not None:
-            notes += _fetch_base(project, place, job, base, entries)
+            notes += _fetch_base(project, place, job, base, wanted)
     if base is not None:  # again: folders can be compared file by file once their listings are here
         changes = _changes(place, job, base, revision, entries)
     return _outcome(job, place, _Found(entries, wanted, check, changes, base, revision), [*findings, *notes])
@@ -235,12 +235,12 @@ def _some(paths: list[str], limit: int = 5) -> str:
     return f"{len(paths)} file{'s' if len(paths) > 1 else ''}: {', '.join(paths[:limit])}{rest}"
 
 
-def _fetch_base(project: Project, place: _Place, job: Job, base: Base, entries: dict[str, Entry]) -> list[Finding]:
-    """Bring what a comparison needs of the base into the cache."""
+def _fetch_base(project: Project, place: _Place, job: Job, base: Base, pulled: list[Entry]) -> list[Finding]:
+    """Bring what a comparison needs of the base into the cache, unless it was just pulled."""
     before = {path: entry for path, entry in tracked(place.git, base.commit).items() if entry.root == place.folder}
     here = project_folder(place.git)
     paths = [joined(here, path) for path in _settings_paths(place, job, base)]
-    needed = of_base(before, entries, [*paths, *declared(place.git, base.commit)])
+    needed = of_base(before, {entry.path: entry for entry in pulled}, [*paths, *declared(place.git, base.commit)])
     if not needed:
         return []
     project.say(f"base {base.commit[:10]}: {', '.join(entry.path for entry in needed[:8])}")
