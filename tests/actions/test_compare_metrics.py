@@ -331,6 +331,50 @@ def test_metrics_that_the_predictions_contradict_get_no_interval(scored: Repo) -
     assert [row["interval"] is None for row in record["details"]["rows"]] == [True, False]
 
 
+def test_benchmark_samples_in_the_training_data_fail(scored: Repo) -> None:
+    evaluated(scored, predictions(1.0, n=120, seed=2))
+    scored.write(train_dot_csv="id,x\n500,1\n007,2\n011,3\n", clean_dot_csv="ID,x\n500,1\n")
+    code, record = scored.run(predictions="predictions.csv", training=["clean.csv"])
+    assert (code, record["details"]["verdict"]) == (0, "better")
+    code, record = scored.run(predictions="predictions.csv", training=["clean.csv", "train.csv"])
+    assert (code, record["status"], record["details"]["verdict"]) == (1, "failed", "inconclusive")
+    assert record["headline"] == "failed: 2 of 120 benchmark samples are in the training data (train.csv)"
+    assert "007" not in json.dumps(record["findings"])
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "words"),
+    [
+        ({"train_dot_csv": "x\n1\n"}, {"predictions": "predictions.csv"}, ["train.csv: has no column of sample ids"]),
+        ({"train_dot_csv": ""}, {"predictions": "predictions.csv"}, ["train.csv: cannot be read as a table"]),
+        ({}, {"predictions": "predictions.csv"}, ["training: 'train.csv' does not exist"]),
+        ({"train_dot_csv": "id\n1\n"}, {}, ["training: needs `predictions`"]),
+    ],
+)
+def test_bad_training_tables(scored: Repo, files: dict[str, str], given: dict[str, Any], words: list[str]) -> None:
+    scored.write(**files)
+    code, record = scored.run(training=["train.csv"], **given)
+    assert (code, record["status"]) == (2, "error")
+    assert all(word in scored.errors()[0] for word in words), scored.errors()
+
+
+def test_history_of_the_main_branch(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "r", metrics_dot_json={"rmse": 2.0})
+    for text in ('{"rmse": 1.8}', '{"rmse": ', '{"rmse": 1.5, "r2": 0.6}'):
+        repo.write(metrics_dot_json=text)
+        repo.commit("next")
+    repo.commit("unrelated")
+    repo.git("checkout", "-q", "-b", "change")
+    repo.write(metrics_dot_json={"rmse": 1.3, "r2": 0.7})
+    _, record = repo.run()
+    assert record["details"]["history"]["metrics"] == {"rmse": [2.0, 1.8, None, 1.5, 1.3]}
+    table = record["tables"][-1]
+    assert table["title"] == "History of 4 commits"
+    assert table["rows"] == [["RMSE (lower is better)", "█▆ ▃▁", "2.00", "1.30"]]
+    assert record["figures"][1]["fallback"]["kind"] == "line"
+    assert len(repo.run(history=2)[1]["tables"]) == 1
+
+
 def test_few_samples_get_no_interval(tmp_path: Path) -> None:
     table = predictions(1.5, n=12)
     repo = Repo(tmp_path / "r", metrics_dot_json=scores(table), predictions_dot_csv=table)

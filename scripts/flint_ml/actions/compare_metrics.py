@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -12,13 +12,13 @@ from flint_ml.data.base import Base
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import expected as declarations
-from flint_ml.metrics import groups, significance, source, text
+from flint_ml.metrics import groups, history, leaks, notes, significance, source, text
 from flint_ml.metrics.bootstrap import Settings
 from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, importance, judge, overall
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile
-from flint_ml.metrics.rules import Rule, resolve, unused
-from flint_ml.record import Figure, Finding, Metric
+from flint_ml.metrics.rules import Rule, resolve
+from flint_ml.record import Figure, Finding, Metric, Status
 from flint_ml.runner.inputs import GateInputs
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -59,6 +59,11 @@ class Inputs(GateInputs):
     benchmark: str = Field(
         "", description="File or folder that both sides must have been scored on; its hash must be the same."
     )
+    training: list[str] = Field(
+        default_factory=list,
+        description="Tables that the model was trained on; a benchmark sample in them is a failure.",
+    )
+    history: int = Field(10, ge=0, le=100, description="Commits of the main branch to show the metrics of; 0: none.")
     resamples: int = Field(
         10_000, ge=0, le=100_000, description="Resamples for confidence intervals; 0: judge by the difference alone."
     )
@@ -68,7 +73,7 @@ class Inputs(GateInputs):
     )
     seed: int = Field(1, ge=0, description="Seed of the resampling: the same files give the same intervals.")
 
-    @field_validator("metrics", mode="before")
+    @field_validator("metrics", "training", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
@@ -83,7 +88,6 @@ class _Sides:
     how: str
     commit: str | None = None
     at: source.At | None = None
-    findings: list[Finding] = field(default_factory=list)
 
 
 def run(inputs: Inputs, job: Job) -> Outcome:
@@ -91,42 +95,70 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     sides = _read(inputs, job)
     predictions = bench.read_predictions(_side_of(inputs, job, sides))
     compared = bench.check(_side_of(inputs, job, sides), predictions)
-    expected, notes = _expected(inputs, job, sides)
+    leak = _leak(inputs, job, predictions)
+    expected, stale = _expected(inputs, job, sides)
     pairs = predictions.pairs if predictions.pairs is not None and predictions.pairs.same else None
     rows, answers = _judge(inputs, sides, expected, pairs)
     result = overall(rows, has_base=bool(sides.base), benchmark_same=compared.same)
+    if leak:
+        result = Overall("inconclusive", leak[0].message)
     by_group = _groups(inputs, pairs, rows, answers)
     weakest = groups.weakest(next(iter(by_group.values()), []))
-    findings = [*sides.findings, *predictions.findings, *compared.findings, *notes, *answers.findings]
-    findings += _rule_findings(inputs, sides, rows, result)
-    findings += [*significance.notes(rows, pairs), *_group_findings(by_group, weakest)]
-    hidden = any(finding.code == "group-worse" for finding in findings)
+    commits, lines = history.collect(sides.at, rows, inputs.history) if sides.at and sides.base else ([], [])
+    findings = [*leak, *predictions.findings, *compared.findings, *stale, *answers.findings]
+    findings += notes.of_names(inputs.rules, inputs.expected, rows, sides.head)
+    findings += notes.of_values(rows, result, has_base=bool(sides.base))
+    findings += [*significance.notes(rows, pairs), *notes.of_groups(by_group, weakest)]
     tables = [text.table(rows, _title(compared), head="this change")]
     tables += [groups.table(by_group)] if by_group else []
-    status = STATUS[result.verdict]
+    tables += [history.table(lines)] if lines else []
     return Outcome(
-        # A better mean must not hide a worse region.
-        status="warned" if hidden and status == "passed" else status,
-        headline=_headline(result, rows, compared),
-        message=result.verdict,
+        status=_status(result, findings),
+        headline=f"failed: {leak[0].message}" if leak else _headline(result, rows, compared),
+        message="failed" if leak else result.verdict,
         metrics=_metrics(rows),
         tables=tables,
-        figures=_figures(job, rows, predictions),
+        figures=_figures(job, rows, predictions, commits, lines),
         details={
             "verdict": result.verdict,
             "reason": result.reason,
             "as_declared": any(row.result == "as declared" for row in rows) and result.verdict == "same",
             "base": {"commit": sides.commit, "how": sides.how},
             "benchmark": compared.as_dict(),
-            "rows": [_row(row) for row in rows],
+            "rows": [row.as_dict() for row in rows],
             "groups": {key: [groups.as_dict(item) for item in items] for key, items in by_group.items()},
             "weakest_group": groups.as_dict(weakest) if weakest else None,
+            "history": history.as_dict(commits, lines),
             "changes": _changes(inputs, job, sides),
         },
         findings=findings,
         outputs={"verdict": result.verdict, "table": _markdown(tables[0])},
         base_sha=sides.commit,
     )
+
+
+def _status(result: Overall, findings: list[Finding]) -> Status:
+    """The verdict's status; a better mean must not hide a worse region, and a leak spoils every score."""
+    codes = {finding.code for finding in findings}
+    status = STATUS[result.verdict]
+    if "benchmark-leak" in codes:
+        return "failed"
+    return "warned" if "group-worse" in codes and status == "passed" else status
+
+
+def _leak(inputs: Inputs, job: Job, predictions: bench.Predictions) -> list[Finding]:
+    """Whether the model was trained on samples that it is judged on."""
+    if not inputs.training:
+        return []
+    if predictions.head is None:
+        raise InputError(
+            "needs `predictions`: their ids are the benchmark's samples", where="training", code="invalid-input",
+            hint="give the predictions on the benchmark, one line a sample with its id",
+        )  # fmt: skip
+    paths = source.Here(job.workspace.base).expand(inputs.training, "training")
+    training = {path: leaks.ids_of(job.existing(path, "training"), path, inputs.prediction_columns) for path in paths}
+    found = leaks.find(list(predictions.head["id"]), training)
+    return [found] if found else []
 
 
 def _markdown(table: Any) -> str:
@@ -262,58 +294,6 @@ def _groups(
     return groups.by_group(pairs, groups.main_score(pairs, answers.scores, rules), _settings(inputs))
 
 
-def _group_findings(
-    by_group: dict[str, list[groups.GroupRow]], weakest: groups.GroupRow | None
-) -> list[Finding]:  # fmt: skip
-    found = []
-    worse: dict[str, groups.GroupRow] = {}
-    for item in (item for items in by_group.values() for item in items if item.row.result == "worse"):
-        worse.setdefault(item.group, item)
-    for item in list(worse.values())[:5]:
-        message = f"worse in group {item.group} (n = {item.n}): {text.sentence(item.row)}"
-        hint = "look at the samples of this group before the mean convinces you"
-        found.append(Finding(severity="warning", code="group-worse", message=message, hint=hint))
-    if weakest is not None:
-        found.append(Finding(severity="info", code="weakest-group", message=groups.sentence(weakest)))
-    return found
-
-
-def _rule_findings(inputs: Inputs, sides: _Sides, rows: list[Row], result: Overall) -> list[Finding]:
-    """What a reader must know about names, rules and values."""
-    found: list[Finding] = []
-
-    def add(severity: Any, code: str, message: str, hint: str | None = None) -> None:
-        found.append(Finding(severity=severity, code=code, message=message, hint=hint))
-
-    names = [(row.path, row.name) for row in rows]
-    if missing := unused(inputs.rules, [*names, *((p, n) for p, f in sides.head.items() for n in f.readings)]):
-        add("warning", "rule-unused", f"no metric is called {', '.join(f'`{m}`' for m in missing[:10])}",
-            "check the spelling of the rule")  # fmt: skip
-    if lost := declarations.unmatched(declarations.parse_expected(inputs.expected), [row.name for row in rows]):
-        add("warning", "expected-unused", f"declared, but no metric is called {', '.join(f'`{m}`' for m in lost[:10])}",
-            "check the spelling under `expected`")  # fmt: skip
-    unknown = [row.name for row in rows if row.rule.source == "unknown"]
-    if unknown:
-        add("info", "direction-unknown", f"no direction is known for {', '.join(unknown[:10])}"
-            f"{' …' if len(unknown) > 10 else ''}: a change of them is shown as changed",
-            f"say under `rules` what is better, such as `{unknown[0]}: {{direction: lower}}`")  # fmt: skip
-    for row in rows:
-        if row.result == "gone":
-            add("warning", "metric-gone", f"{row.name} is in the base and not in this change",
-                "let the evaluation write it again, or set `missing: ignore` in its rule")  # fmt: skip
-        elif row.note and row.head is None:
-            add("warning", "not-a-number", f"{row.name} {row.note}", "look at the evaluation's log")
-    new = [row.name for row in rows if row.result == "new" and row.note is None]
-    if sides.base is not None and new:
-        add("info", "metric-new", f"not in the base: {', '.join(new[:10])}{' …' if len(new) > 10 else ''}")
-    ignored = [name for file in sides.head.values() for name in file.ignored]
-    if ignored:
-        add("info", "not-compared", f"no numbers, not compared: {', '.join(ignored[:10])}")
-    if result.verdict == "better" and (lighter := [row for row in rows if row.result == "worse" and row.rule.weight]):
-        add("warning", "traded", f"{text.sentence(lighter[0])} is worse; by weight the better metric counts more")
-    return found
-
-
 def _title(compared: bench.Benchmark) -> str:
     if compared.name is None and compared.n is None:
         return "Metrics"
@@ -339,20 +319,18 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
     }  # fmt: skip
 
 
-def _row(row: Row) -> dict[str, Any]:
-    rule = row.rule
-    return {
-        "name": row.name, "label": rule.label, "unit": rule.unit, "direction": rule.direction,
-        "direction_from": rule.source, "base": row.base, "head": row.head, "delta": row.delta,
-        "relative": row.relative, "result": row.result, "note": row.note, "weight": rule.weight,
-        "tolerance": [str(amount) for amount in rule.tolerance], "threshold": rule.threshold,
-        "missed": row.missed, "must_not_regress": rule.must_not_regress,
-        "declared": str(row.declared) if row.declared else None,
-        "interval": asdict(row.interval) if row.interval else None,
-    }  # fmt: skip
+def _figures(
+    job: Job, rows: list[Row], predictions: bench.Predictions, commits: list[str], lines: list[history.Line]
+) -> list[Figure]:
+    found = _comparison(job, rows, predictions)
+    if lines:
+        alt, fallback = history.figure(commits, lines[0], job.figures_dir / "history.png")
+        title = f"{lines[0].row.rule.label} on the main branch and with this change"
+        found.append(Figure(title=title, alt=alt, path=job.figure_path("history.png"), fallback=fallback))
+    return found
 
 
-def _figures(job: Job, rows: list[Row], predictions: bench.Predictions) -> list[Figure]:
+def _comparison(job: Job, rows: list[Row], predictions: bench.Predictions) -> list[Figure]:
     from flint_ml.metrics import figures
 
     if predictions.pairs is not None and predictions.pairs.numeric and predictions.pairs.n:

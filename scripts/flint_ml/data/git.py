@@ -126,3 +126,8 @@ class Git:
     def branch(self) -> str | None:
         """Name of the branch that is checked out, or None for a detached HEAD."""
         return self._text("symbolic-ref", "--quiet", "--short", "HEAD") or None
+
+    def history(self, revision: str, paths: Sequence[str], limit: int) -> list[str]:
+        """At most ``limit`` commits on the main line up to ``revision`` that changed ``paths``, newest first."""
+        arguments = ["log", "--first-parent", f"-n{limit}", "--format=%H", revision, "--"]
+        return (Git(self.root or self.folder)._text(*arguments, *paths) or "").split()

@@ -38,8 +38,8 @@ All metrics (:func:`overall`), the first line that fits; metrics of weight 0 are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Amount, Applied
@@ -153,6 +153,19 @@ class Row:
         if self.rule.direction == "higher":
             return self.head < limit
         return (abs(self.head) if self.rule.direction == "zero" else self.head) > limit
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the record's details."""
+        rule = self.rule
+        return {
+            "name": self.name, "label": rule.label, "unit": rule.unit, "direction": rule.direction,
+            "direction_from": rule.source, "base": self.base, "head": self.head, "delta": self.delta,
+            "relative": self.relative, "result": self.result, "note": self.note, "weight": rule.weight,
+            "tolerance": [str(amount) for amount in rule.tolerance], "threshold": rule.threshold,
+            "missed": self.missed, "must_not_regress": rule.must_not_regress,
+            "declared": str(self.declared) if self.declared else None,
+            "interval": asdict(self.interval) if self.interval else None,
+        }  # fmt: skip
 
 
 def loss(value: float, rule: Applied) -> float:

@@ -73,6 +73,22 @@ def error_distribution(pairs: Pairs, unit: str | None, path: Path) -> tuple[str,
     return alt, Fallback(kind="bar", x=[f"{centre:.3g}" for centre in centres], series=series)
 
 
+def series(values: Sequence[float | None], ticks: Sequence[str], label: str, path: Path) -> None:
+    """A line over commits, oldest first; the last point, this change, is marked."""
+    figure, axes = _axes()
+    numbers = np.array([np.nan if value is None else value for value in values])
+    places = np.arange(len(numbers))
+    axes.plot(places[:-1], numbers[:-1], color=ORANGE, marker="o", linewidth=2, label="main")
+    axes.plot(places[-2:], numbers[-2:], color=BLUE, linestyle=":", linewidth=2)
+    axes.plot(places[-1:], numbers[-1:], color=BLUE, marker="D", markersize=9, linestyle="", label="this change")
+    every = max(1, len(ticks) // 6)
+    shown = [*range(0, len(ticks) - 1, every)]
+    axes.set_xticks(shown, [ticks[place] for place in shown])
+    axes.set_ylabel(label, fontsize=11)
+    axes.legend(frameon=False, fontsize=10)
+    _save(figure, path)
+
+
 def relative_changes(rows: Sequence[Row], path: Path) -> tuple[str, Fallback] | None:
     """Bars of the change in per cent of the base; None where no metric has one. Hatched bars are worse."""
     shown = [row for row in rows if row.relative is not None and row.rule.weight > 0][:MAX_BARS]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROLES = ("id", "truth", "prediction", "group", "block", "probability")
 _OPTIONAL = {"group", "block", "probability"}
-_USUAL = {
+USUAL = {
     "id": ("id", "sample_id", "sample", "plot_id", "uid"),
     "truth": ("truth", "observed", "measured", "reference", "y_true", "target", "actual", "label"),
     "prediction": ("prediction", "predicted", "pred", "y_pred", "estimate", "estimated"),
@@ -103,7 +103,7 @@ def _load(data: bytes, where: str, names: Mapping[str, str]) -> pd.DataFrame:
         if ending in {"parquet", "pq"}:
             return pd.read_parquet(io.BytesIO(data))
         as_text = ("id", "group", "block")
-        wanted = {usual for role in as_text for usual in (*_USUAL[role], names.get(role))}
+        wanted = {usual for role in as_text for usual in (*USUAL[role], names.get(role))}
         head = pd.read_csv(io.BytesIO(data), sep="\t" if ending == "tsv" else ",", nrows=0)
         # Ids such as 007 must stay as they are written.
         types: dict[Hashable, type] = {name: str for name in head.columns if name.lower() in wanted or name in wanted}
@@ -123,11 +123,11 @@ def _find(present: list[str], where: str, names: Mapping[str, str]) -> Columns:
         hit = named if named in present else None
         if named is None:
             lower = {name.lower(): name for name in reversed(present)}
-            hit = next((lower[usual] for usual in _USUAL[role] if usual in lower), None)
+            hit = next((lower[usual] for usual in USUAL[role] if usual in lower), None)
         if hit is not None:
             found[role] = hit
         elif named is not None or role not in _OPTIONAL:
-            looked = f"`{named}`" if named else f"any of {', '.join(_USUAL[role])}"
+            looked = f"`{named}`" if named else f"any of {', '.join(USUAL[role])}"
             raise InputError(
                 f"has no column for the {role} ({looked}); columns are: {', '.join(present[:12])}", where=where,
                 hint=f"name it: `prediction-columns: {{{role}: your column}}`", code="missing-column",

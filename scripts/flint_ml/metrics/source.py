@@ -46,7 +46,7 @@ class Here:
 
     folder: Path
 
-    def expand(self, patterns: Sequence[str]) -> list[str]:
+    def expand(self, patterns: Sequence[str], name: str = "metrics") -> list[str]:
         """Files that ``patterns`` mean, relative to the folder, in their order, each once.
 
         Raises
@@ -59,7 +59,7 @@ class Here:
             if is_glob(pattern):
                 if posixpath.isabs(pattern) or ".." in pattern.split("/"):
                     raise InputError(
-                        f"the glob {pattern!r} must stay below the working directory", where="metrics",
+                        f"the glob {pattern!r} must stay below the working directory", where=name,
                         hint="set working-directory, or name the file without a glob", code="invalid-input",
                     )  # fmt: skip
                 hits = sorted(
@@ -70,7 +70,7 @@ class Here:
             if not hits:
                 raise InputError(
                     f"no file fits {pattern!r}" if is_glob(pattern) else f"{pattern!r} does not exist",
-                    where="metrics", hint=_HINT_MISSING, code="missing-file",
+                    where=name, hint=_HINT_MISSING, code="missing-file",
                 )  # fmt: skip
             found += hits
         return list(dict.fromkeys(found))

@@ -60,7 +60,9 @@ def interval(row: Row) -> str:
     """ "−0.28 … −0.11", or an en dash."""
     if row.interval is None:
         return "–"
-    digits = max(_digits(row), min(4, decimals(row.delta)))
+    width = row.interval.high - row.interval.low
+    shown = 1 - math.floor(math.log10(width)) if 0 < width < math.inf else 0
+    digits = min(12, max(_digits(row), shown))
     return f"{fixed(row.interval.low, digits, sign=True)} … {fixed(row.interval.high, digits, sign=True)}"
 
 
