@@ -27,7 +27,9 @@ def content(path: Path) -> dict[str, dict[tuple[Any, ...], float]]:
     kind = dict(connection.execute("SELECT id, disturbanceType FROM DisturbanceTypeDimension"))
     age = {row[0]: row[1:] for row in connection.execute("SELECT * FROM AgeClassDimension")}
     event: dict[Any, Any] = {None: None}
-    found: dict[str, dict[tuple[Any, ...], float]] = {name: {} for name in ("area", "pools", "fluxes", "events", "ages")}
+    found: dict[str, dict[tuple[Any, ...], float]] = {
+        name: {} for name in ("area", "pools", "fluxes", "events", "ages")
+    }
     for row in connection.execute("SELECT * FROM DisturbanceDimension"):
         event[row[0]] = (location[row[1]], kind[row[2]], location[row[3]])
         found["events"][event[row[0]]] = row[4]
@@ -42,11 +44,14 @@ def content(path: Path) -> dict[str, dict[tuple[Any, ...], float]]:
         found["fluxes"][key] = row[5]
     for row in connection.execute("SELECT locationDimId, ageClassDimId, area FROM AgeArea"):
         found["ages"][location[row[0]], age[row[1]]] = row[2]
-    found["classes"] = {row: 1.0 for row in connection.execute("SELECT * FROM AgeClassDimension")}
-    errors = "SELECT l.locationDimId, e.module FROM LocationErrorDimension l INNER JOIN ErrorDimension e ON e.id = l.errorDimId"
+    found["classes"] = dict.fromkeys(connection.execute("SELECT * FROM AgeClassDimension"), 1.0)
+    errors = (
+        "SELECT l.locationDimId, e.module FROM LocationErrorDimension l "
+        "INNER JOIN ErrorDimension e ON e.id = l.errorDimId"
+    )
     found["errors"] = {(location[row[0]], row[1]): 1.0 for row in connection.execute(errors)}
     dates = "SELECT step, year, month, day, fracOfStep, lengthOfStepInYears FROM DateDimension"
-    found["dates"] = {row: 1.0 for row in connection.execute(dates)}
+    found["dates"] = dict.fromkeys(connection.execute(dates), 1.0)
     connection.close()
     return found
 

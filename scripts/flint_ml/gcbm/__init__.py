@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from flint_ml.gcbm.config import Project, load_project
     from flint_ml.gcbm.engine import Result, run
     from flint_ml.gcbm.example import write_example
-    from flint_ml.gcbm.totals import Table, disturbance_carbon, disturbed_area, indicators
     from flint_ml.gcbm.maps import MapRequest
     from flint_ml.gcbm.mending import mend
     from flint_ml.gcbm.output_db import write_database
     from flint_ml.gcbm.parts import merge, plan, write_part
     from flint_ml.gcbm.problems import Problem
     from flint_ml.gcbm.support import unsupported
+    from flint_ml.gcbm.totals import Table, disturbance_carbon, disturbed_area, indicators
     from flint_ml.gcbm.validation import validate
 
 _HOME = {

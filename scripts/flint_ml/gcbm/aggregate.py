@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.gcbm.pools import FLOWS
-from flint_ml.gcbm.stands import Inventory
+from flint_ml.gcbm.stands import Inventory, add_up
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -71,9 +71,7 @@ def fold(keys: Index, sums: Array) -> tuple[Index, Array]:
         out[inverse] = sums
         return distinct, out
     columns = sums.reshape(keys.shape[0], -1)
-    out = np.stack(
-        [np.bincount(inverse, weights=column, minlength=distinct.shape[0]) for column in columns.T], axis=1
-    )
+    out = np.stack([add_up(inverse, column, distinct.shape[0]) for column in columns.T], axis=1)
     return distinct, out.reshape((distinct.shape[0], *sums.shape[1:]))
 
 
@@ -120,21 +118,23 @@ class Recorder:
         rows = columns[first[distinct % first.size]]
         return group, np.column_stack([self.block_order[distinct // first.size], rows])
 
-    def locations(self, step: int, location: Index, alive: NDArray[np.bool_], pools: Array, flows: Array | None) -> None:
+    def locations(
+        self, step: int, location: Index, alive: NDArray[np.bool_], pools: Array, flows: Array | None
+    ) -> None:
         """State of a year: ``location`` (stands, 3) set, land, age class; pools and flows in tC/ha."""
         block, stand, area = self._pairs(alive)
         group, keys = self._group(stand, block, location)
         if keys.shape[0] == 0:
             return
         sums = np.zeros((keys.shape[0], self.width))
-        sums[:, 0] = np.bincount(group, weights=area, minlength=keys.shape[0])
+        sums[:, 0] = add_up(group, area, keys.shape[0])
         rows = [pools[i] for i in self.pool_order]
         rows += list(flows) if flows is not None else []
         straight = np.array_equal(stand, np.arange(pools.shape[1]))
         for column, row in enumerate(rows, 1):
             if row.any():
                 values = row * area if straight else row.take(stand) * area
-                sums[:, column] = np.bincount(group, weights=values, minlength=keys.shape[0])
+                sums[:, column] = add_up(group, values, keys.shape[0])
         self._keys.append(np.insert(keys, 1, step, axis=1))
         self._sums.append(sums)
 
@@ -144,6 +144,7 @@ class Recorder:
         stands: Index,
         now: Index,
         before: Index,
+        *,
         kind: int,
         moved: list[tuple[int, int, Array]],
     ) -> None:
@@ -159,11 +160,11 @@ class Recorder:
         group, keys = self._group(place, block, columns)
         keys = np.insert(keys, 1, step, axis=1)
         count = keys.shape[0]
-        self._events.append((keys, np.bincount(group, weights=area, minlength=count)))
+        self._events.append((keys, add_up(group, area, count)))
         for source, sink, amount in moved:
             if amount.any():
                 ends = np.tile([source, sink], (count, 1))
-                value = np.bincount(group, weights=amount[place] * area, minlength=count)
+                value = add_up(group, amount[place] * area, count)
                 self._moves.append((np.column_stack([keys, ends]), value))
 
     def failure(self, stands: NDArray[np.bool_], location: Index, error: int) -> None:
@@ -171,7 +172,7 @@ class Recorder:
         block, stand, area = self._pairs(stands)
         columns = np.column_stack([location, np.full(location.shape[0], error)])
         group, keys = self._group(stand, block, columns)
-        self._failures.append((keys, np.bincount(group, weights=area, minlength=keys.shape[0])))
+        self._failures.append((keys, add_up(group, area, keys.shape[0])))
 
     def partials(self) -> Partials:
         """Everything collected, sorted by block."""

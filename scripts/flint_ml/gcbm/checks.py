@@ -128,9 +128,7 @@ def run_checks(result: Result, seen: Observed) -> list[Check]:
     ]  # fmt: skip
 
 
-def _count(
-    name: str, value: float, unit: str, what: str, items: list[str], *, warn: bool = False
-) -> Check:
+def _count(name: str, value: float, unit: str, what: str, items: list[str], *, warn: bool = False) -> Check:
     status: Status = "passed" if value == 0 else "warned" if warn else "failed"
     listed = f": {', '.join(items[:10])}{' ...' if len(items) > 10 else ''}" if items else ""
     return Check(name, status, float(value), 0.0, unit, f"{value:.6g} {unit} {what}{listed}")

@@ -74,7 +74,7 @@ class Project:
             raise InputError(
                 f"end_date {end:%Y/%m/%d} is not after start_date {start:%Y/%m/%d}; nothing would be simulated",
                 where=self.source("LocalDomain", "end_date"),
-                hint="set LocalDomain.start_date and end_date (the end date itself is not simulated).",
+                hint="set LocalDomain.start_date and end_date (the end date itself is not simulated)",
                 code="gcbm-dates",
             )
         return list(range(start.year, start.year + count))
@@ -96,7 +96,7 @@ class Project:
             raise InputError(
                 f"LocalDomain.{key} is {text!r}, not a date like 2010/01/01",
                 where=self.source("LocalDomain", key),
-                hint="write it as yyyy/mm/dd.",
+                hint="write it as yyyy/mm/dd",
                 code="gcbm-dates",
             ) from None
 
@@ -110,7 +110,7 @@ class Project:
         raise InputError(
             f"{what} has the absolute path {text!r}, which does not exist here",
             where=where,
-            hint="use a path relative to the configuration folder, so that it works on every machine.",
+            hint="use a path relative to the configuration folder, so that it works on every machine",
             code="gcbm-path",
         )
 
@@ -126,13 +126,13 @@ class Project:
                 raise InputError(
                     f"the input database {provider.get('path')!r} of provider {name} does not exist",
                     where=where,
-                    hint=f"put it at {self.relative(path)}, or correct the path.",
+                    hint=f"put it at {self.relative(path)}, or correct the path",
                     code="gcbm-database",
                 )
         raise InputError(
             "no provider of type SQLite: there is no input database",
             where=self.source("Providers"),
-            hint="add a SQLite provider with the path of gcbm_input.db.",
+            hint="add a SQLite provider with the path of gcbm_input.db",
             code="gcbm-database",
         )
 
@@ -164,6 +164,7 @@ def load_project(path: str | Path) -> Project:
     files, provider_files = _read_cfg(config_dir / CFG)
     config: dict[str, Json] = {}
     origin: dict[tuple[str, str], Path] = {}
+    _all_readable([*files, *provider_files])
     for file in files:
         _merge(config, origin, read_json(file), file)
     providers = _read_providers(provider_files, origin)
@@ -179,7 +180,7 @@ def find_config_dir(start: Path) -> Path:
         return start.parent
     if not start.is_dir():
         raise InputError(
-            f"{start} is not a folder or a zip file", where=str(start), hint="give a GCBM project folder.",
+            f"{start} is not a folder or a zip file", where=str(start), hint="give a GCBM project folder",
             code="gcbm-project",
         )  # fmt: skip
     deeper = sorted(p for p in start.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
@@ -192,13 +193,13 @@ def find_config_dir(start: Path) -> Path:
             raise InputError(
                 f"more than one {CFG}: {names}",
                 where=str(start),
-                hint="say which with the config-dir input.",
+                hint="say which with the config-dir input",
                 code="gcbm-project",
             )
     raise InputError(
         f"no {CFG} here, in gcbm_project/, in config/, or one level deeper",
         where=str(start),
-        hint="give the folder that holds the GCBM project.",
+        hint="give the folder that holds the GCBM project",
         code="gcbm-project",
     )
 
@@ -220,7 +221,7 @@ def _unzip(archive: Path) -> Path:
                 raise InputError(
                     f"the archive holds a path outside itself: {info.filename!r}",
                     where=str(archive),
-                    hint="zip the project folder again.",
+                    hint="zip the project folder again",
                     code="gcbm-zip",
                 )
         bundle.extractall(target)
@@ -239,13 +240,13 @@ def _read_cfg(cfg: Path) -> tuple[list[Path], list[Path]]:
             raise InputError(
                 f"{key.strip()}={value.strip()}: this file does not exist",
                 where=f"{cfg}:{number}",
-                hint="correct the name or remove the line.",
+                hint="correct the name or remove the line",
                 code="gcbm-config-file",
             )
         (files if key.strip() == "config" else providers).append(file)
     if not files:
         raise InputError(
-            "no config= line", where=str(cfg), hint="list the configuration's JSON files, one config=FILE a line.",
+            "no config= line", where=str(cfg), hint="list the configuration's JSON files, one config=FILE a line",
             code="gcbm-config-file",
         )  # fmt: skip
     default = cfg.parent / "provider_config.json"
@@ -259,7 +260,7 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"not UTF-8 text (byte {error.start})", where=str(path), hint="save the file as UTF-8.",
+            f"not UTF-8 text (byte {error.start})", where=str(path), hint="save the file as UTF-8",
             code="gcbm-encoding",
         ) from None  # fmt: skip
 
@@ -272,14 +273,31 @@ def read_json(path: Path) -> Json:
         raise InputError(
             f"this is not JSON: {error.msg} (column {error.colno})",
             where=f"{path}:{error.lineno}",
-            hint="look at this line and the end of the one before it: a comma or bracket is missing or too many.",
+            hint="look at this line and the end of the one before it: a comma or bracket is missing or too many",
             code="gcbm-json",
         ) from None
     if not isinstance(content, dict):
-        raise InputError(
-            "the file must hold one JSON object", where=str(path), hint="wrap it in { }.", code="gcbm-json"
-        )
+        raise InputError("the file must hold one JSON object", where=str(path), hint="wrap it in { }", code="gcbm-json")
     return content
+
+
+def _all_readable(files: list[Path]) -> None:
+    """Report every broken file at once, not one after the other."""
+    broken: list[InputError] = []
+    for file in files:
+        try:
+            read_json(file)
+        except InputError as error:
+            broken.append(error)
+    if len(broken) > 1:
+        raise InputError(
+            "\n".join(["these files cannot be read:", *(f"- {e.where}: {e.message}" for e in broken)]),
+            where=broken[0].where,
+            hint=broken[0].hint,
+            code=broken[0].code,
+        )
+    if broken:
+        raise broken[0]
 
 
 def _merge(config: dict[str, Json], origin: dict[tuple[str, str], Path], new: Json, file: Path) -> None:
@@ -290,14 +308,16 @@ def _merge(config: dict[str, Json], origin: dict[tuple[str, str], Path], new: Js
             for item in entries:
                 for key, value in (item if isinstance(item, dict) else {}).items():
                     flat.setdefault(key, value)
-            entries = flat
-        if not isinstance(entries, dict):
+            content: Any = flat
+        else:
+            content = entries
+        if not isinstance(content, dict):
             raise InputError(
-                f"section {section} must be an object", where=str(file), hint="write it as { }.", code="gcbm-json"
+                f"section {section} must be an object", where=str(file), hint="write it as { }", code="gcbm-json"
             )
         known = config.setdefault(section, {})
         origin.setdefault((section, ""), file)
-        for key, value in entries.items():
+        for key, value in content.items():
             if key not in known:
                 known[key] = value
                 origin[section, key] = file

@@ -72,7 +72,7 @@ def interpolate_yield(rows: Sequence[dict[str, Any]], name: str) -> Array | None
         raise InputError(
             f"the yield table of growth curve {name} has ages {ages}; the C++ needs at least two, from 0 up",
             where="growth_curve_component_value",
-            hint="give the yield table at least two ages.",
+            hint="give the yield table at least two ages",
             code="gcbm-yield-table",
         )
     top, step = ages[-1], ages[1] - ages[0]
@@ -145,9 +145,7 @@ def component_carbon(volume: Array, share: Array, side: str, factors: dict[str, 
     kind = side.lower()
     top, stump = p[f"{kind}_top_prop"], p[f"{kind}_stump_prop"]
     wooded = merch > 0.0
-    merch_bark = np.where(
-        wooded, bark * (merch / np.where(wooded, stem, 1.0)) * (1.0 - (top + stump) / 100.0), 0.0
-    )
+    merch_bark = np.where(wooded, bark * (merch / np.where(wooded, stem, 1.0)) * (1.0 - (top + stump) / 100.0), 0.0)
     wood = np.where(wooded, merch - (merch * top / 100.0 + merch * stump / 100.0), 0.0)
     other = (tree - foliage - wood - merch_bark) * 0.5
     return np.stack([np.maximum(0.0, (wood + merch_bark) * 0.5), np.maximum(0.0, foliage * 0.5), other])

@@ -47,7 +47,7 @@ class DecayParameters:
             raise InputError(
                 f"decay parameters are missing for {', '.join(missing)}",
                 where=where,
-                hint="add them to decay_parameter and dom_pool.",
+                hint="add them to decay_parameter and dom_pool",
                 code="gcbm-decay",
             )
         keys = ("organic_matter_decay_rate", "reference_temp", "q10", "prop_to_atmosphere", "max_decay_rate_soft")
@@ -99,4 +99,4 @@ def decay_year(pools: Array, flows: Array, rates: Array, to_air: Array, mixing: 
     flows[FLOW_MIX] += moved
 
 
-assert INDEX["AboveGroundSlowSoil"] == LIVE_END + 9  # noqa: S101 - the index arithmetic above relies on it
+assert INDEX["AboveGroundSlowSoil"] == LIVE_END + 9

@@ -58,7 +58,7 @@ def build_matrices(
         raise InputError(
             f"disturbance matrices use pools that the project does not have: {', '.join(sorted(unknown))}",
             where=where,
-            hint="add them to Pools, or correct the matrices.",
+            hint="add them to Pools, or correct the matrices",
             code="gcbm-matrix-pool",
         )
     deviation: dict[int, float] = {}

@@ -21,10 +21,10 @@ from flint_ml.gcbm.growthkeys import GrowthKeys
 from flint_ml.gcbm.initial import SpinupReport, mask_layers, needed_variables, prepare, select_stands, used_layers
 from flint_ml.gcbm.layers import Layer, project_layers
 from flint_ml.gcbm.model import Model, build_model
+from flint_ml.gcbm.problems import FLINT_HINT, stop
 from flint_ml.gcbm.simulate import Simulation
 from flint_ml.gcbm.stands import Inventory, read_inventories
 from flint_ml.gcbm.support import unsupported
-from flint_ml.gcbm.problems import FLINT_HINT, stop
 from flint_ml.gcbm.variables import CLASSIFIER_SET, NullVariableError, Variables, open_database
 
 Array = NDArray[np.float64]
@@ -130,7 +130,7 @@ def run(
         raise InputError(
             f"variable {error.name} has no value on some simulated pixels, and a query needs it",
             where=project.source("Variables", error.name),
-            hint="give it a value on every pixel that has classifiers.",
+            hint="give it a value on every pixel that has classifiers",
             code="gcbm-null",
         ) from None
 
@@ -151,7 +151,7 @@ def _domain(project: Project, blocks: Sequence[str | BlockId] | None) -> Domain:
         raise InputError(
             f"the project does not run block {', '.join(unknown)}",
             where="blocks",
-            hint="list blocks of its tiles, as plan gives them.",
+            hint="list blocks of its tiles, as plan gives them",
             code="gcbm-block",
         )
     chosen = tuple(block for block in domain.blocks if block in wanted)
@@ -161,11 +161,11 @@ def _domain(project: Project, blocks: Sequence[str | BlockId] | None) -> Domain:
 class Reader:
     """A project opened for reading: variables, layers, and which layers a run needs."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, layers: dict[str, Layer] | None = None) -> None:
         self.project = project
+        self.layers = project_layers(project) if layers is None else layers
         self.connection = open_database(project.database)
         self.variables = Variables(project, self.connection)
-        self.layers = project_layers(project)
 
     def __enter__(self) -> Reader:
         return self
@@ -176,9 +176,7 @@ class Reader:
     def needed(self) -> dict[str, Layer]:
         """The layers that a run reads; InputError when one does not exist."""
         listener = self.project.settings("CBMDisturbanceListener").get("vars") or []
-        reporting = self.project.settings("CBMAggregatorLandUnitData").get(
-            "reporting_classifier_set", CLASSIFIER_SET
-        )
+        reporting = self.project.settings("CBMAggregatorLandUnitData").get("reporting_classifier_set", CLASSIFIER_SET)
         names = needed_variables(self.variables, [str(name) for name in listener], str(reporting))
         chosen = {}
         for name in used_layers(self.variables, names):
@@ -186,7 +184,7 @@ class Reader:
                 raise InputError(
                     f"a variable reads layer {name}, which no provider has",
                     where=self.project.source("Providers"),
-                    hint="add the layer to the provider, or correct data_id.",
+                    hint="add the layer to the provider, or correct data_id",
                     code="gcbm-layer-missing",
                 )
             chosen[name] = self.layers[name]
@@ -225,9 +223,7 @@ class _Run:
     def go(self, domain: Domain, limit: int, keep_partials: bool) -> Result:
         if self.maps is not None:
             self.maps.check(self.model.years)
-        inventories = self.reader.inventories(
-            domain, limit, keep_pixels=self.maps is not None, progress=self.progress
-        )
+        inventories = self.reader.inventories(domain, limit, keep_pixels=self.maps is not None, progress=self.progress)
         for inventory in inventories:
             selected = select_stands(self.model, inventory)
             if selected.stands:
@@ -236,7 +232,7 @@ class _Run:
             raise InputError(
                 f"no pixel to simulate in {len(domain.blocks)} blocks: every one lacks a classifier or a mask value",
                 where=self.project.source("LocalDomain", "landscape"),
-                hint="check tile indices, the layers' extent, nodata and attributes.",
+                hint="check tile indices, the layers' extent, nodata and attributes",
                 code="gcbm-no-pixels",
             )
         if self.maps is not None and self.parts:
@@ -248,7 +244,15 @@ class _Run:
         events = EventPlan(self.model, stands.variables)
         order = np.array([self.model.pool_index[name] for name in self.model.pool_names])
         recorder = Recorder(inventory, order)
-        simulation = Simulation(self.model, self.keys, stands, land, events, recorder, self.names)
+        simulation = Simulation(
+            model=self.model,
+            keys=self.keys,
+            stands=stands,
+            land=land,
+            events=events,
+            recorder=recorder,
+            names=self.names,
+        )
         observer = None if self.maps is None else self.maps.observer(inventory)
         simulation.run(observer)
         self.columns = simulation.reporting.columns or self.columns

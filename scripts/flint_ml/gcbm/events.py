@@ -33,7 +33,7 @@ def parse_event(model: Model, layer: str, record: Any) -> Event:
         raise InputError(
             f"disturbance layer {layer}: the attribute {record!r} is no record; the C++ ignores it in silence",
             where=where,
-            hint="give each value a record with year and disturbance_type.",
+            hint="give each value a record with year and disturbance_type",
             code="gcbm-event",
         )
     if record.get("conditions"):
@@ -53,7 +53,7 @@ def parse_event(model: Model, layer: str, record: Any) -> Event:
             f"disturbance layer {layer}: disturbance type {record.get('disturbance_type', number)!r} "
             "is not in the input database",
             where=where,
-            hint="use a name from the table disturbance_type, letter by letter.",
+            hint="use a name from the table disturbance_type, letter by letter",
             code="gcbm-disturbance-type",
         )
     try:
@@ -63,7 +63,7 @@ def parse_event(model: Model, layer: str, record: Any) -> Event:
         raise InputError(
             f"disturbance layer {layer}: {record!r} has no usable year or transition",
             where=where,
-            hint="year and transition are whole numbers.",
+            hint="year and transition are whole numbers",
             code="gcbm-event",
         ) from None
     if transition == -1:
@@ -102,7 +102,7 @@ class EventPlan:
             raise InputError(
                 f"disturbance type {event.kind!r} is in no disturbance order list; the C++ has no defined order then",
                 where=self.model.project.source("Variables", "default_disturbance_order"),
-                hint="add it to user_disturbance_order or default_disturbance_order.",
+                hint="add it to user_disturbance_order or default_disturbance_order",
                 code="gcbm-disturbance-order",
             )
         return self.model.order[event.kind]

@@ -261,6 +261,6 @@ def _transitions(put: Any, types: dict[str, int], values: dict[tuple[str, str], 
     for number, kind, age, delay, classifiers in data.TRANSITIONS:
         put("transition", [(number, kind, age, delay, str(number))])
         put("transition_classifier_value", [(number, values[item]) for item in classifiers.items()])
-    for number, (transition, kind, classifiers) in enumerate(data.RULES, 1):
-        put("transition_rule", [(number, transition, types[kind])])
+    for number, (transition, event, classifiers) in enumerate(data.RULES, 1):
+        put("transition_rule", [(number, transition, types[event])])
         put("transition_rule_classifier_value", [(number, values[item]) for item in classifiers.items()])

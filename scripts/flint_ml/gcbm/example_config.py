@@ -198,12 +198,12 @@ def _variables(layers: Sequence[str], events: Sequence[str]) -> dict[str, Any]:
         "transition_rule_matches": _chosen("TransitionRuleTransform"),
         "softwood_yield_table": _yield("Softwood"), "hardwood_yield_table": _yield("Hardwood"),
         "turnover_rates": _turnover(), "volume_to_biomass_parameters": _volume_to_biomass(),
-        "spatial_unit_id": _sql(f"SELECT spu.id {_UNIT} {_HERE}"),  # noqa: S608
+        "spatial_unit_id": _sql(f"SELECT spu.id {_UNIT} {_HERE}"),
         "spinup_parameters": _sql(
             f"""SELECT s.return_interval, s.max_rotations, t.name AS historic_disturbance_type,
             t.name AS last_pass_disturbance_type, 0 AS delay {_UNIT}
             INNER JOIN spinup_parameter s ON s.id = spu.spinup_parameter_id
-            INNER JOIN disturbance_type t ON t.id = s.historic_disturbance_type_id {_HERE}"""  # noqa: S608
+            INNER JOIN disturbance_type t ON t.id = s.historic_disturbance_type_id {_HERE}"""
         ),
         "decay_parameters": _sql(
             """SELECT p.name AS pool, d.base_decay_rate AS organic_matter_decay_rate, d.prop_to_atmosphere, d.q10,

@@ -52,7 +52,7 @@ class BlockId:
             raise InputError(
                 f"{text!r} is not a block",
                 where="blocks",
-                hint="write tile:block, for example 12674:51 (tile index, block index 0 to 99).",
+                hint="write tile:block, for example 12674:51 (tile index, block index 0 to 99)",
                 code="gcbm-block",
             )
         return found
@@ -73,7 +73,7 @@ class Grid:
             raise InputError(
                 f"cell size {cell} degrees does not divide a block of 0.1 degrees",
                 where=where,
-                hint="tile the layers again with a cell size of 0.1 divided by a whole number.",
+                hint="tile the layers again with a cell size of 0.1 divided by a whole number",
                 code="gcbm-cell-size",
             )
         return cls(cell, per_block, per_block * BLOCKS)
@@ -99,7 +99,8 @@ class Grid:
         index = np.arange(start, start + self.per_block, dtype=np.int64)
         if target.per_block == self.per_block:
             return index
-        return np.floor((index * self.cell + 1e-9) / target.cell).astype(np.int64)
+        found: NDArray[np.int64] = np.floor((index * self.cell + 1e-9) / target.cell).astype(np.int64)
+        return found
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,13 @@ def project_domain(project: Project) -> Domain:
             found = {BlockId(int(b["tile_index"]), int(b["block_index"])) for b in landscape["blocks"]}
         else:
             found = {
-                BlockId(int(tile["index"]), block)
-                for tile in landscape["tiles"]
-                for block in range(BLOCKS * BLOCKS)
+                BlockId(int(tile["index"]), block) for tile in landscape["tiles"] for block in range(BLOCKS * BLOCKS)
             }
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"LocalDomain.landscape does not say what to run ({kind}): {error!r}",
             where=where,
-            hint="list tiles with their index.",
+            hint="list tiles with their index",
             code="gcbm-landscape",
         ) from None
     return Domain(grid, tuple(sorted(found, key=lambda b: b.order)))
@@ -156,7 +155,7 @@ def raster_provider(project: Project) -> dict[str, Any]:
     raise InputError(
         "no provider of type RasterTiledGDAL: there are no layers",
         where=project.source("Providers"),
-        hint="add the raster provider with its layers.",
+        hint="add the raster provider with its layers",
         code="gcbm-provider",
     )
 

@@ -70,9 +70,7 @@ class GrowthTable:
 def _above_ground(table: GrowthTable, side: int, live: Array, place: Index) -> tuple[Array, Array, Array, Array]:
     """Increments of Merch, Foliage, Other (no pool below zero), and the carbon they lead to."""
     rows = table.increments[3 * side : 3 * side + 3]
-    merch, foliage, other = (
-        np.maximum(rows[i].take(place), -live[5 * side + i]) for i in range(3)
-    )
+    merch, foliage, other = (np.maximum(rows[i].take(place), -live[5 * side + i]) for i in range(3))
     carbon = live[5 * side] + merch + live[5 * side + 2] + other + live[5 * side + 1] + foliage
     return merch, foliage, other, carbon
 
@@ -173,7 +171,7 @@ def _halves(
                 pool = 5 * side + part
                 kept = halves[pool]
                 halves[pool] = None if kept is None else np.where(lost, 0.0, kept)
-                losses += _litter_split(table, side, part, np.where(lost, -increment, 0.0), None, keys)
+                losses += _litter_split(table, side, part, np.where(lost, -increment, 0.0), rate=None, keys=keys)
     return halves, [(row, source, sink, amount / 2.0) for row, source, sink, amount in losses]
 
 
@@ -191,12 +189,12 @@ def _litter(move: _Move, table: GrowthTable, side: int, stock: list[Array | None
     for part, x in enumerate(stock):
         if x is not None:
             rate = table.rates[side, part].take(keys)
-            for transfer in _litter_split(table, side, part, x, rate, keys):
+            for transfer in _litter_split(table, side, part, x, rate=rate, keys=keys):
                 move(*transfer)
 
 
 def _litter_split(
-    table: GrowthTable, side: int, part: int, amount: Array, rate: Array | None, keys: Index
+    table: GrowthTable, side: int, part: int, amount: Array, *, rate: Array | None, keys: Index
 ) -> list[tuple[int, int, int, Array]]:
     """Where falling biomass of one part goes: (flux row, source, sink, amount * split * rate)."""
     name = SIDES[side]

@@ -124,14 +124,14 @@ def prepare(
     values, index = view.of("initial_classifier_set")
     numbers = np.array([keys.set_number(value) for value in values])
     sets = numbers[index]
-    place = _places(view, keys)
+    place = stand_places(view, keys)
     age = view.numbers("initial_age")
     if np.isnan(age).any():
         pixels = int(inventory.stand_pixels()[np.isnan(age)].sum())
         raise InputError(
             f"initial_age has no value on {pixels} simulated pixels; the C++ would start them with empty pools",
             where=model.project.source("Variables", "initial_age"),
-            hint="give every pixel with classifiers an age, or add initial_age to mask_vars of CBMBuildLandUnitModule.",
+            hint="give every pixel with classifiers an age, or add initial_age to mask_vars of CBMBuildLandUnitModule",
             code="gcbm-initial-age",
         )
     years = age.astype(np.int64)
@@ -154,7 +154,8 @@ def prepare(
     return stands, LandClasses(model, historic, current, last_pass)
 
 
-def _places(view: StandVariables, keys: GrowthKeys) -> Index:
+def stand_places(view: StandVariables, keys: GrowthKeys) -> Index:
+    """Number of each stand's place, made known to ``keys``."""
     leaves: set[str] = set()
     for name in PLACE_VARIABLES:
         leaves |= view.variables.leaves(name)
@@ -171,9 +172,7 @@ def _names(view: StandVariables, name: str) -> list[Any]:
     return [values[i] for i in index.tolist()]
 
 
-def _run_spinup(
-    model: Model, keys: GrowthKeys, stands: Stands, temperature: Array, report: SpinupReport
-) -> list[str]:
+def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Array, report: SpinupReport) -> list[str]:
     """Fill ``stands.pools``; returns each stand's last-pass disturbance type."""
     rows, row_index = _parameters(model, stands)
     matrices: list[Matrix] = []
@@ -211,7 +210,7 @@ def _run_spinup(
         )  # fmt: skip
         table, to_air = keys.table, model.decay.to_air
         pools, turns, stable = spin_up(table, spin, to_air, stands.pools.shape[0])
-        grown = grow_to_age(table, spin, pools, to_air, key, stands.age[chosen])
+        grown = grow_to_age(table, spin, pools, to_air, stand_key=key, stand_age=stands.age[chosen])
         stands.pools[:, chosen] = grown
         report.keys += spin.count
         report.unstable_keys += int((~stable).sum())
@@ -228,7 +227,7 @@ def _parameters(model: Model, stands: Stands) -> tuple[list[dict[str, Any]], Ind
     except NullVariableError as error:
         raise InputError(
             f"spinup_parameters needs {error.name}, which has no value on some pixels",
-            where=where, hint=f"give every simulated pixel a value of {error.name}.", code="gcbm-spinup",
+            where=where, hint=f"give every simulated pixel a value of {error.name}", code="gcbm-spinup",
         ) from None  # fmt: skip
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
@@ -236,7 +235,7 @@ def _parameters(model: Model, stands: Stands) -> tuple[list[dict[str, Any]], Ind
             raise InputError(
                 f"spinup parameters are missing for {pixels} pixels; the C++ would run them with empty pools",
                 where=where,
-                hint="check admin and eco boundary against spatial_unit and spinup_parameter in the input database.",
+                hint="check admin and eco boundary against spatial_unit and spinup_parameter in the input database",
                 code="gcbm-spinup",
             )
         delay = row.get("inventory_delay", row.get("delay"))
@@ -257,7 +256,7 @@ def _spinup_matrix(model: Model, kind: str, unit: int) -> Matrix:
             f"no disturbance matrix for {kind!r} in spatial unit {unit}, which spinup needs; the C++ would go on "
             "with part of the carbon",
             where=str(model.project.database),
-            hint="add the pair to disturbance_matrix_association.",
+            hint="add the pair to disturbance_matrix_association",
             code="gcbm-matrix-missing",
         )
     return matrix

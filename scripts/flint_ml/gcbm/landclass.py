@@ -31,9 +31,7 @@ class LandClasses:
         self.is_forest = np.array([model.land_classes[name].forest for name in self.names])
         self.permanent = np.array([model.land_classes[name].years_to_permanent for name in self.names])
         self.historic = self._encode(historic)
-        self.current = self._encode(
-            [h if c is None else c for h, c in zip(historic, current, strict=True)]
-        )
+        self.current = self._encode([h if c is None else c for h, c in zip(historic, current, strict=True)])
         self.before = self.current.copy()
         self.years = np.zeros(n, dtype=np.int64)
         self.forest = self.is_forest[self.current]
@@ -49,7 +47,7 @@ class LandClasses:
             raise InputError(
                 f"land class {', '.join(unknown)} is not in land_class",
                 where=self.model.project.source("Variables", "initial_historic_land_class"),
-                hint=f"use one of {', '.join(self.names)}.",
+                hint=f"use one of {', '.join(self.names)}",
                 code="gcbm-land-class",
             )
         return np.array([self.number[name] for name in names], dtype=np.int64)

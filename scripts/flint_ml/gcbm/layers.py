@@ -59,13 +59,24 @@ class Layer:
                 raise InputError(
                     f"layer {self.name}: the raster cannot be read ({error})",
                     where=str(self.tiff),
-                    hint="tile the layers again; the file is damaged or no GeoTIFF.",
+                    hint="tile the layers again; the file is damaged or no GeoTIFF",
                     code="gcbm-layer-unreadable",
                 ) from None
             for code, message, hint in self.faults():
-                raise InputError(f"layer {self.name}: {message}", where=str(self.tiff), hint=hint, code=code)
+                self.close()
+                raise InputError(f"layer {self.name}: {message}", where=self.where, hint=hint, code=code)
             self._origin = (round(self._row0()), round(self._column0()))
         return self._dataset
+
+    @property
+    def is_open(self) -> bool:
+        return self._dataset is not None
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the raster's first cell in the global grid of its cells; the raster is opened."""
+        self.open()
+        return self._origin
 
     def close(self) -> None:
         if self._dataset is not None:
@@ -74,7 +85,7 @@ class Layer:
 
     def _missing(self) -> dict[str, Any]:
         near = sorted(p.name for p in self.tiff.parent.glob(f"{self.tiff.stem}*.tif*"))
-        hint = f"rename {near[0]}, which is there, or correct layer_path." if near else "correct layer_path."
+        hint = f"rename {near[0]}, which is there, or correct layer_path" if near else "correct layer_path"
         return {
             "message": f"layer {self.name}: the raster {self.tiff.name} does not exist",
             "where": self.where,
@@ -97,13 +108,13 @@ class Layer:
                 "gcbm-layer-type",
                 f"the raster holds {found}, its JSON says layer_data {self.dtype.name}; "
                 "the C++ would read garbage without a message",
-                f"correct layer_data in {self.json.name}.",
+                f"correct layer_data in {self.json.name}",
             )
         if dataset.crs is not None and not dataset.crs.is_geographic:
             yield (
                 "gcbm-layer-crs",
                 f"the coordinate system is {dataset.crs.to_string()}, not WGS84 longitude and latitude",
-                "reproject to EPSG:4326 and tile again.",
+                "reproject to EPSG:4326 and tile again",
             )
             return
         cell = self.grid.cell
@@ -111,13 +122,13 @@ class Layer:
             yield (
                 "gcbm-layer-cell-size",
                 f"the raster's cells are {transform.a:.10g} x {-transform.e:.10g} degrees, its JSON says {cell:.10g}",
-                f"correct cellLatSize and cellLonSize in {self.json.name}, or tile the layers again.",
+                f"correct cellLatSize and cellLonSize in {self.json.name}, or tile the layers again",
             )
         elif not (is_aligned(self._row0()) and is_aligned(self._column0())):
             yield (
                 "gcbm-layer-grid",
                 "the raster's corner does not lie on the grid of its cells",
-                "tile the layers again.",
+                "tile the layers again",
             )
 
     def cropped(self) -> list[str]:
@@ -155,7 +166,7 @@ class Layer:
             raise InputError(
                 f"layer {self.name}: block {block} cannot be read ({error})",
                 where=str(self.tiff),
-                hint="the file is damaged; copy or pull it again.",
+                hint="the file is damaged; copy or pull it again",
                 code="gcbm-layer-unreadable",
             ) from None
         if self.grid.per_block != target.per_block:
@@ -203,20 +214,22 @@ class Layer:
         return code if self.dtype.kind == "f" else int(code)
 
 
+def layer_entries(project: Project) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
+    """Every layer entry of the raster providers: (provider, entry, file that has it)."""
+    for name, provider in project.providers.items():
+        if provider.get("type") == "RasterTiledGDAL":
+            for entry in provider.get("layers", []):
+                yield provider, entry, project.source("Providers", name)
+
+
 def project_layers(project: Project) -> dict[str, Layer]:
     """Every layer of the raster providers, by name. Attribute files are read, rasters are not opened."""
-    layers: dict[str, Layer] = {}
-    for name, provider in project.providers.items():
-        if provider.get("type") != "RasterTiledGDAL":
-            continue
-        where = project.source("Providers", name)
-        for entry in provider.get("layers", []):
-            layer = _layer(project, provider, entry, where)
-            layers[layer.name] = layer
-    return layers
+    made = (make_layer(project, *item) for item in layer_entries(project))
+    return {layer.name: layer for layer in made}
 
 
-def _layer(project: Project, provider: dict[str, Any], entry: dict[str, Any], where: str) -> Layer:
+def make_layer(project: Project, provider: dict[str, Any], entry: dict[str, Any], where: str) -> Layer:
+    """Describe one layer from its provider, its entry there and its attribute file."""
     name = str(entry.get("name"))
     tiff = project.path(str(entry.get("layer_path", "")), what=f"layer {name}", where=where)
     description = tiff.with_suffix(".json")
@@ -224,7 +237,7 @@ def _layer(project: Project, provider: dict[str, Any], entry: dict[str, Any], wh
         raise InputError(
             f"layer {name}: its description {description.name} does not exist beside the raster",
             where=where,
-            hint=f"put {plain_path(str(entry.get('layer_path', '')))} and its JSON in one folder.",
+            hint=f"put {plain_path(str(entry.get('layer_path', '')))} and its JSON in one folder",
             code="gcbm-layer-json",
         )
     about = {**provider, **read_json(description)}
@@ -234,7 +247,7 @@ def _layer(project: Project, provider: dict[str, Any], entry: dict[str, Any], wh
         raise InputError(
             f"layer {name}: layer_type {about.get('layer_type')!r} with layer_data {kind!r} is not known",
             where=label,
-            hint=f"use GridLayer with one of {', '.join(TYPES)}.",
+            hint=f"use GridLayer with one of {', '.join(TYPES)}",
             code="gcbm-layer-type",
         )
     for key, wanted in {"tileLatSize": 1.0, "tileLonSize": 1.0, "blockLatSize": 0.1, "blockLonSize": 0.1}.items():
@@ -242,15 +255,13 @@ def _layer(project: Project, provider: dict[str, Any], entry: dict[str, Any], wh
             raise InputError(
                 f"layer {name}: {key} is {about[key]}, but the C++ reader only knows {wanted}",
                 where=label,
-                hint="tile the layers again with tiles of 1 degree and blocks of 0.1 degrees.",
+                hint="tile the layers again with tiles of 1 degree and blocks of 0.1 degrees",
                 code="gcbm-layer-tiles",
             )
     dtype = np.dtype(TYPES[kind])
     grid = Grid.of(float(about.get("cellLatSize", 0.0)), label)
     values, lookup = _attributes(about.get("attributes"), label, name)
-    return Layer(
-        name, tiff, description, dtype, _nodata(about.get("nodata"), dtype), grid, values, lookup, label
-    )
+    return Layer(name, tiff, description, dtype, _nodata(about.get("nodata"), dtype), grid, values, lookup, label)
 
 
 def _nodata(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -275,7 +286,7 @@ def _attributes(table: Any, where: str, name: str) -> tuple[list[Any] | None, di
         raise InputError(
             f"layer {name}: the keys of attributes must be whole numbers",
             where=where,
-            hint="use the raster's cell values as keys.",
+            hint="use the raster's cell values as keys",
             code="gcbm-layer-attributes",
         ) from None
     for key, value in ordered:
@@ -283,7 +294,7 @@ def _attributes(table: Any, where: str, name: str) -> tuple[list[Any] | None, di
             raise InputError(
                 f"layer {name}: value {key} has a list of attributes, which stops the C++ on that pixel",
                 where=where,
-                hint="several events on one pixel need several layers.",
+                hint="several events on one pixel need several layers",
                 code="gcbm-layer-attributes",
             )
         text = json.dumps(value, sort_keys=True)
@@ -299,7 +310,7 @@ def covers(layer: Layer, tile: int) -> bool:
     """Whether a raster reaches into a tile at all."""
     dataset = layer.open()
     row, column = layer.grid.corner(BlockId(tile, 0))
-    row0, column0 = layer._origin
+    row0, column0 = layer.origin
     side = layer.grid.per_block * BLOCKS
     return bool(
         row < row0 + dataset.height

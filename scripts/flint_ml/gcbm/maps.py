@@ -24,7 +24,7 @@ NODATA = -9999.0
 
 
 def _sum_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.add.accumulate(rows, axis=0)[-1]
+    return np.asarray(np.add.accumulate(rows, axis=0)[-1], dtype=np.float64)
 
 
 def _stock(name: str) -> Callable[[Simulation], NDArray[np.float64]]:
@@ -66,7 +66,7 @@ class MapRequest:
             raise InputError(
                 f"no map of {', '.join([*unknown, *map(str, late)])}",
                 where="spatial",
-                hint=f"layers are {', '.join(QUANTITIES)}; years are 0 and {years[0]} to {years[-1]}.",
+                hint=f"layers are {', '.join(QUANTITIES)}; years are 0 and {years[0]} to {years[-1]}",
                 code="gcbm-maps",
             )
 
@@ -135,6 +135,6 @@ class MapRequest:
             raise OutsideError(
                 f"the map cannot be written: {error}",
                 where=str(target),
-                hint="free disk space, or choose another folder.",
+                hint="free disk space, or choose another folder",
                 code="gcbm-output",
             ) from None

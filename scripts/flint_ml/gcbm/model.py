@@ -48,9 +48,7 @@ class AgeClasses:
     @property
     def bounds(self) -> list[tuple[int, int]]:
         count = -(-self.top // self.width)
-        middle = [
-            ((j - 1) * self.width, min(j * self.width - 1, self.top - 1)) for j in range(1, count + 1)
-        ]
+        middle = [((j - 1) * self.width, min(j * self.width - 1, self.top - 1)) for j in range(1, count + 1)]
         return [(-1, -1), *middle, (self.top, -1)]
 
     def of(self, age: Index) -> Index:
@@ -95,11 +93,11 @@ def _text(value: Any) -> str:
 def build_model(project: Project, variables: Variables, layers: dict[str, Layer]) -> Model:
     """Read all constant parameters. InputError names the table or key that is missing."""
     pool_names = list(project.section("Pools"))
-    missing = [name for name in STANDARD[:21] + ("Atmosphere", "CO2") if name not in pool_names]
+    missing = [name for name in (*STANDARD[:21], "Atmosphere", "CO2") if name not in pool_names]
     if missing:
         raise InputError(
             f"Pools lacks {', '.join(missing)}", where=project.source("Pools"),
-            hint="declare the pools with value 0.0.", code="gcbm-pools",
+            hint="declare the pools with value 0.0", code="gcbm-pools",
         )  # fmt: skip
     order = [*STANDARD, *(name for name in pool_names if name not in STANDARD)]
     pool_index = {name: i for i, name in enumerate(order) if name in pool_names}
@@ -140,9 +138,7 @@ def build_model(project: Project, variables: Variables, layers: dict[str, Layer]
         listener=[str(name) for name in listener] if active else [],
         smoothing=project.settings("CBMGrowthModule").get("smoother_enabled", True) is not False,
         age_indicators=project.module("CBMAgeIndicators") is not None,
-        reporting=str(
-            project.settings("CBMAggregatorLandUnitData").get("reporting_classifier_set", CLASSIFIER_SET)
-        ),
+        reporting=str(project.settings("CBMAggregatorLandUnitData").get("reporting_classifier_set", CLASSIFIER_SET)),
     )
 
 

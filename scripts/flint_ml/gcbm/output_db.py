@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from flint_ml.errors import OutsideError
 from flint_ml.gcbm.engine import Result
-from flint_ml.gcbm.totals import _ranks as content_ranks
 from flint_ml.gcbm.pools import EVENT, FLOWS, MODULES
+from flint_ml.gcbm.stands import add_up
+from flint_ml.gcbm.totals import _ranks as content_ranks
 
 Index = NDArray[np.int64]
 Array = NDArray[np.float64]
@@ -95,7 +96,7 @@ def write_database(result: Result, path: str | Path) -> Path:
         raise OutsideError(
             f"the result database cannot be written: {error}",
             where=str(target),
-            hint="free disk space, or choose a writable output-dir.",
+            hint="free disk space, or choose a writable output-dir",
             code="gcbm-output",
         ) from None
     return target
@@ -178,7 +179,7 @@ class _Writer:
             return rows, sums
         inverse = inverse.reshape(-1)
         columns = sums.reshape(rows.shape[0], -1).T
-        out = np.stack([np.bincount(inverse, weights=c, minlength=distinct.shape[0]) for c in columns], axis=1)
+        out = np.stack([add_up(inverse, c, distinct.shape[0]) for c in columns], axis=1)
         return distinct, out.reshape(distinct.shape[0], *sums.shape[1:])
 
     def _places(self, rows: Index, area: Array) -> _Places:
@@ -296,9 +297,9 @@ class _Writer:
 
         self._insert("Fluxes", event_rows())
 
-    def _shown_rows(self) -> list[list[int]]:
+    def _shown_rows(self) -> list[Any]:
         real, sums = self._sorted(self.result.locations, self.result.sums)
-        return self._merge(self._collapse(real), sums[:, :1])[0].tolist()
+        return list(self._merge(self._collapse(real), sums[:, :1])[0].tolist())
 
     def _age_area(self, real: Index, sums: Array, places: _Places) -> None:
         ids = places.of(self._collapse(real))

@@ -47,7 +47,7 @@ def plan(project: Project, jobs: int) -> list[Job]:
     pixels go along, so that the parts together are the whole project.
     """
     if jobs < 1:
-        raise InputError(f"{jobs} jobs", where="jobs", hint="ask for at least one.", code="gcbm-plan")
+        raise InputError(f"{jobs} jobs", where="jobs", hint="ask for at least one", code="gcbm-plan")
     with Reader(project) as reader:
         sizes = reader.block_sizes()
     weights = [stands for _, stands, _ in sizes]
@@ -118,7 +118,7 @@ def write_part(result: Result, path: str | Path) -> Path:
         raise OutsideError(
             f"the part cannot be written: {error}",
             where=str(target),
-            hint="free disk space, or choose another folder.",
+            hint="free disk space, or choose another folder",
             code="gcbm-output",
         ) from None
     return target
@@ -135,7 +135,7 @@ def _read_part(path: Path) -> tuple[dict[str, Any], Partials, NDArray[np.uint64]
         raise InputError(
             f"not a part of a GCBM run, or an incomplete one ({error})",
             where=str(path),
-            hint="run this part again.",
+            hint="run this part again",
             code="gcbm-part",
         ) from None
 
@@ -149,7 +149,7 @@ def merge(paths: Sequence[str | Path]) -> Result:
         Parts of different inputs, years or engine versions; blocks that two parts have, or that none has.
     """
     if not paths:
-        raise InputError("no parts to merge", where="parts", hint="give the parts' files.", code="gcbm-part")
+        raise InputError("no parts to merge", where="parts", hint="give the parts' files", code="gcbm-part")
     found = [(Path(path), *_read_part(Path(path))) for path in sorted(map(str, paths))]
     first = found[0][1]
     _same_inputs([(path, about) for path, about, _, _ in found])
@@ -189,7 +189,7 @@ def _same_inputs(parts: list[tuple[Path, dict[str, Any]]]) -> None:
             raise InputError(
                 f"this part was made from other inputs than {parts[0][0].name}: {', '.join(changed)} differ",
                 where=str(path),
-                hint="run all parts on the same commit and data.",
+                hint="run all parts on the same commit and data",
                 code="gcbm-part",
             )
 
@@ -202,7 +202,7 @@ def _all_blocks(parts: list[tuple[Path, dict[str, Any]]]) -> None:
                 raise InputError(
                     f"block {block} is in {owner[block].name} too; its carbon would count twice",
                     where=str(path),
-                    hint="give each part once.",
+                    hint="give each part once",
                     code="gcbm-part",
                 )
             owner[block] = path
@@ -211,7 +211,7 @@ def _all_blocks(parts: list[tuple[Path, dict[str, Any]]]) -> None:
         raise InputError(
             f"no part has the blocks {format_blocks(missing)}: a job is missing",
             where=", ".join(path.name for path, _ in parts),
-            hint="run the missing part again; a missing job is a failure, not a smaller area.",
+            hint="run the missing part again; a missing job is a failure, not a smaller area",
             code="gcbm-part",
         )
 

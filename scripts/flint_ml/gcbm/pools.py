@@ -55,9 +55,7 @@ def litter_targets(side: str) -> tuple[tuple[str, str], ...]:
 UPTAKE = tuple(("Atmosphere", pool) for pool in LIVE)
 LITTER_FALL = tuple(pair for side in SIDES for pair in litter_targets(side))
 SNAG_FALL = tuple(
-    pair
-    for side in SIDES
-    for pair in ((f"{side}StemSnag", "MediumSoil"), (f"{side}BranchSnag", "AboveGroundFastSoil"))
+    pair for side in SIDES for pair in ((f"{side}StemSnag", "MediumSoil"), (f"{side}BranchSnag", "AboveGroundFastSoil"))
 )
 FAST = DOM[:9]
 DECAY_SLOW = tuple((p, "BelowGroundSlowSoil" if p.startswith("Below") else "AboveGroundSlowSoil") for p in FAST)

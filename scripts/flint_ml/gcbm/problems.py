@@ -26,13 +26,13 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        advice = f" What to do: {self.hint}" if self.hint else ""
+        advice = f". What to do: {self.hint.rstrip('.')}." if self.hint else ""
         return f"{self.where}: {self.message}{advice}"
 
 
 FLINT_HINT = (
     "run it with the flint engine, which has every module of the C++: "
-    "`uses: moja-global/flint-ml-actions/run-gcbm-flint@v1`."
+    "`uses: moja-global/flint-ml-actions/run-gcbm-flint@v1`"
 )
 
 

@@ -32,6 +32,7 @@ class Simulation:
 
     def __init__(
         self,
+        *,
         model: Model,
         keys: GrowthKeys,
         stands: Stands,
@@ -82,11 +83,10 @@ class Simulation:
         self.location = self._locations()
         self.recorder.locations(step, self.location, stands.alive, stands.pools, self.flows)
         for kind, members, moved in happened:
-            living = stands.alive[members]
-            chosen = members[living]
-            if not living.all():
-                moved = [(a, b, amount[living]) for a, b, amount in moved]
-            self.recorder.event(step, chosen, self.location[chosen], before[chosen], kind, moved)
+            kept = stands.alive[members]
+            chosen = members[kept]
+            shown = moved if kept.all() else [(a, b, amount[kept]) for a, b, amount in moved]
+            self.recorder.event(step, chosen, self.location[chosen], before[chosen], kind=kind, moved=shown)
 
     def _locations(self) -> Index:
         stands = self.stands
@@ -94,9 +94,7 @@ class Simulation:
         used = np.unique(land)
         table = np.zeros(int(used.max(initial=0)) + 1, dtype=np.int64)
         table[used] = [self.names.number("lands", texts[i]) for i in used]
-        return np.column_stack(
-            [self.reporting.sets(stands.sets), table[land], self.model.age_classes.of(stands.age)]
-        )
+        return np.column_stack([self.reporting.sets(stands.sets), table[land], self.model.age_classes.of(stands.age)])
 
     def _disturb(self, event: Event, members: Index) -> list[tuple[int, Index, list[tuple[int, int, Array]]]]:
         """One event, by spatial unit; returns (type number, stands, transfers) for the record."""
@@ -130,7 +128,7 @@ class Simulation:
                 f"no disturbance matrix for {event.kind!r} in spatial unit {unit} "
                 f"({area:.6g} ha in {event.year}); the C++ would leave the event out and say nothing",
                 where=str(self.model.project.database),
-                hint="add the pair to disturbance_matrix_association.",
+                hint="add the pair to disturbance_matrix_association",
                 code="gcbm-matrix-missing",
             )
         key = (event.kind, unit)
@@ -157,7 +155,7 @@ class Simulation:
             raise InputError(
                 f"disturbance layer {event.layer}: transition {number} does not exist",
                 where=str(self.model.project.database),
-                hint="add it to the table transition, or correct the layer.",
+                hint="add it to the table transition, or correct the layer",
                 code="gcbm-transition",
             )
         stands = self.stands
@@ -267,7 +265,7 @@ class _Reporting:
                 raise InputError(
                     f"the reporting classifiers ({self.model.reporting}) have no value for {freeze(leaves)}",
                     where=self.model.project.source("Variables", self.model.reporting),
-                    hint="set allow_nulls to true, or give every pixel a value.",
+                    hint="set allow_nulls to true, or give every pixel a value",
                     code="gcbm-reporting",
                 )
             self.names_of(record)

@@ -52,7 +52,7 @@ def start_age(volume: Array, factors: dict[str, Any]) -> int | None:
     for age in range(len(v) - 3, -1, -1):
         previous, factor = factor, raw[age]
         ready = ready or factor < cap
-        factor = max(factor, 1.0) if factor == factor else factor
+        factor = 1.0 if factor < 1.0 else factor
         capped = factor >= cap
         factor = cap if capped else factor
         if ready and v[age] == 0.0 and age > 1:
@@ -85,9 +85,7 @@ def smooth(tasks: Sequence[SmoothingTask]) -> None:
             series.append(rows / top[:, None])
         times.append(np.repeat(time[None, :], 3, axis=0))
         scales.append(top)
-    found = fit_weibull(
-        np.ascontiguousarray(np.concatenate(times).T), np.ascontiguousarray(np.concatenate(series).T)
-    )
+    found = fit_weibull(np.ascontiguousarray(np.concatenate(times).T), np.ascontiguousarray(np.concatenate(series).T))
     wild = found[0] > 150.0
     found[1] = np.where(wild, np.minimum(found[1], 5.0), found[1])
     found[0] = np.where(wild, 150.0, found[0])
@@ -104,9 +102,7 @@ def _replace(task: SmoothingTask, fit: Array, top: Array) -> None:
     total = raw[0] + raw[1] + raw[2]
     time = ages / float(task.start + SAMPLES - 1)
     with np.errstate(all="ignore"):
-        merch, foliage, whole = (
-            (1.0 - libm.exp(-fit[0, i] * libm.power(time, fit[1, i]))) * top[i] for i in range(3)
-        )
+        merch, foliage, whole = ((1.0 - libm.exp(-fit[0, i] * libm.power(time, fit[1, i]))) * top[i] for i in range(3))
     total = np.where(total == 0.0, 1e-5, total)
     merch = np.where(np.isnan(merch), 0.0, merch)
     whole = np.where(whole < merch, merch, whole)

@@ -43,12 +43,9 @@ class SpinupKeys:
         return int(self.growth.size)
 
     def take(self, columns: Index) -> SpinupKeys:
-        return SpinupKeys(
-            *(getattr(self, n)[columns] for n in ("growth", "interval", "rotations", "minimum", "historic", "last")),
-            np.ascontiguousarray(self.rates[:, columns]),
-            self.mixing[columns],
-            self.matrices,
-        )
+        names = ("growth", "interval", "rotations", "minimum", "historic", "last", "mixing")
+        picked = {name: getattr(self, name)[columns] for name in names}
+        return SpinupKeys(**picked, rates=np.ascontiguousarray(self.rates[:, columns]), matrices=self.matrices)
 
 
 @dataclass
@@ -111,7 +108,15 @@ def spin_up(
         members = np.flatnonzero(keys.interval == interval)
         for start in range(0, members.size, CHUNK):
             chosen = members[start : start + CHUNK]
-            part = _Rotations(table, keys.take(chosen), place[chosen], curve, int(interval), to_air, pool_count)
+            part = _Rotations(
+                table=table,
+                keys=keys.take(chosen),
+                place=place[chosen],
+                curve=curve,
+                interval=int(interval),
+                to_air=to_air,
+                pool_count=pool_count,
+            )
             pools[:, chosen], rotations[chosen], stable[chosen] = part.run()
     return pools, rotations, stable
 
@@ -121,6 +126,7 @@ class _Rotations:
 
     def __init__(
         self,
+        *,
         table: GrowthTable,
         keys: SpinupKeys,
         place: Index,
@@ -198,7 +204,7 @@ class _Rotations:
 
 
 def _total(dead: Array) -> Array:
-    total = dead[0].copy()
+    total: Array = dead[0].copy()
     for row in dead[1:]:
         total += row
     return total
@@ -224,12 +230,7 @@ def disturb(pools: Array, which: Index, matrices: list[Matrix]) -> None:
 
 
 def grow_to_age(
-    table: GrowthTable,
-    keys: SpinupKeys,
-    pools: Array,
-    to_air: Array,
-    stand_key: Index,
-    stand_age: Index,
+    table: GrowthTable, keys: SpinupKeys, pools: Array, to_air: Array, *, stand_key: Index, stand_age: Index
 ) -> Array:
     """Last-pass disturbance on the spun-up pools, then growth to each stand's age.
 
@@ -248,50 +249,48 @@ def grow_to_age(
     where = place[stand_key]
     out[:LIVE_END] = curve.live[stand_age, :, where].T
     out[ATMOSPHERE] += curve.air[stand_age, where]
+    ageing = _Ageing(keys, pools, curve, place, oldest, snag_rates(table, keys.growth), to_air)
     for start in range(0, keys.count, CHUNK):
         inside = order[(stand_key[order] >= start) & (stand_key[order] < start + CHUNK)]
-        _dead_pools(table, keys, pools, to_air, curve, place, oldest, stand_key, stand_age, inside, start, out)
+        ageing.chunk(start, stand_key[inside] - start, stand_age[inside], inside, out)
     return out
 
 
-def _dead_pools(
-    table: GrowthTable,
-    keys: SpinupKeys,
-    pools: Array,
-    to_air: Array,
-    curve: Trajectory,
-    place: Index,
-    oldest: Index,
-    stand_key: Index,
-    stand_age: Index,
-    stands: Index,
-    start: int,
-    out: Array,
-) -> None:
-    """Step the dead pools of one chunk of keys; keys drop out when their oldest stand is reached."""
-    columns = np.arange(start, min(start + CHUNK, keys.count))
-    columns = columns[np.argsort(-oldest[columns], kind="stable")]
-    rank = np.empty(CHUNK, dtype=np.int64)
-    rank[columns - start] = np.arange(columns.size)
-    part = keys.take(columns)
-    years = DomYears(part.rates, to_air, part.mixing, snag_rates(table, part.growth))
-    dead = np.ascontiguousarray(pools[LIVE_END:DOM_END, columns])
-    first = _total(dead)
-    where = place[columns]
-    ages = stand_age[stands]
-    bounds = np.searchsorted(ages, np.arange(int(oldest[columns].max(initial=0)) + 2))
-    last = oldest[columns]
-    for age in range(bounds.size - 1):
-        mine = stands[bounds[age] : bounds[age + 1]]
-        if mine.size:
-            local = rank[stand_key[mine] - start]
-            out[LIVE_END:DOM_END, mine] = dead[:, local]
-            fallen = curve.fallen[age][where[local]]
-            out[CO2, mine] += fallen + first[local] - _total(dead[:, local])
-        count = int(np.searchsorted(-last, -(age + 1), side="right"))
-        if count == 0:
-            break
-        if count < dead.shape[1]:
-            dead, first, where = np.ascontiguousarray(dead[:, :count]), first[:count], where[:count]
-            years, last = years.head(count), last[:count]
-        years.step(dead, curve.litter[age][:, where])
+@dataclass
+class _Ageing:
+    """Dead pools from the last-pass disturbance to each stand's age."""
+
+    keys: SpinupKeys
+    pools: Array
+    curve: Trajectory
+    place: Index
+    oldest: Index
+    snags: Array
+    to_air: Array
+
+    def chunk(self, start: int, local_key: Index, ages: Index, stands: Index, out: Array) -> None:
+        """One chunk of keys; a key drops out when its oldest stand is reached. ``ages`` are ascending."""
+        columns = np.arange(start, min(start + CHUNK, self.keys.count))
+        columns = columns[np.argsort(-self.oldest[columns], kind="stable")]
+        rank = np.empty(CHUNK, dtype=np.int64)
+        rank[columns - start] = np.arange(columns.size)
+        part = self.keys.take(columns)
+        years = DomYears(part.rates, self.to_air, part.mixing, np.ascontiguousarray(self.snags[:, columns]))
+        dead = np.ascontiguousarray(self.pools[LIVE_END:DOM_END, columns])
+        first = _total(dead)
+        where, last = self.place[columns], self.oldest[columns]
+        bounds = np.searchsorted(ages, np.arange(int(last.max(initial=0)) + 2))
+        for age in range(bounds.size - 1):
+            mine = slice(bounds[age], bounds[age + 1])
+            if mine.start < mine.stop:
+                local = rank[local_key[mine]]
+                out[LIVE_END:DOM_END, stands[mine]] = dead[:, local]
+                fallen = self.curve.fallen[age][where[local]]
+                out[CO2, stands[mine]] += fallen + first[local] - _total(dead[:, local])
+            count = int(np.searchsorted(-last, -(age + 1), side="right"))
+            if count == 0:
+                break
+            if count < dead.shape[1]:
+                dead, first, where = np.ascontiguousarray(dead[:, :count]), first[:count], where[:count]
+                years, last = years.head(count), last[:count]
+            years.step(dead, self.curve.litter[age][:, where])

@@ -40,7 +40,7 @@ class Inventory:
 
     def stand_area(self) -> Array:
         """Area (ha) of each stand in these blocks."""
-        return np.bincount(self.pair_stand, weights=self.pair_area, minlength=self.stands)
+        return add_up(self.pair_stand, self.pair_area, self.stands)
 
     def stand_pixels(self) -> Index:
         return np.bincount(self.pair_stand, weights=self.pair_pixels, minlength=self.stands).astype(np.int64)
@@ -83,6 +83,11 @@ class _Block:
     count: Index
     place: Index | None
     stand: Index | None
+
+
+def add_up(groups: Index, values: Array, size: int) -> Array:
+    """Sum of the values of each group, added in the order in which they come."""
+    return np.asarray(np.bincount(groups, weights=values, minlength=size), dtype=np.float64)
 
 
 def combine(columns: Sequence[tuple[Index, int]], rows: int) -> tuple[Index, Index]:
@@ -158,14 +163,12 @@ def _read_block(
     columns: list[tuple[Index, int]] = []
     distincts: list[Array] = []
     for name, layer in layers.items():
-        raw = raws.get(name)
-        if raw is None:
-            raw = layer.read(block, grid).reshape(-1)
+        raw = raws[name] if name in raws else layer.read(block, grid).reshape(-1)
         codes, distinct = layer.ranks(raw[place])
         columns.append((codes, distinct.size))
         distincts.append(distinct)
     first, inverse = combine(columns, place.size)
-    area = np.bincount(inverse, weights=grid.row_areas(block)[place // side])
+    area = add_up(inverse, grid.row_areas(block)[place // side], first.size)
     count = np.bincount(inverse)
     values = [distinct[codes[first]] for (codes, _), distinct in zip(columns, distincts, strict=True)]
     kept = (place, inverse) if keep_pixels else (None, None)

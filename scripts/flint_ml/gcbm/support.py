@@ -44,7 +44,7 @@ TRANSFORMS = (
 PROVIDERS = ("SQLite", "RasterTiledGDAL")
 _ENGINE_VARIABLES = (
     "initial_classifier_set", "initial_age", "mean_annual_temperature", "slow_ag_to_bg_mixing_rate",
-    "spinup_parameters", "minimum_rotation", "spatial_unit_id", "growth_curve_id", "softwood_yield_table",
+    "spinup_parameters", "spatial_unit_id", "growth_curve_id", "softwood_yield_table",
     "hardwood_yield_table", "volume_to_biomass_parameters", "turnover_rates", "decay_parameters",
     "disturbance_matrices", "disturbance_matrix_associations",
 )  # fmt: skip
@@ -189,6 +189,10 @@ def _variables(project: Project) -> Iterator[Problem]:
         yield _refuse(project, "SpinupVariables", "delay", f"a spinup delay of {delay} years is not implemented")
     if definition(project, "simulateLandUnit", False) is False:
         yield _refuse(project, "Variables", "simulateLandUnit", "simulateLandUnit is false: nothing would run")
+    yield from _transforms(project)
+
+
+def _transforms(project: Project) -> Iterator[Problem]:
     for name, spinup in reachable(project):
         section = "SpinupVariables" if spinup and name in project.section("SpinupVariables") else "Variables"
         entry = definition(project, name, spinup)

@@ -266,7 +266,7 @@ def _unknown(by: str, classifiers: Sequence[str]) -> InputError:
     return InputError(
         f"indicators by {by!r} are not possible",
         where="by",
-        hint=f"use land_class, age_class, or a classifier: {', '.join(classifiers)}.",
+        hint=f"use land_class, age_class, or a classifier: {', '.join(classifiers)}",
         code="gcbm-indicator-group",
     )
 
@@ -295,7 +295,7 @@ _JOIN = (
 
 def _database_moves(connection: sqlite3.Connection) -> list[tuple[int, str, str, str, float]]:
     rows = connection.execute(
-        "SELECT d.year, t.disturbanceTypeName, s.poolName, p.poolName, SUM(x.fluxValue) FROM Fluxes x "
+        "SELECT d.year, t.disturbanceTypeName, s.poolName, p.poolName, SUM(x.fluxValue) FROM Fluxes x "  # noqa: S608 - our own text
         f"{_JOIN} INNER JOIN DisturbanceDimension e ON e.id = x.disturbanceDimId "
         "INNER JOIN DisturbanceTypeDimension t ON t.id = e.disturbanceTypeDimId "
         "INNER JOIN PoolDimension s ON s.id = x.poolSrcDimId INNER JOIN PoolDimension p ON p.id = x.poolDstDimId "
@@ -343,7 +343,7 @@ def _from_database(path: Path, by: str | None) -> Facts:
         raise InputError(
             f"not a GCBM result database: {error}",
             where=str(path),
-            hint="give a gcbm_output.db in the aggregator's schema.",
+            hint="give a gcbm_output.db in the aggregator's schema",
             code="gcbm-output",
         ) from None
     finally:

@@ -37,7 +37,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         raise InputError(
             f"not a readable SQLite database ({error})",
             where=str(path),
-            hint="copy or pull the file again (a pointer file of Git LFS or DVC is not the database itself).",
+            hint="copy or pull the file again (a pointer file of Git LFS or DVC is not the database itself)",
             code="gcbm-database",
         ) from None
     return connection
@@ -66,7 +66,7 @@ class Variables:
             raise InputError(
                 f"variable {name} is used but not defined",
                 where=self.project.source("Variables"),
-                hint=f"add {name} to Variables.",
+                hint=f"add {name} to Variables",
                 code="gcbm-variable",
             ) from None
 
@@ -174,7 +174,7 @@ class Variables:
             raise InputError(
                 f"growth curves or transition rules cannot be read: {error}",
                 where=str(self.project.database),
-                hint="the input database must have the GCBM tables.",
+                hint="the input database must have the GCBM tables",
                 code="gcbm-query",
             ) from None
 
@@ -198,7 +198,7 @@ class Variables:
             raise InputError(
                 f"variable {name}: the query file {file.name!r} does not exist",
                 where=self.project.source("Variables", name),
-                hint="correct queryFile.",
+                hint="correct queryFile",
                 code="gcbm-query",
             )
         return file.read_text(encoding="utf-8")
@@ -235,7 +235,7 @@ class Variables:
             raise InputError(
                 f"the query of variable {name} fails: {error}",
                 where=self.project.source("Variables", name),
-                hint="check the query and that the input database has these tables and columns.",
+                hint="check the query and that the input database has these tables and columns",
                 code="gcbm-query",
             ) from None
         columns = [column[0] for column in cursor.description]

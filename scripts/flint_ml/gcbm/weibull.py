@@ -65,7 +65,7 @@ def residual(p: Array, t: Array, y: Array) -> Array:
 
 
 def _norm(rows: Array) -> Array:
-    return np.sqrt(np.add.reduce(rows * rows, axis=0))
+    return np.asarray(np.sqrt(np.add.reduce(rows * rows, axis=0)), dtype=np.float64)
 
 
 def _norm2(a: Array, b: Array) -> Array:
@@ -127,9 +127,7 @@ def _rotation(r: Array, s: Array) -> tuple[Array, Array]:
     long = 0.5 / np.sqrt(0.25 + 0.25 * (ratio * ratio))
     short = long * ratio
     still = s == 0.0
-    return np.where(still, 1.0, np.where(flat, short, long)), np.where(
-        still, 0.0, np.where(flat, long, short)
-    )
+    return np.where(still, 1.0, np.where(flat, short, long)), np.where(still, 0.0, np.where(flat, long, short))
 
 
 def _damped(qr: _Qr, s0: Array, s1: Array) -> tuple[Array, Array, Array, Array, Array]:
@@ -300,12 +298,7 @@ class _Fits:
         self.fnorm = np.where(good, fnorm1, self.fnorm)
         flat = (np.abs(actred) <= _TOL) & (prered <= _TOL) & (0.5 * ratio <= 1.0)
         self.fresh = ~(ratio < 1e-4)
-        self._retire(
-            flat
-            | (self.delta <= _TOL * self.xnorm)
-            | (self.calls >= _MAX_CALLS)
-            | (self.gnorm <= _MACHEP)
-        )
+        self._retire(flat | (self.delta <= _TOL * self.xnorm) | (self.calls >= _MAX_CALLS) | (self.gnorm <= _MACHEP))
 
     def _resize(self, actred: Array, dirder: Array, ratio: Array, fnorm1: Array, pnorm: Array) -> None:
         """New trust region and damping after a trial step."""
