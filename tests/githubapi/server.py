@@ -76,8 +76,8 @@ class FakeGitHub(GitObjects):
         """An open pull request."""
         owner = owner or self.repository.split("/")[0]
         name = self.repository.split("/")[1]
-        repo = self.spec.sample("repository", full_name=f"{owner}/{name}", name=name)
         user = self.spec.sample("simple-user", login=owner)
+        repo = self.spec.sample("repository", full_name=f"{owner}/{name}", name=name, owner=user)
         head = {"label": f"{owner}:{branch}", "ref": branch, "sha": head_sha, "repo": repo, "user": user}
         base = {**head, "label": f"{self.repository.split('/')[0]}:main", "ref": "main", "sha": "b" * 40}
         pull = self.spec.sample("pull-request", number=number, head=head, base=base, state="open", labels=[])
@@ -112,6 +112,19 @@ class FakeGitHub(GitObjects):
                     archive.writestr(path, data)
             files = buffer.getvalue()
         self.artifacts[number] = (run_id, name, files)
+
+    def add_run(self, number: int, head_sha: str, branch: str = "change", owner: str | None = None) -> dict[str, Any]:
+        """A workflow run, of a fork where ``owner`` is another."""
+        owner = owner or self.repository.split("/")[0]
+        name = self.repository.split("/")[1]
+        user = self.spec.sample("simple-user", login=owner)
+        head = self.spec.sample("minimal-repository", full_name=f"{owner}/{name}", name=name, owner=user)
+        run = self.spec.sample(
+            "workflow-run", id=number, run_number=12, run_attempt=1, head_sha=head_sha, head_branch=branch,
+            head_repository=head, html_url=f"https://github.com/{self.repository}/actions/runs/{number}",
+        )  # fmt: skip
+        self.runs[number] = run
+        return run
 
     def state(self) -> dict[str, Any]:
         """Everything that a test outside this process may look at."""

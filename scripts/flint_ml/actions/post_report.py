@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -18,6 +19,7 @@ from flint_ml.report import figures, files, pictures
 from flint_ml.report.decision import EXPECTED, Run, decide
 from flint_ml.report.model import Facts, Report, build
 from flint_ml.report.publish import Letter, Sent, send
+from flint_ml.report.subject import Subject, relayed
 from flint_ml.runner.inputs import ActionInputs
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -62,6 +64,12 @@ class PostReportInputs(ActionInputs):
     pull_request: str = Field(
         "", description="Number of the pull request. Default: that of the event.", pattern=r"^#?[0-9]{0,10}$"
     )
+    run_id: str = Field(
+        "",
+        description="Report on another workflow run, from its artifact. Default: the run of a `workflow_run` event.",
+        pattern=r"^[0-9]{0,20}$",
+    )
+    artifact: str = Field("flint-ml-results", description="Name of that run's artifact.", max_length=200)
     fail_on: Literal["never", "review", "request-changes"] = Field(
         "never", description="Decision (or worse) that fails this step, after the report is made."
     )
@@ -72,25 +80,25 @@ class PostReportInputs(ActionInputs):
 
 def run(inputs: PostReportInputs, job: Job) -> Outcome:
     """Read the records, decide, write the report, post it, say what became of it."""
+    subject = _subject(inputs, job)
     found, refused = records.read_all(job.results_dir)
-    context = job.context
-    judged = Run(context.head_sha, context.run_id, context.run_attempt)
-    decision = decide(found, inputs.expect, judged, [str(error) for error in refused])
-    pull = _pull_request(inputs, job)
+    judged = Run(subject.head_sha, subject.run_id, subject.run_attempt)
+    problems = [str(error) for error in refused] + list(subject.problems)
+    decision = decide(found, inputs.expect, judged, problems)
     images = pictures.own_images(_images(inputs, job), job.name)
-    report = build(decision, _facts(inputs, job, pull), [figure for figure, _ in images.values()])
+    report = build(decision, _facts(inputs, job, subject), [figure for figure, _ in images.values()])
     template = job.existing(inputs.template, "template") if inputs.template else None
     load = figures.loader(job.results_dir, {path: file for path, (_, file) in images.items()})
-    may_write = pull is not None and inputs.publisher == "github" and not context.from_fork
+    may_write = subject.pull is not None and inputs.publisher == "github" and not subject.fork
     writes = _client(inputs, job, PICTURES_DEADLINE) if may_write else None
     shown = [figure for record in decision.records for figure in record.figures] + report.images
-    draw, how = pictures.choose(inputs.figures, shown, load, writes, context.server_url)
+    draw, how = pictures.choose(inputs.figures, shown, load, writes, job.context.server_url)
     job.say(how)
     written = files.write(report, job.results_dir, draw, load, template)
     job.commands.summary(written.complete)
     with job.group("Report"):
         job.say(written.body)
-    letter = _letter(inputs, job, pull, written)
+    letter = _letter(inputs, job, subject, written)
     _keep(job, images)
     return _outcome(inputs, job, report, letter, send(letter, _client(inputs, job)))
 
@@ -115,9 +123,25 @@ def _keep(job: Job, images: dict[str, tuple[Figure, Path]]) -> None:
         shutil.copyfile(file, job.figures_dir / PurePosixPath(key).name)
 
 
-def _pull_request(inputs: PostReportInputs, job: Job) -> int | None:
-    text = inputs.pull_request.lstrip("#")
-    return int(text) if text else job.context.pull_request
+def _subject(inputs: PostReportInputs, job: Job) -> Subject:
+    """This run, or the run that a `workflow_run` event or the input `run-id` names."""
+    context, text = job.context, inputs.pull_request.lstrip("#")
+    given = int(text) if text else None
+    other = inputs.run_id or (context.event.get("workflow_run") or {}).get("id")
+    if not other:
+        base = ((context.event.get("pull_request") or {}).get("base") or {}).get("ref")
+        pull = context.pull_request if given is None else given
+        watched = context.event_name in _HEAD_EVENTS and pull == context.pull_request
+        return Subject(
+            context.head_sha, context.run_id, context.run_attempt, context.run_number or 0, context.run_url,
+            pull, str(base or "base"), watched, context.from_fork,
+        )  # fmt: skip
+    client = _client(inputs, job)
+    if client is None:
+        hint = "give `token`, and the job `permissions: actions: read, pull-requests: write`"
+        raise InputError("reading another run needs a token", where="token", hint=hint, code="no-token")
+    subject = relayed(client(), int(other), inputs.artifact, job.results_dir)
+    return subject if given is None else replace(subject, pull=given, note="")
 
 
 def _key(inputs: PostReportInputs, job: Job) -> str:
@@ -128,17 +152,16 @@ def _key(inputs: PostReportInputs, job: Job) -> str:
     return workflow if folder in ("", ".") else f"{workflow} / {folder}"
 
 
-def _facts(inputs: PostReportInputs, job: Job, pull: int | None) -> Facts:
+def _facts(inputs: PostReportInputs, job: Job, subject: Subject) -> Facts:
     """What the report says beside the records."""
     context = job.context
-    base = ((context.event.get("pull_request") or {}).get("base") or {}).get("ref")
     guide = GUIDE
     sop = job.workspace.base / "SOP.md"
-    if context.repository and context.head_sha and sop.is_file():
-        guide = f"{context.server_url}/{context.repository}/blob/{context.head_sha}/{job.relative(sop)}"
+    if context.repository and context.sha and sop.is_file():
+        guide = f"{context.server_url}/{context.repository}/blob/{context.sha}/{job.relative(sop)}"
     return Facts(
-        title=inputs.title, base_name=str(base or "base"), pull_request=pull, run_url=context.run_url,
-        guide_url=guide, page=files.PAGE, head_sha=context.head_sha,
+        title=inputs.title, base_name=subject.base_name, pull_request=subject.pull, run_url=subject.run_url,
+        guide_url=guide, page=files.PAGE, head_sha=subject.head_sha, from_fork=subject.fork,
     )  # fmt: skip
 
 
@@ -156,17 +179,17 @@ def _client(inputs: PostReportInputs, job: Job, deadline: float = DEADLINE) -> C
     return lambda: GitHub(token, repository, api_url, deadline=deadline, say=job.say)
 
 
-def _letter(inputs: PostReportInputs, job: Job, pull: int | None, written: files.Written) -> Letter:
-    context = job.context
+def _letter(inputs: PostReportInputs, job: Job, subject: Subject, written: files.Written) -> Letter:
     return Letter(
         publisher=inputs.publisher,
-        pull=pull,
-        marker=Marker(_key(inputs, job), context.run_number or 0, context.run_attempt, context.head_sha or ""),
+        pull=subject.pull,
+        marker=Marker(_key(inputs, job), subject.run_number, subject.run_attempt, subject.head_sha or ""),
         body=written.body,
         file=written.markdown,
-        watched=context.event_name in _HEAD_EVENTS and pull == context.pull_request,
-        from_fork=context.from_fork,
-        server_url=context.server_url,
+        watched=subject.watched,
+        from_fork=subject.fork,
+        server_url=job.context.server_url,
+        note=subject.note,
         env=job.env,
     )
 

@@ -44,6 +44,7 @@ class Facts:
     guide_url: str | None = None
     page: str = "report.html"
     head_sha: str | None = None
+    from_fork: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         head_sha=head_sha,
         tool=records[-1].provenance.tool if records else "",
         fingerprint=next((str(r.details["fingerprint"]) for r in records if r.details.get("fingerprint")), ""),
-        notes=_notes(decision),
+        notes=_notes(decision, facts),
     )
 
 
@@ -258,7 +259,9 @@ def _reproduce(records: Sequence[Record], facts: Facts, head_sha: str | None) ->
     commands.append(f"git fetch origin {shlex.quote(remote)} && git switch --detach {shlex.quote(head_sha)}")
     if any(record.action == "pull-data" for record in records):
         commands.append("dvc pull")
-    command = next((r.details.get("command") for r in records if r.name == "train"), None)
+    # A command that a fork wrote is not one to be copied into a terminal.
+    trained = () if facts.from_fork else records
+    command = next((r.details.get("command") for r in trained if r.name == "train"), None)
     if isinstance(command, str) and command.strip():
         commands.append(command.strip())
     base = next((r.provenance.base_sha for r in records if r.action == "compare-metrics"), None)
@@ -304,9 +307,11 @@ def _inputs(records: Sequence[Record]) -> Table:
     return Table.model_validate({"title": "Inputs", "columns": columns, "rows": list(seen.values())[:1000]})
 
 
-def _notes(decision: Decision) -> list[str]:
+def _notes(decision: Decision, facts: Facts) -> list[str]:
     """What the decision was not based on."""
-    notes = [reason.text for reason in decision.reasons if reason.kind == "unreadable"]
+    fork = "The change comes from a fork, whose own run made these numbers: read its code before you trust them."
+    notes = [fork] if facts.from_fork else []
+    notes += [reason.text for reason in decision.reasons if reason.kind == "unreadable"]
     if decision.ignored:
         names = ", ".join(dict.fromkeys(decision.ignored))
         notes.append(f"Ignored, because another run or commit made them: {names}")

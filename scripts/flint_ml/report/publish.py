@@ -32,6 +32,8 @@ class Letter:
         Whether a newer head of the pull request makes the report stale.
     from_fork
         A read-only token is then what is expected.
+    note
+        Why there is no pull request, where that is known.
     """
 
     publisher: str
@@ -42,6 +44,7 @@ class Letter:
     watched: bool = False
     from_fork: bool = False
     server_url: str = "https://github.com"
+    note: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -72,6 +75,8 @@ def send(letter: Letter, client: Callable[[], GitHub] | None) -> Sent:
             cml.find_cml(letter.env.get("PATH"))
         if client is None or letter.pull is None:
             missing = "no token" if client is None else "no pull request"
+            if client is not None and letter.note:
+                return Sent(note=f"{letter.note} Nothing was posted.")
             return Sent(note=f"There is {missing}, so nothing was posted; the report is in {letter.file.name}.")
         return _posted(letter, client(), letter.pull)
     except ForbiddenError as error:
