@@ -209,6 +209,7 @@ def run_workflow(
         command += _fixed_flags(temp, event)
         command += [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
         command += [part for key, value in (inputs or {}).items() for part in ("--input", f"{key}={value}")]
+        command += [part for key, value in (variables or {}).items() for part in ("--var", f"{key}={value}")]
         command += [
             part for key, value in folders.items() for part in ("--local-repository", f"{key}={value.resolve()}")
         ]

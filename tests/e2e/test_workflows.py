@@ -33,10 +33,12 @@ class Act:
             "GITHUB_RUN_ID": str(self.runs),
             "GITHUB_RUN_NUMBER": str(self.runs),
         }
-        return run_workflow(
+        result = run_workflow(
             folder, workflow, name, event, env, self.folder / "artifacts", release_tree=self.release_tree,
             secrets=SECRETS, cache_dir=self.folder / "cache", variables={"MLFLOW_TRACKING_URI": self.world.registry},
         )  # fmt: skip
+        (self.folder / f"run-{self.runs}.log").write_text(result.log, encoding="utf-8")
+        return result
 
     def records(self) -> dict[str, dict[str, Any]]:
         """The records of the last run, as its artifact holds them."""
