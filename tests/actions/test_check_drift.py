@@ -136,10 +136,10 @@ def test_categories_and_missing_values_drift(folder: Folder) -> None:
 
 
 def test_small_effects_do_not_close_the_gate(folder: Folder) -> None:
-    folder.write("reference.csv", soil(1, n=40_000))
-    folder.write("new.csv", soil(2, n=40_000, clay=1))
-    assert folder.run()[0] == 0
-    assert folder.run(min_effect="0")[0] == 1
+    folder.write("reference.csv", soil(1, n=20_000))
+    folder.write("new.csv", soil(2, n=20_000, clay=1))
+    assert folder.run(tests=["ks", "chi2"])[0] == 0
+    assert folder.run(min_effect="0", tests=["ks", "chi2"])[0] == 1
 
 
 def test_parquet_and_csv_give_the_same(folder: Folder) -> None:
@@ -297,3 +297,91 @@ def test_command_line_with_two_files(folder: Folder, shift: float, expected: int
     assert "Data Drift Check:" in result.stdout
     imported = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}
     assert not imported & {"scipy.stats", "scipy.special", "pandas", "dvc"}
+
+
+def test_a_shift_common_to_all_columns_is_found_by_the_table_as_a_whole(folder: Folder) -> None:
+    rng = np.random.default_rng(4)
+    names = [f"v{i}" for i in range(20)]
+    folder.write("reference.csv", pd.DataFrame(rng.normal(size=(2000, 20)), columns=names))
+    folder.write("new.csv", pd.DataFrame(rng.normal(0.12, size=(2000, 20)), columns=names))
+    code, record = folder.run()
+    assert code == 1
+    assert folder.output("drifted") == "true"
+    assert folder.output("drifted-columns") == "[]"
+    assert "all columns together" in record["headline"]
+    assert record["details"]["multivariate"]["carriers"][0] in record["headline"]
+    assert folder.run(tests=["ks", "chi2", "missing"])[0] == 0
+
+
+def test_sites_are_permuted_whole(folder: Folder) -> None:
+    def batch(seed: int, shift: float = 0.0) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        site = np.repeat(np.arange(25), 20)
+        data = {f"v{i}": 0.8 * rng.normal(size=25)[site] + 0.6 * rng.normal(size=500) + shift for i in range(6)}
+        return pd.DataFrame({"site": [f"P{seed}-{s}" for s in site], **data})
+
+    folder.write("reference.csv", batch(1))
+    folder.write("new.csv", batch(2))
+    code, record = folder.run(exclude=["site"])
+    assert code == 1
+    code, record = folder.run()
+    assert "clustered" in {f["code"] for f in record["findings"]}
+    code, record = folder.run(groups=["site"])
+    assert code == 0
+    column = record["details"]["columns"][0]
+    assert column["method"] == "permutation of groups"
+    assert 0.4 < column["clustering"]["icc"] < 0.85
+    assert max(column["clustering"]["effective_n"]) < 120
+    assert record["details"]["groups"]["counts"] == [25, 25]
+    folder.write("new.csv", batch(3, shift=2.0))
+    assert folder.run(groups=["site"])[0] == 1
+
+
+def test_coordinates_make_groups(folder: Folder) -> None:
+    def batch(seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        place = rng.integers(0, 30, 400)
+        centre = rng.normal(size=(30, 5))
+        data = {f"v{i}": 0.9 * centre[place, i] + 0.4 * rng.normal(size=400) for i in range(5)}
+        return pd.DataFrame({"x": place * 1000 + rng.random(400), "y": 5.0, **data})
+
+    folder.write("reference.csv", batch(1))
+    folder.write("new.csv", batch(2))
+    given = {"coordinates": ["x", "y"], "block_size": "100"}
+    code, record = folder.run(**given)
+    assert code == 0
+    assert record["details"]["groups"]["counts"] == [30, 30]
+    assert folder.run(coordinates=["x", "y"])[0] == 2
+    assert folder.run(groups=["plot"])[0] == 2
+
+
+def test_few_samples_are_not_called_free_of_drift(folder: Folder) -> None:
+    folder.write("new.csv", soil(2, n=8))
+    code, record = folder.run()
+    assert code == 0
+    assert record["status"] == "warned"
+    assert record["headline"].startswith("inconclusive")
+    assert "too-few-samples" in {f["code"] for f in record["findings"]}
+
+
+def test_spectra_from_another_instrument(folder: Folder) -> None:
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 1, 60)
+    shapes = np.array([np.exp(-(((x - c) / 0.2) ** 2)) for c in (0.1, 0.4, 0.9)])
+    make = lambda n, noise: pd.DataFrame(  # noqa: E731
+        rng.normal(size=(n, 3)) @ shapes + noise * rng.normal(size=(n, 60)),
+        columns=[f"nm_{w}" for w in range(400, 1000, 10)],
+    )
+    folder.write("reference.csv", make(200, 0.01))
+    folder.write("new.csv", make(100, 0.02))
+    code, record = folder.run()
+    assert code == 1
+    assert record["headline"].startswith("the spectra drifted (60 spectral bands, 400–990: Q residuals")
+    assert record["details"]["spectra"][0]["components"] == 3
+    assert record["figures"][0]["path"].endswith("spectra-1.png")
+    assert folder.output("drifted-columns") == "[]"
+
+
+def test_figures_none(folder: Folder) -> None:
+    _, record = folder.run(figures="none")
+    assert record["figures"] == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flint_ml.drift.trusted import Trusted
 
 BADGE = "Data Drift Check"
-Choice = Literal["ks", "wasserstein", "psi", "chi2", "missing"]
+Choice = Literal["ks", "wasserstein", "psi", "chi2", "missing", "spectra", "multivariate"]
 
 
 class ColumnSetting(BaseModel):
@@ -45,15 +45,16 @@ class CheckDriftInputs(GateInputs):
     current: str = Field(description="The new table to compare with it.")
     columns: dict[str, ColumnSetting] | list[str] = Field(
         default_factory=list,
-        description="Columns to compare, names or patterns such as `nm_*` (default: all common). In flint-ml.yml "
-        "also a mapping from names or patterns to settings (`test`, `min-effect`, `kind`); then all common columns are "
+        description="Columns to compare, names or patterns like `nm_*` (default: all common). In flint-ml.yml also a "
+        "mapping from names or patterns to settings (`test`, `min-effect`, `kind`); then all common columns are "
         "compared.",
     )
     exclude: list[str] = Field(default_factory=list, description="Columns to leave out, names or patterns.")
     tests: list[Choice] = Field(
-        default=["ks", "chi2", "missing"],
-        description="Tests to make: one of `ks`, `wasserstein`, `psi` for numbers, `chi2` for categories and numbers of "
-        "few values, `missing` for the share of missing values.",
+        default=["ks", "chi2", "missing", "spectra", "multivariate"],
+        description="Tests to make: one of `ks`, `wasserstein`, `psi` for numbers; `chi2` for categories and numbers "
+        "of few values; `missing` for the share of missing values; `spectra` for bands as a whole; `multivariate` for "
+        "all columns together.",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="Chance of a false alarm for the whole table.")
     correction: Literal["holm", "benjamini-hochberg", "none"] = Field(
@@ -63,6 +64,16 @@ class CheckDriftInputs(GateInputs):
         0.1, ge=0,
         description="Smallest effect that counts: KS distance D, Cramér's V, difference of missing shares.",
     )  # fmt: skip
+    groups: list[str] = Field(
+        default_factory=list,
+        description="Columns that say which samples belong together (site, profile); whole groups are then permuted.",
+    )
+    coordinates: list[str] = Field(
+        default_factory=list,
+        description="Two columns, x and y: samples of one square of `block-size` belong together.",
+    )
+    block_size: float | None = Field(None, gt=0, description="Side of these squares, in the unit of the coordinates.")
+    figures: Literal["auto", "none"] = Field("auto", description="Draw figures, or none.")
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -109,6 +120,9 @@ def rules_of(inputs: CheckDriftInputs) -> Rules:
         tests=tuple(inputs.tests),
         only=() if isinstance(inputs.columns, dict) else tuple(inputs.columns),
         exclude=tuple(inputs.exclude),
+        groups=tuple(inputs.groups),
+        coordinates=tuple(inputs.coordinates),
+        block_size=inputs.block_size,
         columns={k: ColumnRules(test=v.test, min_effect=v.min_effect, kind=v.kind) for k, v in mapping.items()},
     )
 
@@ -132,15 +146,17 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     if trusted.message:
         findings.insert(0, Finding(severity="warning", code="gate-changed", message=trusted.message, hint=trusted.hint))
     failed = result.failed
-    mark = MARKS["passed"] if not failed else MARKS["failed" if inputs.on_failure == "fail" else "warned"]
+    mark = MARKS[
+        "failed" if failed and inputs.on_failure == "fail" else "warned" if failed or result.blind else "passed"
+    ]
     message = summary.message(result)
     return Outcome(
-        status="failed" if failed else "passed",
+        status="failed" if failed else "warned" if result.blind else "passed",
         headline=summary.headline(result),
         message=message,
         metrics=summary.metrics(result),
-        tables=[summary.column_table(result)],
-        figures=_figures(result, job),
+        tables=summary.tables(result),
+        figures=_figures(result, job) if inputs.figures == "auto" else [],
         details={**summary.details(result), "reference": {"path": inputs.reference, "revision": trusted.revision}},
         findings=findings,
         outputs={
@@ -179,10 +195,17 @@ def _base_commit(job: Job) -> str | None:
 def _figures(result: Result, job: Job) -> list[Figure]:
     from flint_ml.drift import figures
 
+    drawn = []
+    for position, spectrum in enumerate(r for r in result.spectra if r.comparison):
+        file = f"spectra-{position + 1}.png"
+        alt = figures.spectra(result, spectrum, job.figures_dir / file)
+        drawn.append(Figure(title=f"Spectra ({spectrum.spectrum.label})", alt=alt, path=job.figure_path(file)))
     file = "distributions.png"
     alt, fallback = figures.distributions(result, job.figures_dir / file)
     title = "Columns that drifted most" if result.drifted else "Columns that differ most"
-    return [Figure(title=title, alt=alt[:1000], path=job.figure_path(file), fallback=fallback)]
+    columns = Figure(title=title, alt=alt[:1000], path=job.figure_path(file), fallback=fallback)
+    # The first figure is the one that the report shows.
+    return [*drawn, columns] if result.drifted_spectra else [columns, *drawn]
 
 
 ACTION = Action(

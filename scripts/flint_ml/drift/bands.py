@@ -22,6 +22,11 @@ class Spectrum:
     positions: tuple[float, ...]
 
     @property
+    def name(self) -> str:
+        """ "spectra nm_0400 … nm_2450" """
+        return f"spectra {self.columns[0]} … {self.columns[-1]}"
+
+    @property
     def label(self) -> str:
         """ "206 spectral bands, 400–2450" """
         return f"{len(self.columns)} spectral bands, {self.positions[0]:g}–{self.positions[-1]:g}"

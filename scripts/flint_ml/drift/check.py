@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flint_ml.drift.bands import Spectrum, find_spectra
-from flint_ml.drift.columns import Pair, as_classes, is_few_valued, pair
-from flint_ml.drift.correction import adjust
+import numpy as np
+
+from flint_ml.drift.columns import Pair, pair
+from flint_ml.drift.dataset import SpectrumResult, WholeTable, row_values, spectra_results, whole_table
+from flint_ml.drift.family import ColumnResult, Hypothesis, decide, decide_within, severity
+from flint_ml.drift.grouped import Units, clusterings, decide_by_groups, units_of
+from flint_ml.drift.groups import Clustering, codes_of, looks_clustered
+from flint_ml.drift.power import Detectable, detectable
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.schema import Note, new_categories, schema_notes
+from flint_ml.drift.schema import Note, listed, new_categories, schema_notes
 from flint_ml.drift.tables import Source, read_columns
-from flint_ml.drift.twosample import Test, chi_squared, ks_distance, ks_p_values, proportions, psi, wasserstein
+from flint_ml.drift.tests_of import column_tests
 from flint_ml.errors import InputError
-
-
-@dataclass
-class Hypothesis:
-    """One test in the family whose error rate is controlled."""
-
-    column: str
-    aspect: str
-    test: Test
-    min_effect: float
-    p_adjusted: float = 1.0
-    drifted: bool = False
-
-
-@dataclass
-class ColumnResult:
-    """What was found out about one column; ``leading`` is the hypothesis that its row in the table shows."""
-
-    column: Pair
-    hypotheses: list[Hypothesis]
-
-    @property
-    def drifted(self) -> bool:
-        return any(h.drifted for h in self.hypotheses)
-
-    @property
-    def leading(self) -> Hypothesis | None:
-        return min(self.hypotheses, key=severity, default=None)
 
 
 @dataclass
@@ -52,7 +29,12 @@ class Result:
     rows: tuple[int, int]
     columns: list[ColumnResult]
     notes: list[Note]
-    spectra: list[Spectrum] = field(default_factory=list)
+    spectra: list[SpectrumResult] = field(default_factory=list)
+    whole: WholeTable | None = None
+    units: Units | None = None
+    clustered: dict[str, Clustering] = field(default_factory=dict)
+    found: Detectable = field(default_factory=lambda: Detectable(1.0, None))
+    tests: int = 0
 
     @property
     def tested(self) -> list[ColumnResult]:
@@ -65,19 +47,27 @@ class Result:
         return [column for column in self.columns if column.drifted]
 
     @property
+    def drifted_spectra(self) -> list[SpectrumResult]:
+        return [result for result in self.spectra if result.drifted]
+
+    @property
+    def whole_drifted(self) -> bool:
+        """Whether the classifier tells the tables apart."""
+        return bool(self.whole and self.whole.hypothesis.drifted)
+
+    @property
     def broken(self) -> list[Note]:
         """What fails the check whatever the numbers say: columns that are gone or of another type."""
         return [note for note in self.notes if note.severity == "error"]
 
     @property
     def failed(self) -> bool:
-        return bool(self.drifted or self.broken)
+        return bool(self.drifted or self.drifted_spectra or self.whole_drifted or self.broken)
 
-
-def severity(hypothesis: Hypothesis) -> tuple[Any, ...]:
-    """Sort key: drifted first, then by effect in units of the smallest that counts, then by p."""
-    scale = hypothesis.test.effect / hypothesis.min_effect if hypothesis.min_effect > 0 else hypothesis.test.effect
-    return (not hypothesis.drifted, hypothesis.p_adjusted >= 1, -scale, hypothesis.test.p_value)
+    @property
+    def blind(self) -> bool:
+        """Whether nothing was found, and too few samples were there to find anything but a gross shift."""
+        return not self.failed and self.found.blind
 
 
 def check(reference: Source, current: Source, rules: Rules) -> Result:
@@ -89,47 +79,80 @@ def check(reference: Source, current: Source, rules: Rules) -> Result:
         If no column is common, the rules leave none, or a column has no value at all on one side.
     """
     common = _common(reference, current, rules)
-    one, two = read_columns(reference, common), read_columns(current, common)
-    pairs = [pair(name, one.column(name), two.column(name), rules) for name in common]
+    places = [name for name in (*rules.groups, *rules.coordinates) if name not in common]
+    tables = (read_columns(reference, [*common, *places]), read_columns(current, [*common, *places]))
+    pairs = [pair(name, tables[0].column(name), tables[1].column(name), rules) for name in common]
     _refuse_empty(pairs, reference, current)
-    notes = schema_notes(reference, current, rules)
-    for column in pairs:
-        notes += [Note("error" if code == "type-changed" else "warning", code, text) for code, text in column.notes]
-        if column.kind == "category":
-            notes += new_categories(column)
-        if column.kind in {"identifier", "date", "text"} and rules.of(column.name).test == "auto":
-            notes.append(Note("info", "not-compared", f"`{column.name}` was not compared: {column.why}"))
-        if column.kind == "empty":
-            notes.append(Note("warning", "no-values", f"`{column.name}` has no value in either table; not compared"))
-    results = [ColumnResult(column, hypotheses) for column, hypotheses in zip(pairs, _tests(pairs, rules), strict=True)]
-    if not any(result.hypotheses for result in results):
+    columns = [ColumnResult(p, hypotheses) for p, hypotheses in zip(pairs, column_tests(pairs, rules), strict=True)]
+    if not any(column.hypotheses for column in columns):
         raise InputError(
             "no column can be compared: all are identifiers, dates or empty",
             where=current.label, hint="name a test for one under `columns:` in flint-ml.yml", code="nothing-to-compare",
         )  # fmt: skip
-    decide([h for result in results for h in result.hypotheses], rules)
-    results.sort(key=lambda r: severity(r.leading) if r.leading else (True, True, 0.0, 2.0))
-    spectra = find_spectra(common)
-    return Result(rules, (one.num_rows, two.num_rows), results, notes, spectra)
+    result = Result(rules, (tables[0].num_rows, tables[1].num_rows), columns, [], units=units_of(tables, rules))
+    _decide_all(result, tables, pairs)
+    columns.sort(key=lambda c: severity(c.leading) if c.leading else (True, True, 0.0, 2.0))
+    result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
+    return result
+
+
+def _decide_all(result: Result, tables: tuple[Any, Any], pairs: Sequence[Pair]) -> None:
+    """Test spectra and the table as a whole, and decide the family."""
+    rules, units = result.rules, result.units
+    result.spectra = spectra_results(tables, pairs, rules, units.reference if units else None)
+    banded = {n: r for r in result.spectra if r.comparison for n in r.spectrum.columns}
+    free = [column for column in result.columns if column.column.name not in banded]
+    family = [h for column in free for h in column.hypotheses] + [h for r in result.spectra for h in r.hypotheses]
+    both = units.both if units else None
+    result.whole = whole_table(tables, pairs, result.spectra, rules, tests=len(family), units=both)
+    whole = result.whole.hypothesis if result.whole else None
+    if units is None:
+        decide([*family, *([whole] if whole else [])], rules)
+    else:
+        decide_by_groups(tables, free, result.spectra, whole=whole, units=units, rules=rules)
+        result.clustered = clusterings(tables, [column.column for column in free], units)
+    for spectrum in result.spectra:
+        if spectrum.comparison:
+            inside: list[Hypothesis] = []
+            for column in result.columns:
+                if column.column.name in spectrum.spectrum.columns:
+                    inside += column.hypotheses
+            decide_within(inside, spectrum.hypotheses, rules)
+    result.tests = len(family) + (1 if whole else 0)
+    result.found = detectable(_independent(result), result.tests, rules.alpha, rules.min_effect)
+
+
+def _independent(result: Result) -> tuple[float, float]:
+    """Typical number of independent samples in each table."""
+    sizes = [c.column.present for c in result.tested]
+    n = np.median(np.array(sizes, dtype=float), axis=0)
+    if result.clustered:
+        n = np.median(np.array([c.effective for c in result.clustered.values()]), axis=0)
+    return float(n[0]), float(n[1])
 
 
 def _common(reference: Source, current: Source, rules: Rules) -> list[str]:
-    here = set(current.names)
+    here, there = set(current.names), set(reference.names)
     shared = [name for name in reference.names if name in here]
     if not shared:
         raise InputError(
-            f"no common columns: {reference.label} has {_some(reference.names)}, {current.label} has "
-            f"{_some(current.names)}",
+            f"no common columns: {reference.label} has {listed(reference.names, 4)}, {current.label} has "
+            f"{listed(current.names, 4)}",
             where=current.label,
             hint="rename the columns of one table; names are compared exactly, with case and units",
             code="no-common-columns",
         )
-    common = [name for name in shared if rules.wanted(name)]
-    for name in rules.only:
-        if not any(ch in name for ch in "*?[") and name not in {*reference.names, *current.names}:
-            raise InputError(
-                f"the column `{name}` is in neither table", where="columns", hint="check the spelling", code="no-column"
-            )
+    for given, names in (("columns", rules.only), ("groups", rules.groups), ("coordinates", rules.coordinates)):
+        for name in names:
+            if given == "columns" and (any(ch in name for ch in "*?[") or name in here | there):
+                continue
+            if name not in here or name not in there:
+                where = "neither table" if name not in here | there else "one of the tables only"
+                raise InputError(
+                    f"the column `{name}` is in {where}", where=given, hint="check the spelling", code="no-column"
+                )
+    places = {*rules.groups, *rules.coordinates}
+    common = [name for name in shared if rules.wanted(name) and name not in places]
     if not common:
         raise InputError(
             "`columns` and `exclude` leave no common column", where="columns", hint="check both inputs",
@@ -138,89 +161,60 @@ def _common(reference: Source, current: Source, rules: Rules) -> list[str]:
     return common
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
 def _refuse_empty(pairs: Sequence[Pair], reference: Source, current: Source) -> None:
     for side, source in enumerate((reference, current)):
         empty = [p.name for p in pairs if not p.present[side] and p.present[1 - side]]
         if empty:
             raise InputError(
-                f"{_some(empty)} {'has' if len(empty) == 1 else 'have'} no values, only missing ones",
+                f"{listed(empty, 4)} {'has' if len(empty) == 1 else 'have'} no values, only missing ones",
                 where=source.label,
                 hint="fill the column, or leave it out with `exclude`",
                 code="all-missing",
             )
 
 
-def decide(hypotheses: Sequence[Hypothesis], rules: Rules) -> None:
-    """Adjust the p-values of a family and mark what drifted: significant, and large enough to matter."""
-    adjusted = adjust([h.test.p_value for h in hypotheses], rules.correction)
-    for hypothesis, p in zip(hypotheses, adjusted, strict=True):
-        hypothesis.p_adjusted = p
-        hypothesis.drifted = p < rules.alpha and hypothesis.test.effect >= hypothesis.min_effect
-
-
-def _tests(pairs: Sequence[Pair], rules: Rules) -> list[list[Hypothesis]]:
-    """The tests of each column. Those of KS wait until the end, to compute their p-values together."""
-    found: list[list[Hypothesis]] = []
-    waiting: list[tuple[list[Hypothesis], Pair, float]] = []
+def _notes(result: Result, tables: tuple[Any, Any], pairs: Sequence[Pair]) -> list[Note]:
+    rules = result.rules
+    notes: list[Note] = []
     for column in pairs:
-        hypotheses: list[Hypothesis] = []
-        found.append(hypotheses)
-        test = _test_of(column, rules)
-        if test == "ks":
-            waiting.append((hypotheses, column, ks_distance(column.reference, column.current)))
-        elif test is not None:
-            hypotheses.append(Hypothesis(column.name, "values", _run(test, column), rules.effect_of(column.name)))
-        if "missing" in rules.tests and any(column.missing) and rules.of(column.name).test != "none":
-            result = proportions(column.missing, column.total)
-            hypotheses.append(Hypothesis(column.name, "missing", result, rules.effect_of(column.name)))
-    p_values = ks_p_values([(*column.present, distance) for _, column, distance in waiting])
-    for (hypotheses, column, distance), (p, method) in zip(waiting, p_values, strict=True):
-        note = "ties" if _tied(column) else ""
-        test_result = Test("KS", method, distance, p, distance, "D", note)
-        hypotheses.insert(0, Hypothesis(column.name, "values", test_result, rules.effect_of(column.name)))
-    return found
+        notes += [Note("error" if code == "type-changed" else "warning", code, text) for code, text in column.notes]
+        if column.kind == "category":
+            notes += new_categories(column)
+        if column.kind in {"identifier", "date", "text"} and rules.of(column.name).test == "auto":
+            notes.append(Note("info", "not-compared", f"`{column.name}` was not compared: {column.why}"))
+        if column.kind == "empty":
+            notes.append(Note("warning", "no-values", f"`{column.name}` has no value in either table; not compared"))
+    for spectrum in result.spectra:
+        seen = spectrum.comparison
+        if seen and seen.outside[1] > max(0.05, 3 * seen.outside[0]):
+            text = f"{seen.outside[1]:.0%} of the new spectra lie outside the calibration space "
+            text += f"(reference: {seen.outside[0]:.0%})"
+            notes.append(Note("warning", "outside-calibration", text, "Predictions for them are extrapolation."))
+    if result.units is None:
+        notes += _unnamed_groups(tables, pairs)
+    elif min(result.units.counts) < 5:
+        few = " and ".join(str(count) for count in result.units.counts)
+        text = f"only {few} groups ({result.units.label}) in reference and new data: hardly any drift can be found"
+        notes.append(Note("warning", "few-groups", text, "Bring samples of more groups."))
+    if result.blind:
+        text = f"too few samples: in a single column only D ≥ {result.found.distance:.2f} is found reliably"
+        notes.append(Note("warning", "too-few-samples", text, "Collect more samples, or compare fewer columns."))
+    return notes
 
 
-def _tied(column: Pair) -> bool:
-    return bool(
-        (column.reference[1:] == column.reference[:-1]).any() or (column.current[1:] == column.current[:-1]).any()
-    )
-
-
-def _test_of(column: Pair, rules: Rules) -> str | None:
-    """The name of the test for the values of a column, or None."""
-    wish = rules.of(column.name).test
-    if wish == "none" or not all(column.present):
-        return None
-    if column.kind == "numeric" or (
-        column.kind == "identifier" and isinstance(column.labels, list) and not column.labels
-    ):
-        if wish != "auto":
-            return wish
-        if column.kind == "identifier" or rules.numeric_test is None:
-            return "chi2" if column.kind == "numeric" and "chi2" in rules.tests and is_few_valued(column) else None
-        return (
-            "chi2"
-            if rules.numeric_test == "ks" and "chi2" in rules.tests and is_few_valued(column)
-            else rules.numeric_test
-        )
-    if column.kind in {"category", "boolean"}:
-        if wish not in {"auto", "chi2"}:
-            raise InputError(
-                f"the test `{wish}` needs numbers, and `{column.name}` holds categories",
-                where=f"columns.{column.name}", hint="use `chi2`, or leave the test out", code="invalid-test",
-            )  # fmt: skip
-        return "chi2" if wish == "chi2" or "chi2" in rules.tests else None
-    return "chi2" if wish == "chi2" and column.kind == "identifier" else None
-
-
-def _run(test: str, column: Pair) -> Test:
-    if test == "chi2":
-        classes = as_classes(column) if column.kind in {"numeric", "identifier"} and not column.labels else column
-        return chi_squared(classes.reference, classes.current)
-    runners: dict[str, Callable[..., Test]] = {"wasserstein": wasserstein, "psi": psi}
-    return runners[test](column.reference, column.current)
+def _unnamed_groups(tables: tuple[Any, Any], pairs: Sequence[Pair]) -> list[Note]:
+    """Warn where the samples are alike within the values of some column that could name sites or profiles."""
+    numeric = [p for p in pairs if p.kind == "numeric" and not p.labels][:10]
+    if not numeric:
+        return []
+    for candidate in pairs:
+        if candidate.kind != "category" or not 8 <= len(candidate.labels) <= tables[0].num_rows // 2:
+            continue
+        codes = codes_of([tables[0].column(candidate.name)])
+        icc = looks_clustered(codes, [row_values(tables[0].column(p.name), p) for p in numeric])
+        if icc is not None:
+            text = f"samples of one `{candidate.name}` are alike (intra-class correlation {icc:.2f}); tests that take "
+            text += "them for independent alarm too often"
+            hint = f"If `{candidate.name}` says where samples come from, name it under `groups`."
+            return [Note("warning", "clustered", text, hint)]
+    return []

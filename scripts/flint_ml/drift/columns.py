@@ -85,7 +85,7 @@ def _numbers(column: Any) -> Floats:
     return values
 
 
-def _text_as_numbers(column: Any) -> Any:
+def text_as_numbers(column: Any) -> Any:
     """A text column as numbers, what is none being missing; and the share of texts that are numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -181,7 +181,7 @@ def _reconcile(
     for index, side in enumerate(("reference", "new data")):
         if kinds[index] != "text":
             continue
-        numbers, share = _text_as_numbers(columns[index])
+        numbers, share = text_as_numbers(columns[index])
         if not forced and share < 0.9:
             notes.append(
                 ("type-changed", f"`{name}` holds numbers on one side and text in the {side}; compared as categories")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,11 @@ def chi2_sf(x: float, df: float) -> float:
 def normal_sf(z: float) -> float:
     """P(Z ≥ z) of the standard normal distribution."""
     return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def normal_quantile(p: float) -> float:
+    """The value that a standard normal variable stays below with probability ``p``, 0 < p < 1."""
+    return NormalDist().inv_cdf(p)
 
 
 def _stirling_error(n: Floats) -> Floats:

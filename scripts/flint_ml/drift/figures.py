@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flint_ml.drift.bands import Spectrum
-from flint_ml.drift.check import ColumnResult, Result
+from flint_ml.drift.check import Result
+from flint_ml.drift.dataset import SpectrumResult
+from flint_ml.drift.family import ColumnResult
 from flint_ml.record import Fallback, Series
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _FALLBACK_POINTS = 21
 
 def worst(result: Result, limit: int = 4) -> list[ColumnResult]:
     """The columns to draw: those that drifted first, at most two bands of a spectrum while others are left."""
-    bands = {name for spectrum in result.spectra for name in spectrum.columns}
+    bands = {name for r in result.spectra for name in r.spectrum.columns}
     able = [c for c in result.tested if len(c.column.reference) and len(c.column.current)]
     plain = [c for c in able if c.column.name not in bands]
     spectral = [c for c in able if c.column.name in bands]
@@ -76,6 +77,8 @@ def _draw(axis: Any, column: ColumnResult, label: str) -> None:
         _clip(axis, pair)
     name = pair.name if len(pair.name) <= 24 else pair.name[:23] + "…"
     effect = f"{lead.test.effect_name} = {lead.test.effect:.2f}" if lead else ""
+    if lead and lead.aspect == "missing":
+        effect = " → ".join(f"{m / t:.0%}" for m, t in zip(pair.missing, pair.total, strict=True)) + " missing"
     axis.set_title(f"{name}: {effect}{', drifted' if column.drifted else ''}", fontsize=13)
     axis.tick_params(labelsize=11)
     axis.grid(alpha=0.3)
@@ -124,8 +127,44 @@ def _fallback(columns: Sequence[ColumnResult], label: str) -> Fallback | None:
     return Fallback(kind="line", x=[f"{v:.4g}" for v in grid], series=series)
 
 
-def band_profile(result: Result, spectrum: Spectrum) -> tuple[list[float], list[float]]:
-    """Effect of each band in order of position."""
+def spectra(result: Result, seen: SpectrumResult, path: Path, label: str = "new data") -> str:
+    """Draw mean ± sd of the spectra, the effect of each band below, and samples in the space of T² and Q."""
+    from matplotlib.figure import Figure
+
+    comparison = seen.comparison
+    assert comparison is not None
+    x = np.array(seen.spectrum.positions)
+    figure = Figure(figsize=(7.5, 7.2), dpi=120, layout="constrained")
+    top, middle, bottom = figure.subplots(3, 1, height_ratios=[3, 1.3, 2.6])
+    sides = ((REFERENCE, "-", "reference", 0), (CURRENT, "--", label, 1))
+    for colour, style, name, side in sides:
+        mean, sd = comparison.mean[side], comparison.sd[side]
+        top.plot(x, mean, color=colour, linestyle=style, linewidth=2, label=f"{name}, mean ± sd")
+        top.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.18, linewidth=0)
+    top.legend(fontsize=12, frameon=False)
+    top.set_ylabel("value", fontsize=12)
     effects = {c.column.name: c.leading.test.effect for c in result.tested if c.leading}
-    kept = [(p, effects[n]) for n, p in zip(spectrum.columns, spectrum.positions, strict=True) if n in effects]
-    return [p for p, _ in kept], [e for _, e in kept]
+    middle.plot(x, [effects.get(name, np.nan) for name in seen.spectrum.columns], color="#000000", linewidth=1.6)
+    middle.axhline(result.rules.min_effect, color="#666666", linestyle=":", linewidth=1.4)
+    middle.set_ylim(0, None)
+    middle.set_ylabel("D of band", fontsize=12)
+    middle.set_xlabel("wavelength or wavenumber", fontsize=12)
+    for projection, (colour, _, name, side) in zip((comparison.reference, comparison.current), sides, strict=True):
+        bottom.scatter(
+            np.maximum(projection.t2, 1e-12), np.maximum(projection.q, 1e-12), s=16, color=colour, alpha=0.6,
+            marker="o" if side == 0 else "^", label=name, linewidths=0,
+        )  # fmt: skip
+    bottom.axvline(comparison.limits[0], color="#666666", linestyle=":", linewidth=1.4)
+    bottom.axhline(comparison.limits[1], color="#666666", linestyle=":", linewidth=1.4)
+    bottom.set(xscale="log", yscale="log")
+    bottom.set_xlabel("Hotelling's T² (dotted: limit of the calibration space)", fontsize=12)
+    bottom.set_ylabel("Q residual", fontsize=12)
+    bottom.legend(fontsize=12, frameon=False)
+    for axis in (top, middle, bottom):
+        axis.tick_params(labelsize=11)
+        axis.grid(alpha=0.3)
+    figure.savefig(path)
+    return (
+        f"Mean and standard deviation of reference and new spectra, the KS distance of each band, and Hotelling's T² "
+        f"against Q: {comparison.outside[1]:.0%} of the new spectra lie outside the calibration space"
+    )

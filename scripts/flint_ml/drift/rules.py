@@ -11,8 +11,7 @@ from flint_ml.drift.correction import Correction
 
 Kind = Literal["numeric", "category", "boolean", "date", "identifier", "text", "empty"]
 NumericTest = Literal["ks", "chi2", "wasserstein", "psi"]
-TESTS = ("ks", "wasserstein", "psi", "chi2", "missing")
-DEFAULT_TESTS = ("ks", "chi2", "missing")
+DEFAULT_TESTS = ("ks", "chi2", "missing", "spectra", "multivariate")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Rules:
     """The decision: a column drifts where its corrected p is below ``alpha`` and its effect at least ``min_effect``.
 
     ``only`` and ``exclude`` hold names or shell patterns (``nm_*``); so do the keys of ``columns``, of which the
-    first that matches counts, an exact name before any pattern.
+    first that matches counts, an exact name before any pattern. ``groups`` name the columns that say which samples
+    belong together; ``coordinates`` (x, y) and ``block_size`` do so by squares on the ground.
     """
 
     alpha: float = 0.05
@@ -39,6 +39,9 @@ class Rules:
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     columns: Mapping[str, ColumnRules] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    coordinates: tuple[str, ...] = ()
+    block_size: float | None = None
 
     def of(self, column: str) -> ColumnRules:
         """The rules of ``column``."""

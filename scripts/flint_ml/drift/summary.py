@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flint_ml.drift.bands import Spectrum
-from flint_ml.drift.check import ColumnResult, Hypothesis, Result
+import numpy as np
+
+from flint_ml.drift.check import Result
+from flint_ml.drift.dataset import SpectrumResult
+from flint_ml.drift.family import ColumnResult, Hypothesis
 from flint_ml.markdown import number
 from flint_ml.record import Column, Metric, Table
 
@@ -20,21 +23,22 @@ def _plural(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _band_of(result: Result) -> dict[str, Spectrum]:
-    return {name: spectrum for spectrum in result.spectra for name in spectrum.columns}
+def _joined(parts: list[str]) -> str:
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)
 
 
 def named(result: Result, limit: int = _NAMED) -> str:
     """The drifted columns, worst first, the bands of a spectrum as one: "SOC, pH and 206 of 206 spectral bands"."""
-    bands = _band_of(result)
+    bands = {name for r in result.spectra for name in r.spectrum.columns}
     plain = [c.column.name for c in result.drifted if c.column.name not in bands]
+    if not any(c.column.name in bands for c in result.drifted):
+        return ", ".join(plain[:limit]) + (f" and {len(plain) - limit} more" if len(plain) > limit else "")
     groups = []
-    for spectrum in result.spectra:
+    for spectrum in (r.spectrum for r in result.spectra):
         count = sum(c.column.name in spectrum.columns for c in result.drifted)
         if count:
             groups.append(f"{count} of {spectrum.label}")
-    shown = plain[:limit] + ([f"{len(plain) - limit} more"] if len(plain) > limit else []) + groups
-    return ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
+    return _joined(plain[:limit] + ([f"{len(plain) - limit} more"] if len(plain) > limit else []) + groups)
 
 
 def headline(result: Result) -> str:
@@ -42,22 +46,43 @@ def headline(result: Result) -> str:
     tested, drifted = len(result.tested), len(result.drifted)
     parts = []
     if drifted:
-        inside = (
-            named(result) if drifted > _NAMED or result.spectra else ", ".join(c.column.name for c in result.drifted)
+        parts.append(f"{drifted} of {_plural(tested, 'column')} drifted ({named(result)})")
+    for spectrum in result.drifted_spectra:
+        parts.append(_spectral(spectrum, any(c.column.name in spectrum.spectrum.columns for c in result.drifted)))
+    if not parts and result.whole_drifted:
+        assert result.whole is not None
+        seen = result.whole.separation
+        parts.append(
+            f"no column drifted on its own, but all columns together did: a classifier tells the new rows from the "
+            f"reference (AUC {seen.auc:.2f}), most by {_joined(list(seen.carriers[:3]))}"
         )
-        parts.append(f"{drifted} of {_plural(tested, 'column')} drifted ({inside})")
     parts += [note.message.replace("`", "") for note in result.broken[:2]]
-    if parts:
-        return "; ".join(parts)
-    worst = max((h for c in result.tested for h in c.hypotheses), key=lambda h: h.test.effect, default=None)
-    text = f"no drift: 0 of {_plural(tested, 'column')} drifted"
-    if worst is not None:
-        text += f"; largest effect {worst.test.effect_name} = {number(worst.test.effect, 2)} ({worst.column})"
-    return text
+    return "; ".join(part for part in parts if part) or _quiet(result, tested)
+
+
+def _spectral(result: SpectrumResult, bands_named: bool) -> str:
+    assert result.comparison is not None
+    outside = f"{result.comparison.outside[1]:.0%} of the new spectra lie outside the calibration space"
+    if bands_named:
+        return outside
+    worst = max(result.drifted, key=lambda h: h.test.effect)
+    aspect = {"Q": "Q residuals", "T²": "Hotelling's T²"}.get(worst.aspect, worst.aspect)
+    return f"the spectra drifted ({result.spectrum.label}: {aspect}, D = {worst.test.effect:.2f}); {outside}"
+
+
+def _quiet(result: Result, tested: int) -> str:
+    worst = max((h for c in result.tested for h in c.hypotheses), key=lambda h: h.test.effect)
+    effect = f"largest effect {worst.test.effect_name} = {number(worst.test.effect, 2)} ({worst.column})"
+    if result.blind:
+        return f"inconclusive: no drift found in {_plural(tested, 'column')}, but too few samples to say so; {effect}"
+    found = f"could have found D ≥ {number(result.found.distance, 2)}"
+    return f"no drift: 0 of {_plural(tested, 'column')} drifted; {effect}; {found}"
 
 
 def message(result: Result) -> str:
     """The badge: "Passed (0 of 21)"."""
+    if result.blind:
+        return f"Inconclusive ({min(result.rows)} samples)"
     word = "Failed" if result.failed else "Passed"
     return f"{word} ({len(result.drifted)} of {len(result.tested)})"
 
@@ -67,21 +92,27 @@ def _cell(hypothesis: Hypothesis) -> str:
     return f"{hypothesis.test.name}{method}"
 
 
-def column_table(result: Result) -> Table:
-    """One row for each column that was compared, worst first."""
+def tables(result: Result) -> list[Table]:
+    """One row for each column that was compared, worst first; then the tests of the table as a whole."""
     rows: list[list[Any]] = []
     for column in result.tested:
         lead = column.leading
         assert lead is not None
-        rows.append(
-            [
-                lead.column, "missing values" if lead.aspect == "missing" else column.column.kind, _cell(lead),
-                f"{lead.test.effect_name} = {number(lead.test.effect, 2)}", _p(lead.p_adjusted), _typical(column),
-                "drifted" if column.drifted else "same",
-            ]
-        )  # fmt: skip
+        what = "missing values" if lead.aspect == "missing" else column.column.kind
+        rows.append([lead.column, what, *_row(lead), _typical(column), "drifted" if column.drifted else "same"])
     names = ["column", "what", "test", "effect", "p (adjusted)", "reference → new", "result"]
-    return Table(title="Columns, worst first", columns=[Column(name=name) for name in names], rows=rows)
+    found = [Table(title="Columns, worst first", columns=[Column(name=name) for name in names], rows=rows)]
+    whole = [h for r in result.spectra for h in r.hypotheses] + ([result.whole.hypothesis] if result.whole else [])
+    if whole:
+        lines: list[list[Any]] = [[h.column, h.aspect, *_row(h), "drifted" if h.drifted else "same"] for h in whole]
+        heads = ["tested", "by", "test", "effect", "p (adjusted)", "result"]
+        found.append(Table(title="The table as a whole", columns=[Column(name=n) for n in heads], rows=lines))
+    return found
+
+
+def _row(hypothesis: Hypothesis) -> list[str]:
+    effect = f"{hypothesis.test.effect_name} = {number(hypothesis.test.effect, 2)}"
+    return [_cell(hypothesis), effect, _p(hypothesis.p_adjusted)]
 
 
 def _typical(column: ColumnResult) -> str:
@@ -90,53 +121,61 @@ def _typical(column: ColumnResult) -> str:
     if lead is not None and lead.aspect == "missing":
         shares = [f"{m / t:.1%}" for m, t in zip(pair.missing, pair.total, strict=True)]
         return f"{shares[0]} → {shares[1]} missing"
-    if pair.kind == "numeric":
-        import numpy as np
-
-        one, two = float(np.median(pair.reference)), float(np.median(pair.current))
-        return f"median {number(one)} → {number(two)}"
-    if pair.labels and len(pair.reference) and pair.reference.sum() and pair.current.sum():
+    if pair.labels:
         p, q = pair.reference / pair.reference.sum(), pair.current / pair.current.sum()
         k = int(abs(p - q).argmax())
         return f"{pair.labels[k][:40]}: {p[k]:.0%} → {q[k]:.0%}"
-    return ""
+    one, two = float(np.median(pair.reference)), float(np.median(pair.current))
+    return f"median {number(one)} → {number(two)}"
 
 
 def metrics(result: Result) -> dict[str, Metric]:
     """Numbers that other tools may follow over time."""
     effects = [h.test.effect for c in result.tested for h in c.hypotheses]
-    return {
+    found = {
         "columns_tested": Metric(value=len(result.tested)),
         "columns_drifted": Metric(value=len(result.drifted), direction="lower"),
         "largest_effect": Metric(value=max(effects, default=0.0)),
+        "detectable_distance": Metric(value=result.found.distance),
         "rows_reference": Metric(value=result.rows[0]),
         "rows_current": Metric(value=result.rows[1]),
     }
+    if result.whole:
+        found["classifier_auc"] = Metric(value=result.whole.separation.auc)
+    for spectrum in result.spectra[:1]:
+        if spectrum.comparison:
+            found["outside_calibration"] = Metric(value=spectrum.comparison.outside[1], direction="lower")
+    return found
+
+
+def _hypothesis(hypothesis: Hypothesis | None) -> dict[str, Any]:
+    if hypothesis is None:
+        return dict.fromkeys(
+            ("test", "method", "aspect", "statistic", "p_value", "p_adjusted", "effect", "effect_name", "min_effect")
+        )
+    test = hypothesis.test
+    return {
+        "test": test.name, "method": test.method, "aspect": hypothesis.aspect, "statistic": test.statistic,
+        "p_value": test.p_value, "p_adjusted": hypothesis.p_adjusted, "effect": test.effect,
+        "effect_name": test.effect_name, "min_effect": hypothesis.min_effect,
+    }  # fmt: skip
 
 
 def details(result: Result) -> dict[str, Any]:
     """The structured result: every column with every test."""
     columns = []
     for column in result.columns:
-        lead = column.leading
-        entry: dict[str, Any] = {
-            "column": column.column.name,
-            "kind": column.column.kind,
-            "test": lead.test.name if lead else None,
-            "method": lead.test.method if lead else None,
-            "aspect": lead.aspect if lead else None,
-            "statistic": lead.test.statistic if lead else None,
-            "p_value": lead.test.p_value if lead else None,
-            "p_adjusted": lead.p_adjusted if lead else None,
-            "effect": lead.test.effect if lead else None,
-            "effect_name": lead.test.effect_name if lead else None,
-            "min_effect": lead.min_effect if lead else None,
-            "drifted": column.drifted,
-            "missing": list(column.column.missing),
-            "n": list(column.column.present),
-        }
-        if column.column.why or (lead and lead.test.note):
-            entry["note"] = column.column.why or (lead.test.note if lead else "")
+        lead, pair = column.leading, column.column
+        entry = {"column": pair.name, "kind": pair.kind, **_hypothesis(lead), "drifted": column.drifted}
+        entry |= {"missing": list(pair.missing), "n": list(pair.present)}
+        note = pair.why or (lead.test.note if lead else "")
+        if note:
+            entry["note"] = note
+        if pair.name in result.clustered:
+            seen = result.clustered[pair.name]
+            entry["clustering"] = {
+                "icc": seen.icc, "design_effect": seen.effect, "effective_n": [round(n, 1) for n in seen.effective]
+            }  # fmt: skip
         columns.append(entry)
     rules = result.rules
     return {
@@ -145,6 +184,34 @@ def details(result: Result) -> dict[str, Any]:
             "alpha": rules.alpha, "correction": rules.correction, "min_effect": rules.min_effect,
             "tests": list(rules.tests),
         },
+        "family": result.tests,
+        "detectable": {"distance": result.found.distance, "shift_sd": result.found.shift, "power": 0.8},
         "columns": columns,
-        "spectra": [{"label": s.label, "columns": len(s.columns)} for s in result.spectra],
+        "spectra": [_spectrum(r) for r in result.spectra],
+        "multivariate": _whole(result),
+        "groups": {"by": result.units.label, "counts": list(result.units.counts)} if result.units else None,
+    }  # fmt: skip
+
+
+def _spectrum(result: SpectrumResult) -> dict[str, Any]:
+    seen = result.comparison
+    entry: dict[str, Any] = {"label": result.spectrum.label, "bands": len(result.spectrum.columns)}
+    if seen is None:
+        return entry | {"tested": False}
+    return entry | {
+        "tested": True, "components": seen.model.components, "explained": seen.model.explained,
+        "fitted_on": seen.model.fitted, "held_out": len(seen.reference.q), "new": len(seen.current.q),
+        "outside_reference": seen.outside[0], "outside_new": seen.outside[1], "incomplete": list(seen.incomplete),
+        "drifted": bool(result.drifted),
+        "tests": [{**_hypothesis(h), "drifted": h.drifted} for h in result.hypotheses],
+    }  # fmt: skip
+
+
+def _whole(result: Result) -> dict[str, Any] | None:
+    if result.whole is None:
+        return None
+    seen = result.whole.separation
+    return {
+        **_hypothesis(result.whole.hypothesis), "drifted": result.whole_drifted, "permutations": seen.permutations,
+        "rows": list(seen.rows), "carriers": list(seen.carriers),
     }  # fmt: skip

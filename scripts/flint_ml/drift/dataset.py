@@ -1,0 +1,145 @@
+"""Tests of the table as a whole: spectra, and a classifier over all columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flint_ml.drift.bands import Spectrum, find_spectra
+from flint_ml.drift.columns import Pair, is_few_valued
+from flint_ml.drift.distributions import Floats
+from flint_ml.drift.family import Hypothesis
+from flint_ml.drift.groups import Codes
+from flint_ml.drift.matrix import matrix, present, vector
+from flint_ml.drift.multivariate import (
+    MIN_AUC,
+    Feature,
+    Separation,
+    class_features,
+    numeric_feature,
+    separate,
+    spectral_features,
+)
+from flint_ml.drift.rules import Rules
+from flint_ml.drift.spectra import SpectraComparison, compare_spectra
+from flint_ml.drift.twosample import Test, ks, proportions
+
+
+@dataclass
+class SpectrumResult:
+    """Bands that were compared as a whole; ``comparison`` is None where they were not, and each band is on its own."""
+
+    spectrum: Spectrum
+    comparison: SpectraComparison | None = None
+    hypotheses: list[Hypothesis] = field(default_factory=list)
+
+    @property
+    def drifted(self) -> list[Hypothesis]:
+        return [h for h in self.hypotheses if h.drifted]
+
+
+@dataclass
+class WholeTable:
+    """The classifier two-sample test and its hypothesis."""
+
+    separation: Separation
+    hypothesis: Hypothesis
+
+
+def spectra_results(
+    tables: tuple[Any, Any], pairs: Sequence[Pair], rules: Rules, codes: Codes | None
+) -> list[SpectrumResult]:
+    """Compare the groups of bands among the numeric columns."""
+    names = [p.name for p in pairs if p.kind == "numeric" and rules.of(p.name).test == "auto"]
+    results = []
+    for spectrum in find_spectra(names):
+        result = SpectrumResult(spectrum)
+        results.append(result)
+        if "spectra" not in rules.tests:
+            continue
+        sides = [matrix(table, spectrum.columns) for table in tables]
+        comparison = compare_spectra(sides[0], sides[1], codes)
+        if comparison is None:
+            continue
+        result.comparison = comparison
+        for aspect, one, two in comparison.variables():
+            test = ks(np.sort(one), np.sort(two))
+            result.hypotheses.append(Hypothesis(spectrum.name, aspect, test, rules.min_effect))
+        if any(comparison.incomplete) and "missing" in rules.tests:
+            total = (tables[0].num_rows, tables[1].num_rows)
+            missing = proportions(comparison.incomplete, total)
+            result.hypotheses.append(Hypothesis(spectrum.name, "incomplete", missing, rules.min_effect))
+    return results
+
+
+def whole_table(
+    tables: tuple[Any, Any], pairs: Sequence[Pair], spectra: Sequence[SpectrumResult], rules: Rules,
+    *, tests: int, units: Codes | None,
+) -> WholeTable | None:  # fmt: skip
+    """The classifier test over all compared columns; None where it is not wanted or there are too few rows."""
+    if "multivariate" not in rules.tests:
+        return None
+    banded = {name for result in spectra for name in result.spectrum.columns}
+    features: list[Feature] = []
+    for pair in pairs:
+        # A column that may differ more than others by the user's word must not alarm through the classifier.
+        allowed = rules.effect_of(pair.name) > rules.min_effect
+        if pair.name not in banded and rules.of(pair.name).test != "none" and not allowed:
+            features += _features(tables, pair)
+    for result in spectra:
+        sides = [matrix(table, result.spectrum.columns) for table in tables]
+        features += spectral_features(result.spectrum.label, sides[0], sides[1])
+    sizes = (tables[0].num_rows, tables[1].num_rows)
+    found = separate(features, sizes, tests + 1, rules.alpha, units) if len({f.column for f in features}) > 1 else None
+    if found is None:
+        return None
+    test = Test("classifier", "permutation", found.auc, found.p_value, found.auc, "AUC")
+    return WholeTable(found, Hypothesis("(all columns together)", "all columns", test, MIN_AUC))
+
+
+def _features(tables: tuple[Any, Any], pair: Pair) -> list[Feature]:
+    columns = [table.column(pair.name) for table in tables]
+    if pair.kind == "numeric" and pair.reference is not None and not is_few_valued(pair):
+        feature = numeric_feature(pair.name, *(row_values(column, pair) for column in columns))
+        return [feature] if feature else []
+    if pair.kind in {"category", "boolean"}:
+        one, two = (class_codes(column, pair.labels) for column in columns)
+        return class_features(pair.name, one, two, len(pair.labels))
+    if pair.kind == "numeric":
+        feature = numeric_feature(pair.name, *(row_values(column, pair) for column in columns))
+        return [Feature(feature.column, feature.values, False)] if feature else []
+    return []
+
+
+def row_values(column: Any, pair: Pair) -> Floats:
+    """Numbers of a column in row order, whatever Arrow holds them as; NaN where there is none."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if types.is_null(kind):
+        return np.full(len(column), np.nan)
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind):
+        from flint_ml.drift.columns import text_as_numbers
+
+        return vector(text_as_numbers(column)[0])
+    if types.is_temporal(kind):
+        return vector(column.cast(pa.timestamp("us")).cast(pa.int64()))
+    return vector(column)
+
+
+def class_codes(column: Any, labels: Sequence[str]) -> Codes:
+    """Position of each value among ``labels``, −1 where it is missing."""
+    import pyarrow as pa
+
+    plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    encoded = plain.cast(pa.string()).combine_chunks().dictionary_encode()
+    place = {label: position for position, label in enumerate(labels)}
+    known = np.array([place.get(label, -1) for label in encoded.dictionary.to_pylist()], dtype=np.intp)
+    result = np.full(len(encoded), -1, dtype=np.intp)
+    if encoded.null_count < len(encoded):
+        result[present(encoded)] = known[np.from_dlpack(encoded.indices.drop_null())]
+    return result
