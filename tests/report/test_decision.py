@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from flint_ml.record import Finding
 from flint_ml.report.decision import EXPECTED, Run, decide
 from report.helpers_report import HEAD, make

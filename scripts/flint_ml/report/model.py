@@ -22,6 +22,7 @@ MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", 
 _RESULTS = ("compare-metrics", "run-gcbm")
 MAX_BADGES = 8
 LOG_LINES = 8
+LOG_WIDTH = 300
 _BAD = ("failed", "error")
 
 
@@ -127,7 +128,7 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         lead=lead,
         table=results.tables[0] if results and results.tables and not crashed else None,
         benchmark=_benchmark(results) if results else "",
-        log=last_lines(crashed)[-LOG_LINES:] if crashed else [],
+        log=[line[:LOG_WIDTH] for line in last_lines(crashed)[-LOG_LINES:]] if crashed else [],
         changed_line=changed.line(found),
         changed_items=changed.items(found) | {"outputs": changed.outputs(found)} if found else {},
         changed_folded=bool(found and (changed.outputs(found) or changed.count(found) > changed.SHOWN)),
@@ -141,7 +142,7 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         inputs=_inputs(records),
         base_sha=next((r.provenance.base_sha for r in (results, *records) if r and r.provenance.base_sha), None),
         head_sha=head_sha,
-        tool=records[-1].provenance.tool if records else "",
+        tool=records[-1].provenance.tool[:60] if records else "",
         fingerprint=next((str(r.details["fingerprint"]) for r in records if r.details.get("fingerprint")), ""),
         notes=_notes(decision, facts),
     )
@@ -203,7 +204,7 @@ def _benchmark(record: Record) -> str:
     benchmark = record.details.get("benchmark")
     if not isinstance(benchmark, dict):
         return ""
-    name = str(benchmark.get("name") or benchmark.get("path") or "")
+    name = str(benchmark.get("name") or benchmark.get("path") or "")[:120]
     size = f"n = {benchmark['n']}" if isinstance(benchmark.get("n"), int) else ""
     known = benchmark.get("same") in (True, False)
     same = "" if not known else "same on both sides" if benchmark["same"] else "not the same on both sides"
@@ -275,12 +276,12 @@ def _provenance(records: Sequence[Record]) -> Table:
         [
             record.name,
             record.status,
-            record.provenance.started,
+            record.provenance.started[:40],
             record.provenance.seconds,
             record.provenance.peak_mb,
             (record.provenance.head_sha or "")[:12],
-            record.provenance.tool,
-            ", ".join(f"{name} {version}" for name, version in record.provenance.versions.items()),
+            record.provenance.tool[:60],
+            ", ".join(f"{name} {version}" for name, version in record.provenance.versions.items())[:300],
         ]
         for record in records
     ]

@@ -114,6 +114,7 @@ def _shortened(report: Report) -> Report:
         look_at=report.look_at[:500],
         log=[line[:200] for line in report.log],
         reproduce=[],
+        provenance=report.provenance.model_copy(update={"rows": report.provenance.rows[:20]}),
         notes=[note[:300] for note in report.notes[:5]],
     )
 

@@ -40,7 +40,7 @@ _TO_DO = {
 
 def label(record: Record) -> str:
     """The badge's label, for people."""
-    return record.badge.label or LABELS.get(record.name, record.name)
+    return record.badge.label.strip() or LABELS.get(record.name, record.name)
 
 
 def last_lines(record: Record) -> list[str]:
