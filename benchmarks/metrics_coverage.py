@@ -34,6 +34,7 @@ from flint_ml.metrics.scores import FAMILY
 
 REGRESSION = ("rmse", "mae", "r2", "bias", "rpiq")
 CLASSES = ("accuracy", "f1", "logloss", "auc")
+KIND = {"t": "the symmetric bootstrap-t (the default)", "bca": "BCa (`interval: bca`)"}
 LABELS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "bias": "bias", "rpiq": "RPIQ", "accuracy": "accuracy", "f1": "F1",
           "logloss": "log loss", "auc": "AUC"}  # fmt: skip
 
@@ -92,7 +93,7 @@ def simulate(make, keys, n: int, gain: float, options, blocks: int = 0) -> dict[
     rng = np.random.Generator(np.random.SFC64(options.seed + n + int(1000 * gain) + blocks))
     for run in range(options.simulations):
         pairs = make(rng, n, gain, blocks)
-        settings = Settings(resamples=options.resamples, seed=run)
+        settings = Settings(resamples=options.resamples, seed=run, method=options.method)
         found = estimates(pairs, keys, settings)
         intervals = judge_all(found, {key: FAMILY[key] for key in found}, settings)
         for place, key in enumerate(keys):
@@ -122,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=2_000)
     parser.add_argument("--resamples", type=int, default=2_000)
+    parser.add_argument("--method", choices=["t", "bca"], default="t")
     parser.add_argument("--seed", type=int, default=20261121)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 500])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/metrics_coverage.md"))
@@ -133,7 +135,7 @@ def main() -> None:
         "# Confidence intervals of compare-metrics: coverage, false verdicts, power",
         "",
         f"Made by `benchmarks/metrics_coverage.py`: {trials:,} simulations each, {options.resamples:,} resamples, "
-        f"95 % intervals. {machine()}.",
+        f"95 % intervals by {KIND[options.method]}. {machine()}.",
         "",
         f"99 % binomial interval around 0.95: {low:.4f} … {high:.4f}; around 0.05: {1 - high:.4f} … {1 - low:.4f}. "
         "`below` and `above` mark what lies outside.",

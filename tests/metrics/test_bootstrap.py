@@ -100,7 +100,10 @@ def test_weighted_auc_and_its_influence(ties: bool) -> None:
     assert ranked.auc(counts) == pytest.approx(expected)
     step = 1e-6 * np.eye(60)
     slopes = (ranked.auc(1 + step) - ranked.auc(np.ones((1, 60)))) / 1e-6
-    assert ranked.influence() == pytest.approx(slopes, abs=1e-5)
+    assert ranked.with_influence(np.ones((1, 60)))[1][0] == pytest.approx(slopes, abs=1e-5)
+    assert ranked.with_influence(counts)[0] == pytest.approx(expected)
+    slopes = (ranked.auc(counts[1] + step) - ranked.auc(counts[1:2])) / 1e-6
+    assert ranked.with_influence(counts)[1][1] == pytest.approx(slopes, abs=1e-5)
 
 
 def test_intervals_agree_with_scipy() -> None:
@@ -112,10 +115,35 @@ def test_intervals_agree_with_scipy() -> None:
     expected = stats.bootstrap(
         (pairs.truth, pairs.base, pairs.head), change, paired=True, n_resamples=9_999, rng=np.random.default_rng(0)
     ).confidence_interval
-    low, high = estimates(pairs, ["rmse"], Settings())["rmse"].interval(0.95)
+    low, high = estimates(pairs, ["rmse"], Settings())["rmse"].interval(0.95, "bca")
     # Ours is wider by t's tail of 400 samples, about 0.4 %, and both have the noise of 10,000 resamples.
     assert low == pytest.approx(expected.low, abs=0.06 * (expected.high - expected.low))
     assert high == pytest.approx(expected.high, abs=0.06 * (expected.high - expected.low))
+
+
+def test_the_bootstrap_t_of_a_mean_is_students() -> None:
+    rng = np.random.default_rng(3)
+    truth = np.zeros(40)
+    pairs = Pairs(truth, truth, rng.normal(0.3, 1, 40), None)
+    low, high = estimates(pairs, ["bias"], Settings(resamples=40_000))["bias"].interval(0.95)
+    expected = stats.ttest_1samp(pairs.head, 0).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02)
+
+
+def test_standard_errors_of_resamples_are_those_of_the_resampled_data() -> None:
+    pairs = soil(400)
+    found = estimates(pairs, ["r2", "rmse"], Settings(resamples=3, seed=8))
+    rng = np.random.Generator(np.random.SFC64(8))
+    counts = np.concatenate(list(resample.weights(rng, 400, 3))).astype(int)
+    for key, estimate in found.items():
+        assert estimate.errors is not None
+        for row, change, error in zip(counts, estimate.boot, estimate.errors, strict=True):
+            again = np.repeat(np.arange(400), row)
+            drawn_pairs = Pairs(pairs.truth[again], pairs.base[again], pairs.head[again], None)
+            redone = estimates(drawn_pairs, [key], Settings(resamples=0))[key]
+            assert change == pytest.approx(redone.change)
+            # The jackknife's standard error agrees with the gradient's to first order.
+            assert error == pytest.approx(redone.error, rel=0.05)
 
 
 def test_large_samples_use_other_weights_and_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +212,7 @@ def test_bca_without_information_decides_nothing() -> None:
 def drawn(centre: float, p_value: float) -> Estimate:
     """An estimate whose resamples are normal around ``centre`` with standard deviation one."""
     boot = centre + stats.norm.ppf((np.arange(4_000) + 0.5) / 4_000)
-    return Estimate("rmse", 0.0, centre, boot, np.tile([1.0, -1.0], 5_000), p_value)
+    return Estimate("rmse", 0.0, centre, boot, None, np.tile([1.0, -1.0], 5_000), p_value)
 
 
 def test_holm_over_families() -> None:

@@ -68,6 +68,9 @@ class Inputs(GateInputs):
         10_000, ge=0, le=100_000, description="Resamples for confidence intervals; 0: judge by the difference alone."
     )
     confidence: float = Field(0.95, ge=0.8, le=0.999, description="Level of the confidence intervals.")
+    interval: Literal["t", "bca"] = Field(
+        "t", description="Kind of interval: symmetric bootstrap-t, or bias-corrected and accelerated (BCa)."
+    )
     correction: Literal["holm", "none"] = Field(
         "holm", description="Correction for judging several metrics, and several groups, at once."
     )
@@ -281,7 +284,7 @@ def _judge(
 
 
 def _settings(inputs: Inputs) -> Settings:
-    return Settings(inputs.confidence, inputs.resamples, inputs.seed, inputs.correction)
+    return Settings(inputs.confidence, inputs.resamples, inputs.seed, inputs.correction, inputs.interval)
 
 
 def _groups(

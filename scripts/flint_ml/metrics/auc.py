@@ -36,22 +36,23 @@ class Ranked:
         won = np.einsum("ij,ij->i", positive, below - negative / 2)
         return np.asarray(np.divide(won, total, out=np.full(len(won), np.nan), where=total > 0))
 
-    def influence(self) -> np.ndarray:
-        """How much one more count of each sample moves the AUC, shape (n,), in the order of the input.
+    def with_influence(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """AUC for counts of shape (m, n), and how much one more count of each sample moves it, shape (m, n).
 
-        The placement values of DeLong et al. (1988), doi:10.2307/2531595.
+        The influences are the placement values of DeLong et al. (1988), doi:10.2307/2531595, in the input's order.
         """
-        group = np.zeros(len(self.order), int)
-        group[self.starts[1:]] = 1
-        group = np.cumsum(group)
-        positive = np.bincount(group, self.positive)
-        negative = np.bincount(group, 1 - self.positive)
-        below = (np.cumsum(negative) - negative / 2)[group] / negative.sum()
-        above = (positive.sum() - np.cumsum(positive) + positive / 2)[group] / positive.sum()
-        n = len(self.order)
-        share = self.positive.mean()
-        area = float((self.positive * below).sum() / positive.sum())
-        value = np.where(self.positive > 0, (below - area) / share, (above - area) / (1 - share)) / n
-        result = np.empty(n)
-        result[self.order] = value
-        return result
+        ordered = weights[:, self.order].astype(float)
+        positive, negative = ordered * self.positive, ordered * (1 - self.positive)
+        if self.tied:
+            positive = np.add.reduceat(positive, self.starts, axis=1)
+            negative = np.add.reduceat(negative, self.starts, axis=1)
+        sizes = np.diff(np.append(self.starts, len(self.order)))
+        all_positive, all_negative = (part.sum(axis=1, keepdims=True) for part in (positive, negative))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            below = np.repeat((np.cumsum(negative, axis=1) - negative / 2) / all_negative, sizes, axis=1)
+            above = np.repeat(1 - (np.cumsum(positive, axis=1) - positive / 2) / all_positive, sizes, axis=1)
+            area = np.einsum("ij,ij,j->i", ordered, below, self.positive)[:, None] / all_positive
+            moved = np.where(self.positive > 0, (below - area) / all_positive, (above - area) / all_negative)
+        result = np.empty_like(moved)
+        result[:, self.order] = moved
+        return area[:, 0], result

@@ -12,8 +12,9 @@ import numpy as np
 
 # From here on counts are drawn one by one (Poisson bootstrap) instead of n out of n, and added in single precision.
 LARGE = 5_000
-_ROWS = 8_192
-_CELLS = 4_000_000
+_CELLS = 1_000_000
+# Blocks of the fast path: rows of data, resamples.
+_ROWS, _STEP = 8_192, 488
 # Counts of a Poisson(1) in 256 equally likely cells: mean 1 and variance 1 exactly, third moment 4.98 (5).
 _POISSON = np.repeat(np.arange(6), (94, 95, 46, 16, 4, 1)).astype(np.float32)
 
@@ -91,7 +92,7 @@ def _blocked(columns: np.ndarray, resamples: int, rng: np.random.Generator, draw
     scale = columns.std(axis=0)
     scale[scale == 0] = 1.0
     ready = np.hstack([np.ones((units, 1)), (columns - centre) / scale]).astype(np.float32)
-    step = max(1, _CELLS // _ROWS)
+    step = _STEP
     result = np.empty((resamples, k))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)

@@ -107,6 +107,18 @@ CANDIDATES = {
 FAMILY = {score.key: score.family for score in (*REGRESSION, *CLASSES, LOGLOSS)} | {AUC: "auc"}
 
 
+class _Seen(dict[str, np.ndarray]):
+    """Sums that remember which of them were asked for."""
+
+    def __init__(self, sums: Sums) -> None:
+        super().__init__(sums)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns of sums for both sides.
@@ -129,6 +141,17 @@ class Table:
             array = shared if is_shared else side
             found[name] = array[:, start] if stop == start else array[:, start:stop]
         return found
+
+    def used(self, score: Score) -> tuple[np.ndarray, np.ndarray]:
+        """Which shared and which side columns ``score`` depends on, as two arrays of indices."""
+        seen = _Seen(self.sums(self.shared[:1], self.base[:1]))
+        with np.errstate(all="ignore"):
+            score.value(seen)
+        found: tuple[set[int], set[int]] = (set(), set())
+        for name in seen.names & set(self.names):
+            is_shared, start, stop = self.names[name]
+            found[0 if is_shared else 1].update(range(start, max(stop, start + 1)))
+        return np.array(sorted(found[0]), int), np.array(sorted(found[1]), int)
 
     def values(self, score: Score, shared: np.ndarray, side: np.ndarray) -> np.ndarray:
         """``score`` for sums of shape (m, ks) and (m, k); shape (m,)."""
