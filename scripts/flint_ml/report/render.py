@@ -241,16 +241,18 @@ def _headings(table: Table, report: Report) -> list[str]:
 
 
 def _decimals(cells: Sequence[Cell]) -> int | None:
-    """Decimals that numbers side by side share: three significant digits of the largest, more if they would
-    look the same without being so."""
+    """Decimals that numbers side by side share: by the size of the largest, and enough to show that they differ."""
     numbers = [cell for cell in cells if isinstance(cell, int | float) and not isinstance(cell, bool)]
     largest = max((abs(value) for value in numbers), default=0)
     if len(numbers) < 2 or not 1e-4 <= largest < 1e15:
         return None
-    decimals = max(0, 2 - math.floor(math.log10(largest)))
-    distinct = len(set(numbers))
-    while decimals < 9 and len({f"{value:.{decimals}f}" for value in numbers}) < distinct:
-        decimals += 1
+    if all(isinstance(value, int) for value in numbers):
+        return 0
+    exponent = math.floor(math.log10(largest))
+    decimals = 0 if exponent >= 3 else 1 if exponent >= 1 else 2 if exponent >= -1 else 1 - exponent
+    difference = max(numbers) - min(numbers)
+    if difference > 0:
+        decimals = max(decimals, min(9, -math.floor(math.log10(difference))))
     return decimals
 
 

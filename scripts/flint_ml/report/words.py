@@ -56,6 +56,8 @@ def reason(decision: Decision, lead: Record | None) -> str:
         text = ""
     else:
         text = _spoken(decision.reasons[0].text)
+    if not decision.records and decision.reasons[0].kind == "missing":
+        return "nothing ran: there is no record of this run"
     if decision.missing:
         absent = "the model was not trained" if text and "train" in decision.missing else _absent(decision.missing)
         text = f"{text}; {absent}" if text else absent
