@@ -79,6 +79,10 @@ def _locked(folder: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
     """Address of the shared server. The first worker that asks starts it, the last one that leaves ends it."""
+    if os.environ.get("FLINT_ML_TEST_MLFLOW"):
+        # Another server for the same tests, such as one on PostgreSQL and S3.
+        yield os.environ["FLINT_ML_TEST_MLFLOW"]
+        return
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
     with _locked(shared) as notes:

@@ -78,7 +78,7 @@ def _facts(source: Source, content: Content, owner: Rights) -> list[tuple[str, s
         ("branch", code(source.branch or "unknown")),
         ("pull request", pull or str(source.pull_request or "none")),
         ("workflow run", f"[run]({source.run_url})" if source.run_url else "none"),
-        ("data fingerprint", code(source.fingerprint or "no DVC-tracked data")),
+        ("data fingerprint", code(source.fingerprint) if source.fingerprint else "no DVC-tracked data"),
         ("model", f"{content.described}, {content.size:,} bytes, sha256 {code(content.sha256)}"),
         ("gate", source.gate),
         ("licence", markdown.escape(owner.licence or "not stated (CITATION.cff)")),

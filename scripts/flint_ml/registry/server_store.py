@@ -159,13 +159,14 @@ class ServerStore:
         return get_artifact_repository(run.artifact_uri, tracking_uri=self.address.uri)
 
     def _artifact_trouble(self, error: Exception) -> OutsideError:
-        scheme = urlsplit(error.__class__.__module__).path.partition(".")[0]
-        return OutsideError(
-            f"the artifact store refused the model: {str(error).splitlines()[0] if str(error) else scheme}",
-            where=self.address.uri,
-            hint="check the store's credentials in the step's `env:` (AWS_ACCESS_KEY_ID, …) and its free space",
-            code="artifact-store",
-        )
+        if isinstance(error, ImportError):
+            message = f"artifacts of this server go straight to its store, which needs `{error.name}` here"
+            hint = f"`pip install {error.name}`, or let the server pass artifacts on (`--artifacts-destination`)"
+        else:
+            text = " ".join(str(error).split())[:300] or type(error).__name__
+            message = f"the artifact store refused the model: {text}"
+            hint = "check the store's credentials in the step's `env:` (AWS_ACCESS_KEY_ID, …) and its free space"
+        return OutsideError(message, where=self.address.uri, hint=hint, code="artifact-store")
 
     def upload(self, run: Run, name: str, path: Path) -> None:
         place = self._proxied(run, name)
