@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import ssl
 import threading
 import time
 import zipfile
@@ -144,7 +145,8 @@ class FakeGitHub(GitObjects):
     def handle(self, method: str, target: str, token: str, headers: dict[str, str], data: bytes) -> Answer | None:
         """Answer a request; None drops the connection."""
         parts = urlsplit(target)
-        path, query = unquote(parts.path), parse_qs(parts.query, keep_blank_values=True)
+        # An Enterprise Server has the same API below /api/v3.
+        path, query = unquote(parts.path).removeprefix("/api/v3"), parse_qs(parts.query, keep_blank_values=True)
         if self.before is not None:
             self.before(method, path)
         with self._lock:
@@ -184,7 +186,7 @@ class FakeGitHub(GitObjects):
             return Answer(200, raw=self.artifacts[int(path.rsplit("/", 1)[1])][2])
         found = self.spec.find(method, path)
         problems: list[str] = []
-        if headers.get("x-github-api-version") != "2022-11-28":
+        if "flint-ml" in headers.get("user-agent", "") and headers.get("x-github-api-version") != "2022-11-28":
             problems.append("header X-GitHub-Api-Version: missing or another")
         if not headers.get("user-agent"):
             problems.append("header User-Agent: missing")
@@ -343,7 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("content-length") or 0)
         data = self.rfile.read(length) if length else b""
-        token = (self.headers.get("authorization") or "").removeprefix("Bearer ").strip()
+        token = re.sub(r"^(Bearer|token) ", "", self.headers.get("authorization") or "").strip()
         headers = {key.lower(): value for key, value in self.headers.items()}
         answer = self.server.github.handle(self.command, self.path, token, headers, data)
         if answer is None:
@@ -370,10 +372,15 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, github: FakeGitHub, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, github: FakeGitHub, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__((host, port), _Handler)
         self.github = github
-        github.url = f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{self.server_address[1]}"
+        name = "localhost" if tls else host if host != "0.0.0.0" else "127.0.0.1"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        github.url = f"{'https' if tls else 'http'}://{name}:{self.server_address[1]}"
 
     def __enter__(self) -> Server:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -252,7 +252,7 @@ def _decimals(cells: Sequence[Cell]) -> int | None:
     decimals = 0 if exponent >= 3 else 1 if exponent >= 1 else 2 if exponent >= -1 else 1 - exponent
     difference = max(numbers) - min(numbers)
     if difference > 0:
-        decimals = max(decimals, min(9, -math.floor(math.log10(difference))))
+        decimals = max(decimals, min(9, -math.floor(math.log10(difference * (1 + 1e-9)))))
     return decimals
 
 
