@@ -126,8 +126,8 @@ def test_a_diagram_holds_data_only(name):
     diagram = figures.mermaid(figure)
     body = diagram.split("```")[1]
     assert diagram.count("```") == 2
-    assert len(body.splitlines()) == 6
+    assert len(body.splitlines()) == 7
     # All that is quoted is on one line, with its quotes in pairs, and no statement but our own is there.
     for line in body.splitlines()[2:]:
         assert line.count('"') % 2 == 0
-        assert line.split()[0] in ("xychart-beta", "title", "x-axis", "bar", "line")
+        assert line.split()[0] in ("xychart-beta", "title", "x-axis", "y-axis", "bar", "line")

@@ -24,7 +24,14 @@ MAX_PIXELS = 12_000
 _POINTS = 40
 _TABLE_ROWS = 12
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-_COLOURS = "#0072B2, #D55E00, #009E73, #CC79A7, #E69F00, #56B4E9"
+_COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "pink": "#CC79A7",
+    "yellow": "#E69F00",
+    "light blue": "#56B4E9",
+}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -50,28 +57,34 @@ def _thinned(fallback: Fallback) -> Fallback:
 def mermaid(figure: Figure) -> str:
     """The figure as a Mermaid ``xychart-beta``, or an empty string where its data do not serve.
 
-    Bars of two series would be drawn one over the other, so the second series is a line.
+    Bars of two series would be drawn one over the other, so the second series is a line. Bars below zero would be
+    drawn upwards from the floor, so such data are no diagram. The theme is left to GitHub, for light and dark.
     """
     if figure.fallback is None or figure.fallback.kind == "table":
         return ""
     data = _thinned(figure.fallback)
-    series = data.series[:6]
-    if len(data.x) < 2 or not series or not any(y for one in series for y in one.y):
+    series = data.series[: len(_COLOURS)]
+    values = [y for one in series for y in one.y if y is not None]
+    bars = data.kind == "bar"
+    if len(data.x) < 2 or not any(values) or (bars and min(values) < 0):
         return ""
-    kinds = ["bar" if data.kind == "bar" and index == 0 else "line" for index in range(len(series))]
+    kinds = ["bar" if bars and index == 0 else "line" for index in range(len(series))]
+    palette = ", ".join(_COLOURS.values())
     lines = [
         "```mermaid",
-        f'%%{{init: {{"theme": "neutral", "xyChart": {{"width": 640, "height": 220}}, '
-        f'"themeVariables": {{"xyChart": {{"plotColorPalette": "{_COLOURS}"}}}}}}}}%%',
+        f'%%{{init: {{"xyChart": {{"width": 640, "height": 220}}, '
+        f'"themeVariables": {{"xyChart": {{"plotColorPalette": "{palette}"}}}}}}}}%%',
         "xychart-beta",
         f'  title "{_label(figure.title, 70)}"',
         f"  x-axis {_axis(data)}",
+        # Bars are compared by their length, which means nothing unless they start at zero.
+        *([f"  y-axis 0 --> {max(values):.6g}"] if bars else []),
         *(f"  {kind} [{', '.join(f'{y:.6g}' for y in one.y)}]" for kind, one in zip(kinds, series, strict=True)),
         "```",
     ]
     if len(series) > 1:
-        legend = " · ".join(f"{kind}: {escape(one.name)}" for kind, one in zip(kinds, series, strict=True))
-        lines += ["", f"<sub>{legend}</sub>"]
+        named = zip(_COLOURS, kinds, series, strict=False)
+        lines += ["", f"<sub>{' · '.join(f'{colour} {kind}: {escape(one.name)}' for colour, kind, one in named)}</sub>"]
     return "\n".join(lines)
 
 
