@@ -12,7 +12,7 @@ from flint_ml.data.base import Base
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import expected as declarations
-from flint_ml.metrics import groups, history, leaks, notes, significance, source, text
+from flint_ml.metrics import groups, history, leaks, notes, significance, source, stale, text
 from flint_ml.metrics.bootstrap import Settings
 from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, importance, judge, overall
 from flint_ml.metrics.predictions import Pairs
@@ -99,7 +99,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     predictions = bench.read_predictions(_side_of(inputs, job, sides))
     compared = bench.check(_side_of(inputs, job, sides), predictions)
     leak = _leak(inputs, job, predictions)
-    expected, stale = _expected(inputs, job, sides)
+    expected, old = _expected(inputs, job, sides)
     pairs = predictions.pairs if predictions.pairs is not None and predictions.pairs.same else None
     rows, answers = _judge(inputs, sides, expected, pairs)
     result = overall(rows, has_base=bool(sides.base), benchmark_same=compared.same)
@@ -108,7 +108,8 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     by_group = _groups(inputs, pairs, rows, answers)
     weakest = groups.weakest(next(iter(by_group.values()), []))
     commits, lines = history.collect(sides.at, rows, inputs.history) if sides.at and sides.base else ([], [])
-    findings = [*leak, *predictions.findings, *compared.findings, *stale, *answers.findings]
+    aged = stale.check(sides.at) if sides.at and sides.base and not inputs.base else None
+    findings = [*([aged] if aged else []), *leak, *predictions.findings, *compared.findings, *old, *answers.findings]
     findings += notes.of_names(inputs.rules, inputs.expected, rows, sides.head)
     findings += notes.of_values(rows, result, has_base=bool(sides.base))
     findings += [*significance.notes(rows, pairs), *notes.of_groups(by_group, weakest)]
@@ -141,12 +142,13 @@ def run(inputs: Inputs, job: Job) -> Outcome:
 
 
 def _status(result: Overall, findings: list[Finding]) -> Status:
-    """The verdict's status; a better mean must not hide a worse region, and a leak spoils every score."""
+    """The verdict's status. A better mean must not hide a worse region, nor stale metrics of the base a worse change;
+    a leak spoils every score."""
     codes = {finding.code for finding in findings}
     status = STATUS[result.verdict]
     if "benchmark-leak" in codes:
         return "failed"
-    return "warned" if "group-worse" in codes and status == "passed" else status
+    return "warned" if codes & {"group-worse", "base-stale"} and status == "passed" else status
 
 
 def _leak(inputs: Inputs, job: Job, predictions: bench.Predictions) -> list[Finding]:
