@@ -57,10 +57,10 @@ def landscape(side: int = 200) -> dict[str, NDArray[Any]]:
     species = np.where(np.sin(11.0 * column - 5.0 * row) > 0.2, 2, 1)
     site = np.where(row + 0.3 * np.sin(6.0 * column) > 0.55, 2, 1)
     age = 10.0 * np.floor(3.0 + 8.0 * (0.5 + 0.5 * np.sin(4.0 * row + 6.0 * column)))
-    warmth = np.floor(4.0 * (1.0 - row)) * 0.25 - 0.5
-    fire = (row - 0.35) ** 2 + (column - 0.55) ** 2 < 0.012
-    cut = (np.abs(row - 0.75) < 0.08) & (np.abs(column - 0.3) < 0.1)
-    late = (np.abs(row - 0.2) < 0.05) & (np.abs(column - 0.2) < 0.08)
+    warmth = 0.5 - 0.25 * np.floor(4.0 * row)
+    fire = (row - 0.88) ** 2 + (column - 0.18) ** 2 < 0.014
+    cut = (np.abs(row - 0.9) < 0.06) & (np.abs(column - 0.65) < 0.1)
+    late = (np.abs(row - 0.12) < 0.06) & (np.abs(column - 0.2) < 0.08)
     return {
         "Species": np.where(forest, species, 255).astype(np.uint8),
         "Site": np.where(forest, site, 255).astype(np.uint8),

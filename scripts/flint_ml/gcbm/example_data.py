@@ -114,8 +114,8 @@ TRANSITIONS: tuple[tuple[int, int, int, int, dict[str, str]], ...] = (
     (1, 1, 0, 0, {"Species": "?", "Site": "?"}),
     (2, 1, 0, 2, {"Species": "Spruce", "Site": "?"}),
 )
-# rule: transition, disturbance type, classifiers
-RULES: tuple[tuple[int, str, dict[str, str]], ...] = ((2, "Clear-cut", {"Species": "Spruce", "Site": "?"}),)
+# rule: transition, disturbance type, classifiers; a clear-cut is planted with spruce, which takes two years
+RULES: tuple[tuple[int, str, dict[str, str]], ...] = ((2, "Clear-cut", {"Species": "?", "Site": "?"}),)
 
 SPINUP: dict[str, Any] = {"return_interval": 120, "max_rotations": 30, "historic": "Wildfire"}
 ALL_LIVE = LIVE

@@ -231,5 +231,13 @@ class StandVariables:
         if direct and self.layers[leaves[0].removeprefix("layer:")].values is None:
             return self.inventory.values[leaves[0].removeprefix("layer:")]
         values, index = self.of(name)
-        table = np.array([np.nan if value is None else float(value) for value in values])
+        try:
+            table = np.array([np.nan if value is None else float(value) for value in values])
+        except (TypeError, ValueError):
+            raise InputError(
+                f"variable {name} must be a number, but is {values[0]!r}",
+                where=self.variables.project.source("Variables", name),
+                hint="give a number, or a layer or query with numbers",
+                code="gcbm-number",
+            ) from None
         return table[index]

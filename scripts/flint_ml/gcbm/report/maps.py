@@ -1,0 +1,166 @@
+"""Maps as pictures: one layer and year, and the pixels that differ from the base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flint_ml.gcbm.report.figures import RED, Drawn, ecosystem, save, sheet
+from flint_ml.gcbm.report.words import amount
+from flint_ml.gcbm.totals import Table
+
+MOST_PIXELS = 900
+Picture = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A map in memory: values (rows, columns), NaN outside; row and column of its first pixel in the world's grid."""
+
+    values: Picture
+    row: int
+    column: int
+    area: Picture
+
+    @property
+    def extent(self) -> tuple[int, int, int, int]:
+        rows, columns = self.values.shape
+        return self.row, self.row + rows, self.column, self.column + columns
+
+
+def read(path: Path) -> Raster:
+    """A GeoTIFF of ``gcbm.maps``; ``area`` is the area of a pixel by row, in ha."""
+    import rasterio
+
+    from flint_ml.gcbm.grid import pixel_area
+
+    with rasterio.open(path) as source:
+        values = source.read(1).astype(np.float64)
+        values[values == source.nodata] = np.nan
+        left, top, cell = source.transform.c, source.transform.f, source.transform.a
+    latitude = top - cell * np.arange(values.shape[0])
+    return Raster(values, round((90.0 - top) / cell), round((left + 180.0) / cell), pixel_area(latitude, cell))
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Difference to the base by pixel, and how many pixels and ha differ."""
+
+    difference: Picture
+    pixels: int
+    area_ha: float
+    box: tuple[int, int, int, int] | None
+
+
+def changed(head: Raster, base: Raster, tolerance: float = 1e-6) -> Changed:
+    """Pixels whose value differs by more than ``tolerance`` of the largest value, or that only one side has.
+
+    Maps may have different extents (a changed landscape): both are put on the union. A pixel that one side lacks
+    counts as 0 there.
+    """
+    ends = list(zip(head.extent, base.extent, strict=True))
+    top, bottom = min(ends[0]), max(ends[1])
+    left, right = min(ends[2]), max(ends[3])
+
+    def placed(raster: Raster) -> Picture:
+        out = np.full((bottom - top, right - left), np.nan)
+        row, column = raster.row - top, raster.column - left
+        out[row : row + raster.values.shape[0], column : column + raster.values.shape[1]] = raster.values
+        return out
+
+    here, there = placed(head), placed(base)
+    known = ~(np.isnan(here) & np.isnan(there))
+    gap = np.nan_to_num(here) - np.nan_to_num(there)
+    scale = float(np.nanmax(np.abs(np.where(known, np.fmax(np.abs(here), np.abs(there)), 0.0)), initial=0.0))
+    differs = known & ((np.abs(gap) > tolerance * max(scale, 1e-30)) | (np.isnan(here) != np.isnan(there)))
+    area = np.zeros(bottom - top)
+    for raster in (base, head):
+        area[raster.row - top : raster.row - top + raster.area.size] = raster.area
+    rows, columns = np.nonzero(differs)
+    box = (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) if rows.size else None
+    hectares = float((differs * area[:, None]).sum())
+    return Changed(np.where(known, np.where(differs, gap, 0.0), np.nan), int(differs.sum()), hectares, box)
+
+
+def _thin(values: Picture) -> tuple[Picture, int]:
+    """At most ``MOST_PIXELS`` a side: of each square the value farthest from zero, so that no change is lost."""
+    step = -(-max(values.shape) // MOST_PIXELS)
+    if step <= 1:
+        return values, 1
+    rows, columns = (-(-side // step) * step for side in values.shape)
+    padded = np.full((rows, columns), np.nan)
+    padded[: values.shape[0], : values.shape[1]] = values
+    squares = padded.reshape(rows // step, step, columns // step, step).swapaxes(1, 2)
+    squares = squares.reshape(rows // step, columns // step, -1)
+    size = np.where(np.isnan(squares), -1.0, np.abs(squares))
+    return np.take_along_axis(squares, size.argmax(axis=2)[..., None], axis=2)[..., 0], step
+
+
+def draw_changed(figure: Any, axis: Any, found: Changed, unit: str) -> str:
+    """The map of changed pixels on ``axis``: unchanged grey, loss orange, gain blue-green; a frame round the changes."""
+    values, step = _thin(found.difference)
+    grey = np.where(np.isnan(values), np.nan, 1.0)
+    axis.imshow(grey, cmap="Greys", vmin=0, vmax=4, interpolation="nearest")
+    limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    shown = axis.imshow(
+        np.where(values == 0, np.nan, values), cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest"
+    )
+    _bare(axis)
+    bar = figure.colorbar(shown, ax=axis, shrink=0.85)
+    bar.set_label(f"this change − base, {unit}", fontsize=10)
+    if found.box is not None:
+        top, bottom, left, right = (side / step for side in found.box)
+        pad = 0.015 * max(values.shape)
+        axis.plot(
+            [left - pad, right + pad, right + pad, left - pad, left - pad],
+            [top - pad, top - pad, bottom + pad, bottom + pad, top - pad],
+            color=RED, linewidth=1.2,
+        )  # fmt: skip
+    axis.set_title(f"{found.pixels:,} pixels, {amount(found.area_ha)} ha differ", fontsize=11)
+    return f"Map: {found.pixels:,} pixels ({amount(found.area_ha)} ha) differ, by up to {limit:.3g} {unit}."
+
+
+def _bare(axis: Any) -> None:
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
+def overview(table: Table, base: Table, found: Changed | None, unit: str, path: Path) -> Drawn:
+    """Total ecosystem of both sides, and beside it the map of changed pixels."""
+    wide = found is not None and found.pixels > 0
+    figure, axes = sheet((8.6, 3.5) if wide else (5.25, 3.4), 2 if wide else 1)
+    alt, fallback = ecosystem(axes[0] if wide else axes, table, base)
+    if wide and found is not None:
+        alt = f"{alt} {draw_changed(figure, axes[1], found, unit)}"
+    save(figure, path)
+    return alt, fallback
+
+
+def picture(source: Path, name: str, year: int, path: Path) -> str:
+    """One map as a picture; returns the text that stands for it."""
+    raster = read(source)
+    values, _ = _thin(raster.values)
+    figure, axis = sheet((5.25, 3.8))
+    shown = axis.imshow(values, cmap="cividis", interpolation="nearest")
+    _bare(axis)
+    quantity, unit = _split(name)
+    bar = figure.colorbar(shown, ax=axis, shrink=0.85)
+    bar.set_label(unit, fontsize=11)
+    axis.set_title(f"{quantity}, {year or 'after spinup'}", fontsize=11)
+    save(figure, path)
+    known = raster.values[~np.isnan(raster.values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    return f"Map of {quantity} in {year or 'the state after spinup'}: {low:.3g} to {high:.3g} {unit}."
+
+
+def _split(name: str) -> tuple[str, str]:
+    """``total_ecosystem_tC_ha``: total ecosystem, tC/ha."""
+    for end, unit in (("_tC_ha", "tC/ha"), ("_years", "years"), ("_code", "code")):
+        if name.endswith(end):
+            return name.removesuffix(end).replace("_", " "), unit
+    return name.replace("_", " "), ""
