@@ -62,8 +62,8 @@ def test_growth_and_turnover_by_hand() -> None:
     }  # fmt: skip
     start = {"Merch": 10.0, "Foliage": 2.0, "Other": 4.0, "CoarseRoots": 5.0, "FineRoots": 0.8}
     middle = {part: start[part] + grown[part] / 2 for part in start}
-    for part in start:  # what falls is grown again
-        assert pools[INDEX[f"Softwood{part}"], 0] == pytest.approx(start[part] + grown[part], rel=1e-14)
+    for part, amount in start.items():  # what falls is grown again
+        assert pools[INDEX[f"Softwood{part}"], 0] == pytest.approx(amount + grown[part], rel=1e-14)
     rates = {"Merch": 0.01, "Foliage": 0.1, "Other": 0.04, "CoarseRoots": 0.02, "FineRoots": 0.6}
     for i, part in enumerate(("Merch", "Foliage", "Other", "CoarseRoots", "FineRoots")):
         assert flows[FLOW_UPTAKE + i, 0] == pytest.approx(grown[part] + middle[part] * rates[part], rel=1e-13)

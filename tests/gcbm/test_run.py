@@ -166,7 +166,8 @@ def test_without_age_indicators_locations_have_class_zero(example_folder: Path, 
     on = write_database(run(load_project(example_folder)), tmp_path / "on.db")
     with sqlite3.connect(path) as connection:
         classes = connection.execute(
-            "SELECT DISTINCT a.startAge, a.endAge FROM LocationDimension l JOIN AgeClassDimension a ON a.id = ageClassDimId"
+            "SELECT DISTINCT a.startAge, a.endAge FROM LocationDimension l "
+            "JOIN AgeClassDimension a ON a.id = ageClassDimId"
         ).fetchall()
     assert classes == [(-1, -1)]
     assert len(content(path)["ages"]) == len(content(on)["ages"])  # AgeArea keeps the real class
@@ -234,7 +235,7 @@ def test_a_missing_matrix_stops_the_run_unless_it_may_be_skipped(example_folder:
         (setting("variables", "Variables", "default_disturbance_order", value=["Clear-cut"]), "no disturbance order"),
         (setting("variables", "Variables", "initial_historic_land_class", value="XX"), "XX is not in land_class"),
         (setting("pools_cbm", "Pools", value={"CO2": 0.0}), "Pools lacks"),
-        (setting("variables", "Variables", "mean_annual_temperature", value="x{"), "mean_annual_temperature must be a number"),
+        (setting("variables", "Variables", "mean_annual_temperature", value="x{"), "temperature must be a number"),
     ],
 )  # fmt: skip
 def test_faults_are_explained(example_folder: Path, tmp_path: Path, change: Change, message: str) -> None:

@@ -305,22 +305,21 @@ class _Tally:
                 entry[1] += float(pixels[which].sum())
 
         self._numbers(view, note)
-        self._parameters(view, note)
-        self._curves(view, note)
+        try:
+            self._parameters(view, note)
+            self._curves(view, note)
+        except NullVariableError as error:
+            text = f"{error.name} has no value, and a query needs it"
+            hint = "give it a value on every pixel with classifiers; check boundaries against the input database"
+            note(_Fault("error", "gcbm-null", text, error.name, hint), np.ones(inventory.stands, dtype=bool))
 
     def _numbers(self, view: StandVariables, note: Note) -> None:
         for severity, name, text, hint in _NUMBERS:
             note(_Fault(severity, f"gcbm-null-{name}", text, name, hint), np.isnan(view.numbers(name)))
 
     def _parameters(self, view: StandVariables, note: Note) -> None:
-        try:
-            units, unit_index = view.of("spatial_unit_id")
-            rows, row_index = view.of("spinup_parameters", spinup=True)
-        except NullVariableError as error:
-            text = f"{error.name} has no value, and a query needs it"
-            fault = _Fault("error", "gcbm-null", text, error.name, "give it a value on every pixel with classifiers")
-            note(fault, np.ones(view.inventory.stands, dtype=bool))
-            return
+        units, unit_index = view.of("spatial_unit_id")
+        rows, row_index = view.of("spinup_parameters", spinup=True)
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
                 text = "no spinup parameters; the C++ would run with empty pools"
