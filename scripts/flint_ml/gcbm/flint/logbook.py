@@ -37,7 +37,8 @@ class Logbook:
 
     ``blocks`` counts block lines: threads interleave, and ``Record [n of N]`` is a place in a queue, not
     progress. ``summary`` is the count at the end, None before it came. ``fatal``, ``errors`` and ``gdal``
-    hold each message once, ``bare`` the lines without a severity. ``Errors:`` in a line is no sign: healthy lines have it too.
+    hold each message once, ``bare`` the lines without a severity. ``Errors:`` in a line is no sign: healthy
+    lines have it too.
     """
 
     queued: int = 0

@@ -113,7 +113,7 @@ def _stopped_itself(run: Run) -> list[Problem]:
     text = next(iter([*run.log.fatal, *run.log.bare, *run.log.tail[-1:]]), "no message")
     when = "after the simulation" if late else "before any block was done" if not run.log.blocks else "half-way"
     return [
-        *_causes(run, None),
+        *(problem for problem in _causes(run, None) if problem.code != "gcbm-flint-fatal"),
         _problem("gcbm-flint-exit", f"moja.cli ended with exit code {run.finished.code} {when}: {text}",
                  "look at the end of its log"),
     ]  # fmt: skip
