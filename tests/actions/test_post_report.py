@@ -53,10 +53,11 @@ class Runner:
         for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
             (self.files / name).write_text("")
         the_event = event() if the_event is None else the_event
+        kind = next((name for name in ("pull_request", "workflow_run") if name in the_event), "push")
         context = Context(
-            on_github=True, workspace=self.folder, event_name="pull_request" if the_event else "push", event=the_event,
+            on_github=True, workspace=self.folder, event_name=kind, event=the_event,
             head_sha=head, repository="o/r", run_id="77", run_number=number, run_attempt=attempt,
-            api_url=self.fake.url,
+            api_url=self.fake.url, ref=given.pop("ref", ""),
         )  # fmt: skip
         commands = Commands(on_github=True, stdout=out, stderr=err, env=env)
         values = {name.replace("_", "-"): value for name, value in {"token": TOKEN, **given}.items()}
@@ -231,7 +232,7 @@ def test_a_pull_request_that_is_not_there(runner):
 
 
 def test_github_down_is_exit_3_with_the_report_kept(runner, fake, monkeypatch):
-    monkeypatch.setattr("flint_ml.actions.post_report.DEADLINE", 0.0)
+    monkeypatch.setattr("flint_ml.actions.post_report.EXTRAS_DEADLINE", 0.0)
     monkeypatch.setattr("flint_ml.actions.post_report._client.__defaults__", (0.0,))
     fake.faults.append(Fault(status=503, times=99))
     runner.put(*good())

@@ -307,8 +307,7 @@ class FakeGitHub(GitObjects):
 
     def _repos_get_collaborator_permission_level(self, values, _query, _body, _who) -> Answer:
         level = self.permissions.get(values["username"], "read")
-        user = self.spec.sample("simple-user", login=values["username"])
-        return Answer(200, {"permission": level, "role_name": level, "user": user})
+        return Answer(200, {"permission": level, "role_name": level, "user": None})
 
     def _actions_get_workflow_run(self, values, _query, _body, _who) -> Answer:
         run = self.runs.get(int(values["run_id"]))

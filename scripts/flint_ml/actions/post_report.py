@@ -15,9 +15,9 @@ from flint_ml.errors import InputError
 from flint_ml.github.client import DEADLINE, GitHub
 from flint_ml.github.sticky import Marker
 from flint_ml.record import Figure, Finding, Severity, Status
-from flint_ml.report import figures, files, pictures
+from flint_ml.report import extras, figures, files, pictures
 from flint_ml.report.decision import EXPECTED, Run, decide
-from flint_ml.report.model import Facts, Report, build
+from flint_ml.report.model import Facts, Report, build, checks
 from flint_ml.report.publish import Letter, Sent, send
 from flint_ml.report.subject import Subject, relayed
 from flint_ml.runner.inputs import ActionInputs
@@ -26,8 +26,8 @@ from flint_ml.runner.job import Action, Job, Outcome
 GUIDE = "https://github.com/moja-global/flint-ml-actions/blob/main/docs/report.md"
 # Events whose commit is the head of a pull request, so that a newer head makes the report stale.
 MAX_IMAGES = 12
-# Seconds for the pictures: a comment without them is better than none.
-PICTURES_DEADLINE = 40.0
+# Seconds for what is read or written beside the comment: a comment without it is better than none.
+EXTRAS_DEADLINE = 40.0
 _HEAD_EVENTS = ("pull_request", "pull_request_target")
 
 
@@ -73,6 +73,9 @@ class PostReportInputs(ActionInputs):
     fail_on: Literal["never", "review", "request-changes"] = Field(
         "never", description="Decision (or worse) that fails this step, after the report is made."
     )
+    check_run: bool = Field(
+        False, description="Also show the decision as a check on the commit; needs `permissions: checks: write`."
+    )
     template: str = Field(
         "", description="A Jinja2 template of your own instead of the built-in one, relative to the working directory."
     )
@@ -86,21 +89,36 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     problems = [str(error) for error in refused] + list(subject.problems)
     decision = decide(found, inputs.expect, judged, problems)
     images = pictures.own_images(_images(inputs, job), job.name)
-    report = build(decision, _facts(inputs, job, subject), [figure for figure, _ in images.values()])
+    extra = _client(inputs, job, EXTRAS_DEADLINE) if inputs.publisher == "github" else None
+    talk, note = extras.read_conversation(extra, subject.pull, _key(inputs, job))
+    facts = replace(_facts(inputs, job, subject), accepted=talk.accepted, earlier=talk.checks)
+    report = build(decision, facts, [figure for figure, _ in images.values()])
     template = job.existing(inputs.template, "template") if inputs.template else None
     load = figures.loader(job.results_dir, {path: file for path, (_, file) in images.items()})
-    may_write = subject.pull is not None and inputs.publisher == "github" and not subject.fork
-    writes = _client(inputs, job, PICTURES_DEADLINE) if may_write else None
+    writes = extra if subject.pull is not None and not subject.fork else None
     shown = [figure for record in decision.records for figure in record.figures] + report.images
     draw, how = pictures.choose(inputs.figures, shown, load, writes, job.context.server_url)
-    job.say(how)
-    written = files.write(report, job.results_dir, draw, load, template)
+    written = files.write(report, job.results_dir, draw, load, template=template, label=_key(inputs, job))
     job.commands.summary(written.complete)
     with job.group("Report"):
         job.say(written.body)
-    letter = _letter(inputs, job, subject, written)
+    for line in (note, how, *_beside(inputs, job, report, written, extra)):
+        job.say(line)
+    letter = _letter(inputs, job, subject, report, written)
     _keep(job, images)
     return _outcome(inputs, job, report, letter, send(letter, _client(inputs, job)))
+
+
+def _beside(
+    inputs: PostReportInputs, job: Job, report: Report, written: files.Written, client: Callable[[], GitHub] | None
+) -> list[str]:
+    """The check run where it is asked for, the badge on the default branch; returns lines for the log."""
+    context, key = job.context, _key(inputs, job)
+    lines = [extras.check_run(client, report, key, written.body)] if inputs.check_run else []
+    on_main = context.event_name == "push" and context.ref == f"refs/heads/{context.default_branch}"
+    if on_main and inputs.figures in ("auto", "branch") and client is not None:
+        lines.append(extras.publish_badge(client, key, report.decision.value, context.server_url))
+    return lines
 
 
 def _images(inputs: PostReportInputs, job: Job) -> list[Path]:
@@ -179,11 +197,12 @@ def _client(inputs: PostReportInputs, job: Job, deadline: float = DEADLINE) -> C
     return lambda: GitHub(token, repository, api_url, deadline=deadline, say=job.say)
 
 
-def _letter(inputs: PostReportInputs, job: Job, subject: Subject, written: files.Written) -> Letter:
+def _letter(inputs: PostReportInputs, job: Job, subject: Subject, report: Report, written: files.Written) -> Letter:
+    number, attempt, head = subject.run_number, subject.run_attempt, subject.head_sha or ""
     return Letter(
         publisher=inputs.publisher,
         pull=subject.pull,
-        marker=Marker(_key(inputs, job), subject.run_number, subject.run_attempt, subject.head_sha or ""),
+        marker=Marker(_key(inputs, job), number, attempt, head, checks(report)),
         body=written.body,
         file=written.markdown,
         watched=subject.watched,

@@ -32,12 +32,15 @@ class Marker:
         Which run made it; runs of a workflow are numbered in order.
     head
         The commit that it is about.
+    checks
+        Labels of its checks, so that the next report can say which have gone.
     """
 
     key: str
     run_number: int = 0
     run_attempt: int = 1
     head: str = ""
+    checks: tuple[str, ...] = ()
 
     @property
     def age(self) -> tuple[int, int]:
@@ -58,7 +61,8 @@ def read_marker(body: str) -> Marker | None:
         return None
     try:
         data = json.loads(match[1])
-        return Marker(str(data["key"]), int(data["run_number"]), int(data["run_attempt"]), str(data["head"]))
+        checks = tuple(str(label) for label in data.get("checks") or ())
+        return Marker(str(data["key"]), int(data["run_number"]), int(data["run_attempt"]), str(data["head"]), checks)
     except (ValueError, KeyError, TypeError):
         return None
 

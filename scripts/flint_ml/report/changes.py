@@ -47,8 +47,16 @@ def _parameter(row: Any) -> str | None:
 def _bytes(row: dict[str, Any]) -> str:
     base, head = row.get("base_size"), row.get("size")
     if isinstance(base, int) and isinstance(head, int) and base != head:
-        return f", {number(base)} → {number(head)} bytes"
+        return f", {size(base)} → {size(head)}"
     return ""
+
+
+def size(count: int) -> str:
+    """Bytes for people: `850 bytes`, `497 kB`, `1.65 MB`."""
+    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= factor:
+            return f"{number(count / factor)} {unit}"
+    return f"{count} bytes"
 
 
 def _data(row: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The report's files: report.md as it is posted, report.html with everything."""
+"""The report's files: report.md as it is posted, report.html with everything, badge.svg for a README."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flint_ml.record import write_atomically
 from flint_ml.report import figures
+from flint_ml.report.badge import svg
 from flint_ml.report.figures import Draw, Load
 from flint_ml.report.model import Report
 from flint_ml.report.page import to_html
@@ -14,6 +15,7 @@ from flint_ml.report.render import MAX_PAGE, to_markdown
 
 MARKDOWN = "report.md"
 PAGE = "report.html"
+BADGE = "badge.svg"
 # The page carries its pictures, so only its text has a limit.
 _PAGE_LIMIT = 64 * 1024 * 1024
 
@@ -28,13 +30,25 @@ class Written:
     page: Path
 
 
-def write(report: Report, results_dir: Path, draw: Draw, load: Load, template: Path | None = None) -> Written:
-    """Render ``report`` and write both files into ``results_dir``; ``load`` gives the pictures of the page."""
+def write(
+    report: Report,
+    results_dir: Path,
+    draw: Draw,
+    load: Load,
+    *,
+    template: Path | None = None,
+    label: str = "flint-ml",
+) -> Written:
+    """Render ``report`` and write its files into ``results_dir``.
+
+    ``load`` gives the pictures of the page, ``label`` the left side of the badge.
+    """
     body = to_markdown(report, draw, template=template)
     complete = to_markdown(report, draw, limit=MAX_PAGE, template=template)
     inlined = figures.inlined(load, figures.drawn("not among the results"))
     whole = to_markdown(report, inlined, limit=_PAGE_LIMIT, template=template)
     markdown, page = results_dir / MARKDOWN, results_dir / PAGE
     write_atomically(page, to_html(whole, f"{report.word}: {report.reason}"))
+    write_atomically(results_dir / BADGE, svg(label, report.decision.value))
     write_atomically(markdown, body)
     return Written(body, complete, markdown, page)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flint_ml.github.conversation import Accepted
 from flint_ml.markdown import Made, number
 from flint_ml.record import Figure, Finding, Record, Status, Table
 from flint_ml.report import changes as changed
@@ -36,6 +37,10 @@ class Facts:
         The branch that the change is compared with, for the column title.
     guide_url, run_url, page
         How to read this; the workflow run; the file name of the full report (in the run's artifact).
+    accepted
+        Exceptions that people with write access accepted on the pull request.
+    earlier
+        Labels of the checks in the last report.
     """
 
     title: str = ""
@@ -46,6 +51,8 @@ class Facts:
     page: str = "report.html"
     head_sha: str | None = None
     from_fork: bool = False
+    accepted: tuple[Accepted, ...] = ()
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         word=word,
         reason=reason(decision, lead),
         more_reasons=more_reasons(decision),
-        badges=_badges(decision),
+        badges=[*_badges(decision), *_outdated(decision, facts.earlier)],
         lead=lead,
         table=results.tables[0] if results and results.tables and not crashed else None,
         benchmark=_benchmark(results) if results else "",
@@ -197,6 +204,18 @@ def _badges(decision: Decision) -> list[BadgeLine]:
     room = max(0, MAX_BADGES - len(bad))
     rest = [BadgeLine("✅", "Others", f"{len(good) - room} passed")] if len(good) > room else []
     return [*bad, *good[:room], *rest]
+
+
+def _outdated(decision: Decision, earlier: Sequence[str]) -> list[BadgeLine]:
+    """Checks of the last report that this run no longer has: silence must not look like success."""
+    present = {*map(label, decision.records), *(LABELS.get(name, name) for name in decision.missing)}
+    gone = [name for name in earlier if name not in present]
+    return [BadgeLine("⚪\ufe0f", name, "outdated, no longer part of this run") for name in gone[:MAX_BADGES]]
+
+
+def checks(report: Report) -> tuple[str, ...]:
+    """Labels of all checks of ``report``, those that are outdated included."""
+    return tuple(dict.fromkeys(badge.label[:100] for badge in report.badges))
 
 
 def _benchmark(record: Record) -> str:
