@@ -21,6 +21,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from flint_ml.registry.address import resolve
+from flint_ml.registry.sqlite_store import SqliteStore
+
 START_SECONDS = 180
 
 
@@ -74,6 +77,18 @@ def _locked(folder: Path) -> Iterator[Path]:
     with (folder / "mlflow-server.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder / "mlflow-server.json"
+
+
+@pytest.fixture(scope="session")
+def registry_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """An empty registry in a sqlite file, to be copied: MLflow takes seconds to make one."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    with _locked(shared):
+        file = shared / "registry-template" / "mlflow.db"
+        if not file.is_file():
+            SqliteStore(resolve("", {}, file.parent))
+    return file
 
 
 @pytest.fixture(scope="session")

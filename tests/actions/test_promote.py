@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 
+pytest_plugins = ("mlflowserver",)
+
 
 def run(folder: Path, **given: Any) -> tuple[int, dict[str, Any]]:
     env = {"GITHUB_ACTOR": "ana"}
@@ -27,7 +30,8 @@ def run(folder: Path, **given: Any) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Path:
+def registry(tmp_path: Path, registry_file: Path) -> Path:
+    shutil.copy(registry_file, tmp_path)
     store = connect(resolve("", {}, tmp_path), {})
     store.ensure_model("soc")
     made = store.create_run(store.experiment("soc"), "soc", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,6 +100,13 @@ def project(tmp_path: Path) -> Project:
     return Project(folder, git(folder, "rev-parse", "HEAD"))
 
 
+@pytest.fixture
+def with_file(project: Project, registry_file: Path) -> Project:
+    """The project with an empty registry in its sqlite file."""
+    shutil.copy(registry_file, project.folder)
+    return project
+
+
 def client(uri: str) -> Any:
     from mlflow import MlflowClient
 
@@ -137,7 +145,8 @@ def test_a_version_that_can_be_traced(project: Project, mlflow_server: str, tmp_
     assert not (tmp_path / "unpickled").exists()
 
 
-def test_the_same_again_is_the_same_version_and_a_new_model_the_next(project: Project) -> None:
+def test_the_same_again_is_the_same_version_and_a_new_model_the_next(with_file: Project) -> None:
+    project = with_file
     project.gate()
     assert project.run()["details"]["created"] is True
     again = project.run()
@@ -151,14 +160,16 @@ def test_the_same_again_is_the_same_version_and_a_new_model_the_next(project: Pr
     assert (project.folder / "mlartifacts").is_dir()
 
 
-def test_stage_none_registers_only(project: Project) -> None:
+def test_stage_none_registers_only(with_file: Project) -> None:
+    project = with_file
     project.gate()
     record = project.run(stage="None")
     assert record["details"]["stage"] is None
     assert record["badge"]["message"] == "version 1"
 
 
-def test_a_warned_gate_registers_marked_for_review(project: Project) -> None:
+def test_a_warned_gate_registers_marked_for_review(with_file: Project) -> None:
+    project = with_file
     project.gate(check_drift="warned")
     record = project.run()
     assert project.code == 0
@@ -175,13 +186,15 @@ def test_a_failed_gate_registers_nothing(project: Project) -> None:
     assert not (project.folder / "mlflow.db").exists()
 
 
-def test_uncommitted_changes_are_told(project: Project) -> None:
+def test_uncommitted_changes_are_told(with_file: Project) -> None:
+    project = with_file
     project.gate()
     (project.folder / "params.yaml").write_text("train:\n  n_components: 13\n")
     assert "uncommitted-changes" in {finding["code"] for finding in project.run()["findings"]}
 
 
-def test_a_model_that_is_not_the_reviewed_one_is_told(project: Project) -> None:
+def test_a_model_that_is_not_the_reviewed_one_is_told(with_file: Project) -> None:
+    project = with_file
     out = f"    - path: model.pkl\n      hash: md5\n      md5: {'f' * 32}\n"
     lock = f"schema: '2.0'\nstages:\n  train:\n    cmd: x\n    outs:\n{out}"
     (project.folder / "dvc.lock").write_text(lock)
@@ -194,7 +207,8 @@ def test_a_model_that_is_not_the_reviewed_one_is_told(project: Project) -> None:
     assert "model-differs" in {finding["code"] for finding in record["findings"]}
 
 
-def test_an_older_commit_does_not_take_the_stage_back(project: Project, tmp_path: Path) -> None:
+def test_an_older_commit_does_not_take_the_stage_back(with_file: Project, tmp_path: Path) -> None:
+    project = with_file
     older = tmp_path / "older"
     git(tmp_path, "clone", "-q", str(project.folder), str(older))
     (older / "model.pkl").write_text("older model, registered later")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,8 +25,10 @@ pytest_plugins = ("mlflowserver",)
 
 
 @pytest.fixture(scope="module")
-def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return connect(resolve("", {}, tmp_path_factory.mktemp("registry")), {})
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory, registry_file: Path) -> Store:
+    folder = tmp_path_factory.mktemp("registry")
+    shutil.copy(registry_file, folder)
+    return connect(resolve("", {}, folder), {})
 
 
 @pytest.fixture
@@ -227,6 +230,21 @@ def test_a_file_that_is_no_registry(tmp_path: Path) -> None:
         connect(resolve("", {}, tmp_path), {})
     assert caught.value.code == "registry-file"
     assert (tmp_path / "mlflow.db").read_text().startswith("this is not"), "it is left as it was"
+
+
+def test_artifacts_never_go_to_a_folder_of_another_machine(name: str, tmp_path: Path, registry_file: Path) -> None:
+    """A registry that was begun on a runner is used in a container: the runner's folders are not there."""
+    from mlflow import MlflowClient
+
+    shutil.copy(registry_file, tmp_path)
+    store = connect(resolve("", {}, tmp_path), {})
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-of-the-runner" / "mlruns"
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    trained = client.create_run(client.create_experiment(name, artifact_location=elsewhere.as_uri()))
+    done = register(store, replace(submission(tmp_path, name), training_run=trained.info.run_id))
+    assert done.version.run_id != trained.info.run_id
+    assert done.version.source.startswith((tmp_path / "mlartifacts").as_uri())
+    assert not elsewhere.exists()
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from flint_ml.errors import InputError
@@ -11,10 +14,14 @@ from flint_ml.registry.promote import history_of, promote, wanted_version
 from flint_ml.registry.stages import move_forward
 from flint_ml.registry.store import Store, Version
 
+pytest_plugins = ("mlflowserver",)
+
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return connect(resolve("", {}, tmp_path_factory.mktemp("registry")), {})
+def store(tmp_path_factory: pytest.TempPathFactory, registry_file: Path) -> Store:
+    folder = tmp_path_factory.mktemp("registry")
+    shutil.copy(registry_file, folder)
+    return connect(resolve("", {}, folder), {})
 
 
 @pytest.fixture

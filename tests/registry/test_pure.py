@@ -119,6 +119,15 @@ def test_a_folder_that_links_to_itself_is_an_error(tmp_path: Path) -> None:
         read_content(tmp_path / "m", "m")
 
 
+def test_the_whole_repository_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    (tmp_path / "repo" / "model.pkl").write_text("m")
+    with pytest.raises(InputError, match="whole repository"):
+        read_content(tmp_path / "repo", ".")
+    with pytest.raises(InputError, match="whole repository"):
+        read_content(tmp_path, ".", tmp_path)
+
+
 # Identity
 
 
@@ -210,6 +219,12 @@ def test_a_warning_is_marked_for_review() -> None:
     found = [record(name, "warned" if name == "check-drift" else "passed") for name in EXPECTED]
     gate = approval(found, [], EXPECTED, RUN)
     assert (gate.value, gate.reasons) == ("review", ("check-drift warned",))
+
+
+def test_on_a_pull_request_nobody_has_decided_yet() -> None:
+    found = [record(name, "warned" if name == "check-drift" else "passed") for name in EXPECTED]
+    assert approval(found, [], EXPECTED, RUN, merged=False).value == "refused"
+    assert approval([record(name) for name in EXPECTED], [], EXPECTED, RUN, merged=False).value == "approved"
 
 
 def test_changed_rules_are_marked_for_review() -> None:

@@ -58,7 +58,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     context = job.context
     gate = approval(
         found, [str(error) for error in unreadable], inputs.require,
-        Run(context.head_sha, context.run_id, context.run_attempt),
+        Run(context.head_sha, context.run_id, context.run_attempt), merged="pull_request" not in context.event,
     )  # fmt: skip
     if gate.value == "refused":
         return _refused(inputs, gate)

@@ -110,6 +110,13 @@ def read_content(path: Path, shown: str, root: Path | None = None) -> Content:
     InputError
         If the model is empty, cannot be read, or links out of ``root``.
     """
+    if (path / ".git").exists() or path == root:
+        raise InputError(
+            "is the whole repository",
+            where=shown,
+            hint="name the file or folder that training wrote",
+            code="model-unreadable",
+        )
     names = [path.name] if path.is_file() else _names(path)
     files = []
     for name in names:

@@ -24,7 +24,9 @@ class Approval:
     records: tuple[Record, ...] = ()
 
 
-def approval(records: Sequence[Record], unreadable: Sequence[str], require: Sequence[str], run: Run) -> Approval:
+def approval(
+    records: Sequence[Record], unreadable: Sequence[str], require: Sequence[str], run: Run, *, merged: bool = True
+) -> Approval:
     """Read the gate's records of this run and commit.
 
     ``approve`` is approved. ``review`` means that people decide: on the default branch the merge was their word,
@@ -34,6 +36,8 @@ def approval(records: Sequence[Record], unreadable: Sequence[str], require: Sequ
     ----------
     require
         Names of records that must be there; only ``none`` asks for nothing.
+    merged
+        Whether a person has decided already; False on a pull request, where ``review`` is refused too.
 
     Raises
     ------
@@ -59,4 +63,4 @@ def approval(records: Sequence[Record], unreadable: Sequence[str], require: Sequ
         )
     if decision.value == "approve":
         return Approval("approved", (), decision.records)
-    return Approval("review", reasons, decision.records)
+    return Approval("review" if merged else "refused", reasons, decision.records)

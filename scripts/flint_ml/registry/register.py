@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from flint_ml.registry.store import Run, Store, Version
 
 MODEL_FOLDER = "model"
 FACTS_FOLDER = "flint-ml"
+_AT_ONCE = 6
 
 
 @dataclass(frozen=True)
@@ -111,22 +113,23 @@ def _open_run(store: Store, submission: Submission, say: Callable[[str], None]) 
 
 
 def _store_files(store: Store, submission: Submission, run: Run, say: Callable[[str], None]) -> None:
-    """Upload model and papers, and read the model back."""
+    """Upload model and papers, a few at a time, and read the model back."""
     content = submission.content
     say(f"storing {len(content.files)} file(s), {content.size:,} bytes")
-    for file in content.files:
-        store.upload(run, f"{MODEL_FOLDER}/{file.name}", file.path)
-    for name, path in submission.papers.items():
-        store.upload(run, f"{FACTS_FOLDER}/{name}", path)
-    for file in content.files:
-        found = store.sha256(run, f"{MODEL_FOLDER}/{file.name}")
-        if found != file.sha256:
-            raise OutsideError(
-                f"the artifact store returned other bytes for `{file.name}` than were stored in it",
-                where=run.artifact_uri,
-                hint="check the store's free space; nothing was registered, and the next run completes it",
-                code="artifact-differs",
-            )
+    wanted = {f"{MODEL_FOLDER}/{file.name}": file.path for file in content.files}
+    wanted |= {f"{FACTS_FOLDER}/{name}": path for name, path in submission.papers.items()}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        # A list, so that the first error is raised here.
+        list(pool.map(lambda item: store.upload(run, *item), wanted.items()))
+        found = pool.map(lambda file: store.sha256(run, f"{MODEL_FOLDER}/{file.name}"), content.files)
+        for file, sha256 in zip(content.files, found, strict=True):
+            if sha256 != file.sha256:
+                raise OutsideError(
+                    f"the artifact store returned other bytes for `{file.name}` than were stored in it",
+                    where=run.artifact_uri,
+                    hint="check the store's free space; nothing was registered, and the next run completes it",
+                    code="artifact-differs",
+                )
 
 
 def _settle(store: Store, submission: Submission, mine: Version, say: Callable[[str], None]) -> Registration:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
@@ -143,21 +145,37 @@ class SqliteStore:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
 
+    def _here(self, location: str) -> bool:
+        """Whether artifacts at ``location`` are kept: a folder that is not on this machine (a container's, a runner's)
+        would be made anew here, and lost."""
+        path = Path(url2pathname(urlsplit(location).path)) if location.startswith("file:") else Path(location)
+        return path.is_dir() or path.is_relative_to(self.address.database.parent)
+
     def experiment(self, name: str) -> str:
+        for candidate in (name, f"{name} (flint-ml)"):
+            found = self._experiment(candidate)
+            if self._here(found.artifact_location):
+                return str(found.experiment_id)
+        raise self._trouble(
+            f"experiment `{name}` keeps its artifacts in {found.artifact_location}, which is not on this machine",
+            "give `experiment` another name",
+        )
+
+    def _experiment(self, name: str) -> Any:
         with self._asking():
             from mlflow.exceptions import MlflowException
 
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 try:
-                    return str(self.client.create_experiment(name, artifact_location=self.artifacts.as_uri()))
+                    self.client.create_experiment(name, artifact_location=self.artifacts.as_uri())
                 except MlflowException as error:
-                    found = self.client.get_experiment_by_name(name)
-                    if found is None:
-                        raise error from None
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                        raise
+                found = self.client.get_experiment_by_name(name)
             if found.lifecycle_stage != "active":
                 self.client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
+            return found
 
     @staticmethod
     def _run(run: Any) -> Run:
@@ -173,7 +191,8 @@ class SqliteStore:
 
     def run(self, run_id: str) -> Run | None:
         found = self._or_none(lambda: self.client.get_run(run_id))
-        return self._run(found) if found and found.info.lifecycle_stage == "active" else None
+        kept = found and found.info.lifecycle_stage == "active" and self._here(found.info.artifact_uri)
+        return self._run(found) if kept else None
 
     def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
         with self._asking():

@@ -68,7 +68,7 @@ class Store(Protocol):
         """Runs that are not deleted and carry the tag, oldest first."""
 
     def run(self, run_id: str) -> Run | None:
-        """One run, or None where the registry does not know it."""
+        """One run, or None where the registry does not know it or its artifacts are not to be had here."""
 
     def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
         """A new run."""
