@@ -65,6 +65,25 @@ def test_asymptotic_p_is_scipys_with_ties_infinities_and_extremes() -> None:
         assert found.p_value == pytest.approx(expected.pvalue, rel=1e-10, abs=1e-300)
 
 
+@pytest.mark.parametrize("kind", ["normal", "shifted", "rounded", "constant", "apart", "infinite", "narrow"])
+@pytest.mark.parametrize(("m", "n"), [(1_024, 1_024), (5_000, 1_500), (1_500, 60_000)])
+def test_distance_by_grid_is_scipys(kind: str, m: int, n: int) -> None:
+    rng = np.random.default_rng(m + n)
+    a, b = rng.normal(size=m), rng.normal(size=n)
+    a, b = {
+        "normal": (a, b),
+        "shifted": (a, b + 0.3),
+        "rounded": (np.round(a, 1), np.round(b, 1)),
+        "constant": (np.ones(m), np.ones(n)),
+        "apart": (a, b + 100),
+        "infinite": (np.where(a > 1, np.inf, a), np.where(b < -1, -np.inf, b)),
+        "narrow": (a, np.where(b > 0, 0.5, b / 1000)),
+    }[kind]
+    expected = stats.ks_2samp(a, b, method="asymp").statistic
+    assert ours.ks_distance(np.sort(a), np.sort(b)) == pytest.approx(expected, abs=1e-15)
+    assert ours.ks_distance(np.sort(b), np.sort(a)) == pytest.approx(expected, abs=1e-15)
+
+
 def test_p_values_of_many_columns_at_once_are_those_of_one() -> None:
     cases = [(100, 90, 0.1), (100, 90, 0.3), (2000, 2000, 0.05), (100, 90, 0.1), (7, 90, 0.5)]
     together = ours.ks_p_values(cases)

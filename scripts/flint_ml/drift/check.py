@@ -71,7 +71,7 @@ class Result:
 
 
 def check(reference: Source, current: Source, rules: Rules) -> Result:
-    """Compare two tables.
+    """Read two tables and compare them.
 
     Raises
     ------
@@ -81,19 +81,33 @@ def check(reference: Source, current: Source, rules: Rules) -> Result:
     common = _common(reference, current, rules)
     places = [name for name in (*rules.groups, *rules.coordinates) if name not in common]
     tables = (read_columns(reference, [*common, *places]), read_columns(current, [*common, *places]))
+    result, pairs = _compare(tables, common, rules, (reference.label, current.label))
+    result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
+    return result
+
+
+def check_tables(reference: Any, current: Any, rules: Rules) -> Result:
+    """Compare the common columns of two ``pyarrow.Table``, without looking at their schemas."""
+    places = {*rules.groups, *rules.coordinates}
+    common = [n for n in reference.column_names if n in current.column_names and rules.wanted(n) and n not in places]
+    return _compare((reference, current), common, rules, ("reference", "new data"))[0]
+
+
+def _compare(
+    tables: tuple[Any, Any], common: Sequence[str], rules: Rules, labels: tuple[str, str]
+) -> tuple[Result, list[Pair]]:
     pairs = [pair(name, tables[0].column(name), tables[1].column(name), rules) for name in common]
-    _refuse_empty(pairs, reference, current)
+    _refuse_empty(pairs, labels)
     columns = [ColumnResult(p, hypotheses) for p, hypotheses in zip(pairs, column_tests(pairs, rules), strict=True)]
     if not any(column.hypotheses for column in columns):
         raise InputError(
             "no column can be compared: all are identifiers, dates or empty",
-            where=current.label, hint="name a test for one under `columns:` in flint-ml.yml", code="nothing-to-compare",
+            where=labels[1], hint="name a test for one under `columns:` in flint-ml.yml", code="nothing-to-compare",
         )  # fmt: skip
     result = Result(rules, (tables[0].num_rows, tables[1].num_rows), columns, [], units=units_of(tables, rules))
     _decide_all(result, tables, pairs)
     columns.sort(key=lambda c: severity(c.leading) if c.leading else (True, True, 0.0, 2.0))
-    result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
-    return result
+    return result, pairs
 
 
 def _decide_all(result: Result, tables: tuple[Any, Any], pairs: Sequence[Pair]) -> None:
@@ -161,13 +175,13 @@ def _common(reference: Source, current: Source, rules: Rules) -> list[str]:
     return common
 
 
-def _refuse_empty(pairs: Sequence[Pair], reference: Source, current: Source) -> None:
-    for side, source in enumerate((reference, current)):
+def _refuse_empty(pairs: Sequence[Pair], labels: tuple[str, str]) -> None:
+    for side, label in enumerate(labels):
         empty = [p.name for p in pairs if not p.present[side] and p.present[1 - side]]
         if empty:
             raise InputError(
                 f"{listed(empty, 4)} {'has' if len(empty) == 1 else 'have'} no values, only missing ones",
-                where=source.label,
+                where=label,
                 hint="fill the column, or leave it out with `exclude`",
                 code="all-missing",
             )
@@ -207,11 +221,12 @@ def _unnamed_groups(tables: tuple[Any, Any], pairs: Sequence[Pair]) -> list[Note
     numeric = [p for p in pairs if p.kind == "numeric" and not p.labels][:10]
     if not numeric:
         return []
+    some = tables[0].slice(0, 10_000)
     for candidate in pairs:
         if candidate.kind != "category" or not 8 <= len(candidate.labels) <= tables[0].num_rows // 2:
             continue
-        codes = codes_of([tables[0].column(candidate.name)])
-        icc = looks_clustered(codes, [row_values(tables[0].column(p.name), p) for p in numeric])
+        codes = codes_of([some.column(candidate.name)])
+        icc = looks_clustered(codes, [row_values(some.column(p.name), p) for p in numeric])
         if icc is not None:
             text = f"samples of one `{candidate.name}` are alike (intra-class correlation {icc:.2f}); tests that take "
             text += "them for independent alarm too often"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from flint_ml.drift.check import Result
 from flint_ml.drift.dataset import SpectrumResult
 from flint_ml.drift.family import ColumnResult, Hypothesis
@@ -125,8 +123,12 @@ def _typical(column: ColumnResult) -> str:
         p, q = pair.reference / pair.reference.sum(), pair.current / pair.current.sum()
         k = int(abs(p - q).argmax())
         return f"{pair.labels[k][:40]}: {p[k]:.0%} → {q[k]:.0%}"
-    one, two = float(np.median(pair.reference)), float(np.median(pair.current))
-    return f"median {number(one)} → {number(two)}"
+    return f"median {number(_median(pair.reference))} → {number(_median(pair.current))}"
+
+
+def _median(ordered: Any) -> float:
+    """Median of sorted values."""
+    return float(ordered[(len(ordered) - 1) // 2] / 2 + ordered[len(ordered) // 2] / 2)
 
 
 def metrics(result: Result) -> dict[str, Metric]:

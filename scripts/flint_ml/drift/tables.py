@@ -171,8 +171,10 @@ def read_columns(source: Source, names: Sequence[str]) -> Any:
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(source.path, columns=list(names))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            # Not read_table(): it imports pyarrow.dataset, and that pandas.
+            with pq.ParquetFile(source.path) as file:
+                table = file.read(columns=list(names)).select(list(names))
+        except (pa.ArrowException, OSError, KeyError) as error:
             raise _bad(source.label, f"cannot be read: {_first_line(error)}", "write the file again") from None
     else:
         table = _read_text(source, names)

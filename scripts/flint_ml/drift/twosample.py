@@ -31,6 +31,8 @@ _DRAWS = 9_999
 _BATCH = 1_111
 # Besag and Clifford (1991): a Monte Carlo test may stop after so many draws at least as large as the one seen.
 _STOP_AT = 25
+# Samples from this size are compared on a grid first, of at most so many values.
+_GRID_ABOVE, _GRID_MOST = 1_024, 4_096
 # Up to so many categories all are kept; above, those with an expected count under 5 are pooled.
 _POOL_ABOVE = 50
 
@@ -52,20 +54,46 @@ def ks_distance(reference: Floats, current: Floats) -> float:
     """The largest distance D between two empirical distribution functions; both samples sorted, without NaN.
 
     Between two values of one sample its own function is flat and the other's rises, so D lies just before or just
-    after a value of the smaller sample.
+    after a value of the smaller sample. Large samples are first compared at a grid of values; between two of these
+    the distance is bounded by the functions at both, and only where that bound is above the largest distance on the
+    grid are the values themselves looked at. The result is the same.
     """
     small, large = (current, reference) if len(current) <= len(reference) else (reference, current)
-    n = len(small)
-    right = np.searchsorted(large, small, side="right") / len(large)
-    left = np.searchsorted(large, small, side="left") / len(large)
-    # With ties the function of `small` jumps from its first to its last equal value; between them it has no step.
-    ties = small[1:] == small[:-1]
-    rank = np.arange(1, n + 1) / n
-    before = np.arange(n) / n
-    last = np.append(~ties, True)
-    first = np.insert(~ties, 0, True)
-    after = float(np.max(np.abs(right - rank)[last]))
-    return max(after, float(np.max(np.abs(left - before)[first])))
+    if len(small) < _GRID_ABOVE:
+        return _distance_at(small, large, None)
+    edges = large[:: max(1, len(large) // min(_GRID_MOST, len(small) // 16))]
+    below = [np.searchsorted(side, edges, side="left") for side in (small, large)]
+    upto = [np.searchsorted(side, edges, side="right") for side in (small, large)]
+    # Ends of the open intervals between grid values, outside the first and last too, as counts.
+    starts = [np.concatenate([[0], side]) for side in upto]
+    ends = [np.concatenate([side, [len(values)]]) for side, values in zip(below, (small, large), strict=True)]
+    n, m = len(small), len(large)
+    at_ends = max(
+        float(np.max(np.abs(ends[0] / n - ends[1] / m))), float(np.max(np.abs(starts[0] / n - starts[1] / m)))
+    )
+    bound = np.maximum(ends[0] / n - starts[1] / m, ends[1] / m - starts[0] / n)
+    inside = np.flatnonzero((bound > at_ends) & (ends[0] > starts[0]))
+    lengths = (ends[0] - starts[0])[inside]
+    if not len(inside):
+        return at_ends
+    shift = np.repeat(starts[0][inside] - np.cumsum(lengths) + lengths, lengths)
+    return max(at_ends, _distance_at(small, large, np.arange(lengths.sum()) + shift))
+
+
+def _distance_at(small: Floats, large: Floats, index: npt.NDArray[np.intp] | None) -> float:
+    """The largest distance just before and just after values of ``small``: all, or those of a sorted ``index``.
+
+    With ties the function of ``small`` jumps from its first to its last equal value, so only these count; an index
+    holds all of a tie or none.
+    """
+    values = small if index is None else small[index]
+    rank = np.arange(len(values)) if index is None else index
+    ties = values[1:] == values[:-1]
+    right = np.searchsorted(large, values, side="right") / len(large)
+    left = np.searchsorted(large, values, side="left") / len(large)
+    after = np.abs(right - (rank + 1) / len(small))[np.append(~ties, True)]
+    before = np.abs(left - rank / len(small))[np.insert(~ties, 0, True)]
+    return max(float(np.max(after)), float(np.max(before)))
 
 
 def is_exact(m: int, n: int) -> bool:
