@@ -9,7 +9,7 @@ import pytest
 import rasterio
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.gcbm import MapRequest, Project, Result, indicators, run
+from flint_ml.gcbm import MapRequest, Project, Result, engine, indicators, run
 from flint_ml.gcbm.example import landscape
 from flint_ml.gcbm.grid import BlockId, Grid
 
@@ -30,7 +30,10 @@ def test_maps_add_up_to_the_indicators(example: Project, example_result: Result,
         assert total == pytest.approx(totals[year][name.removesuffix("_ha")], rel=1e-5)
 
 
-def test_maps_are_cropped_to_the_pixels_and_show_what_happened(example: Project, tmp_path: Path) -> None:
+def test_maps_are_cropped_to_the_pixels_and_show_what_happened(
+    example: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LEAST_STANDS", 1)
     request = MapRequest(tmp_path, ["age_years", "disturbance_code"], [2010, 2013])
     run(example, maps=request, max_memory=1)  # one block after the other
     layers = landscape()

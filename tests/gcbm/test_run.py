@@ -18,6 +18,7 @@ from flint_ml.gcbm import (
     Result,
     disturbance_carbon,
     disturbed_area,
+    engine,
     indicators,
     load_project,
     run,
@@ -151,9 +152,16 @@ def test_the_same_run_gives_the_same_bytes(example: Project, example_result: Res
     assert write_database(run(example), tmp_path / "b.db").read_bytes() == first
 
 
-def test_less_memory_gives_the_same_bytes(example: Project, example_result: Result, tmp_path: Path) -> None:
+def test_less_memory_gives_the_same_bytes(
+    example: Project, example_result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = write_database(example_result, tmp_path / "a.db").read_bytes()
+    passes = []
+    simulated = engine._Run._chunk
+    monkeypatch.setattr(engine._Run, "_chunk", lambda *args: (passes.append(1), simulated(*args)))
+    monkeypatch.setattr(engine, "LEAST_STANDS", 30)
     small = run(example, max_memory=1)
+    assert len(passes) > 1
     assert small.stands == example_result.stands
     assert write_database(small, tmp_path / "b.db").read_bytes() == first
 

@@ -6,6 +6,7 @@ A *location* is (step, reporting classifiers, land class, age class), as in the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ class Recorder:
         self._moves: list[tuple[Index, Array]] = []
         self._failures: list[tuple[Index, Array]] = []
 
-    def _pairs(self, stands: NDArray[np.bool_]) -> tuple[Index, Index, Array]:
+    def _pairs(self, stands: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32], Array]:
         inside = stands[self.inventory.pair_stand]
         if inside.all():
             return self.inventory.pair_block, self.inventory.pair_stand, self.inventory.pair_area
@@ -99,7 +100,7 @@ class Recorder:
             self.inventory.pair_area[inside],
         )
 
-    def _group(self, place: Index, block: Index, columns: Index) -> tuple[Index, Index]:
+    def _group(self, place: NDArray[np.integer[Any]], block: NDArray[np.int32], columns: Index) -> tuple[Index, Index]:
         """Number (block, key) groups; returns each pair's group and the groups' keys with block order."""
         if columns.shape[0] == 0:
             return np.zeros(0, dtype=np.int64), np.zeros((0, columns.shape[1] + 1), dtype=np.int64)
@@ -113,7 +114,7 @@ class Recorder:
             key = key * int(span) + columns[:, i]
             size *= int(span)
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-        joint = block * first.size + inverse[place]
+        joint = block.astype(np.int64) * first.size + inverse[place]
         distinct, group = np.unique(joint, return_inverse=True)
         rows = columns[first[distinct % first.size]]
         return group, np.column_stack([self.block_order[distinct // first.size], rows])

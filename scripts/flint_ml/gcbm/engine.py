@@ -33,10 +33,11 @@ Progress = Callable[[str, int, int], None]
 
 ENGINE = "flint-ml embedded GCBM engine"
 ENGINE_VERSION = "1"
-# Working memory for one (block, stand) pair: pools, flows, parameters and temporaries, measured.
-BYTES_PER_PAIR = 2400
-BASE_BYTES = 200 * 2**20
-DEFAULT_PAIRS = 150_000
+# Working memory for one stand: pools, flows, parameters and temporaries, measured.
+BYTES_PER_STAND = 2500
+BASE_BYTES = 150 * 2**20
+DEFAULT_STANDS = 150_000
+LEAST_STANDS = 1000
 
 
 @dataclass
@@ -124,7 +125,7 @@ def run(
     try:
         with Reader(project) as reader:
             return _Run(reader, progress, skip_missing_matrices, maps).go(
-                _domain(project, blocks), _pairs(max_memory), keep_partials
+                _domain(project, blocks), _stands(max_memory), keep_partials
             )
     except NullVariableError as error:
         raise InputError(
@@ -135,10 +136,11 @@ def run(
         ) from None
 
 
-def _pairs(max_memory: int | None) -> int:
+def _stands(max_memory: int | None) -> int:
+    """How many stands fit; at least a thousand, and always whole blocks."""
     if max_memory is None:
-        return DEFAULT_PAIRS
-    return max(1000, (max_memory - BASE_BYTES) // BYTES_PER_PAIR)
+        return DEFAULT_STANDS
+    return max(LEAST_STANDS, (max_memory - BASE_BYTES) // BYTES_PER_STAND)
 
 
 def _domain(project: Project, blocks: Sequence[str | BlockId] | None) -> Domain:
@@ -191,7 +193,7 @@ class Reader:
         return chosen
 
     def inventories(self, domain: Domain, limit: int, **options: Any) -> Iterator[Inventory]:
-        """Unique stands of the domain's blocks, in chunks of about ``limit`` (block, stand) pairs."""
+        """Unique stands of the domain's blocks, in chunks of about ``limit`` stands."""
         chosen = self.needed()
         masks = [name for name in mask_layers(self.variables) if name in chosen]
         return read_inventories(domain, chosen, masks, limit=limit, **options)

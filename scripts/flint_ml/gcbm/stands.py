@@ -15,6 +15,9 @@ from flint_ml.gcbm.layers import Layer
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+MERGE_ROWS = 200_000
+PAIRS_PER_STAND = 20
+
 
 @dataclass
 class Inventory:
@@ -28,10 +31,10 @@ class Inventory:
 
     blocks: list[BlockId]
     values: dict[str, Array]
-    pair_block: Index
-    pair_stand: Index
+    pair_block: NDArray[np.int32]
+    pair_stand: NDArray[np.int32]
     pair_area: Array
-    pair_pixels: Index
+    pair_pixels: NDArray[np.int32]
     pixels: dict[BlockId, tuple[Index, Index]] = field(default_factory=dict)
 
     @property
@@ -85,7 +88,7 @@ class _Block:
     stand: Index | None
 
 
-def add_up(groups: Index, values: Array, size: int) -> Array:
+def add_up(groups: NDArray[np.integer[Any]], values: Array, size: int) -> Array:
     """Sum of the values of each group, added in the order in which they come."""
     return np.asarray(np.bincount(groups, weights=values, minlength=size), dtype=np.float64)
 
@@ -116,30 +119,29 @@ def read_inventories(
     keep_pixels: bool = False,
     progress: Any = None,
 ) -> Iterator[Inventory]:
-    """Read the blocks in order; yield an inventory whenever about ``limit`` (block, stand) pairs are read.
+    """Read the blocks in order; yield an inventory whenever it holds ``limit`` stands or more.
 
-    ``masks``: layers whose null makes a pixel not simulated; they are read first, and a block without
-    valid pixel costs no more than the first of them.
+    An inventory holds whole blocks: at most ``limit`` stands and those of one block more. ``masks``: layers
+    whose null makes a pixel not simulated; they are read first, and a block without valid pixel costs no
+    more than the first of them.
     """
     import rasterio
 
-    pending: list[_Block] = []
+    builder = _Builder(list(layers))
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX=48):
         try:
             for number, block in enumerate(domain.blocks, 1):
                 found = _read_block(domain, block, layers, masks, keep_pixels)
-                if found is not None:
-                    if pending and sum(b.area.size for b in pending) + found.area.size > limit:
-                        yield _join(pending, list(layers))
-                        pending = []
-                    pending.append(found)
                 if progress is not None:
                     progress("read", number, len(domain.blocks))
+                if found is not None and builder.add(found, limit):
+                    yield builder.inventory()
+                    builder = _Builder(list(layers))
         finally:
             for layer in layers.values():
                 layer.close()
-    if pending:
-        yield _join(pending, list(layers))
+    if builder.blocks:
+        yield builder.inventory()
 
 
 def _read_block(
@@ -175,31 +177,68 @@ def _read_block(
     return _Block(block, values, area, count, *kept)
 
 
-def _join(parts: list[_Block], names: list[str]) -> Inventory:
-    sizes = [part.area.size for part in parts]
-    rows = sum(sizes)
-    columns: list[tuple[Index, int]] = []
-    values: dict[str, Array] = {}
-    for number, name in enumerate(names):
-        column = np.concatenate([part.values[number] for part in parts])
-        distinct, codes = np.unique(column, return_inverse=True)
-        columns.append((codes, distinct.size))
-        values[name] = column
-    first, inverse = combine(columns, rows)
-    pair_block = np.repeat(np.arange(len(parts)), sizes)
-    order = np.lexsort((inverse, pair_block))
-    starts = np.cumsum([0, *sizes])
-    pixels = {
-        part.block: (part.place, inverse[starts[i] : starts[i + 1]][part.stand])
-        for i, part in enumerate(parts)
-        if part.place is not None and part.stand is not None
-    }
-    return Inventory(
-        [part.block for part in parts],
-        {name: column[first] for name, column in values.items()},
-        pair_block[order],
-        inverse[order],
-        np.concatenate([part.area for part in parts])[order],
-        np.concatenate([part.count for part in parts])[order],
-        pixels,
-    )
+class _Builder:
+    """Unique stands of the blocks read so far; memory follows unique stands, not pixels."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self.values: list[Array] = [np.zeros(0) for _ in names]
+        self.blocks: list[BlockId] = []
+        self.stand: list[NDArray[np.int32]] = []
+        self.area: list[Array] = []
+        self.count: list[NDArray[np.int32]] = []
+        self.pixels: dict[BlockId, tuple[Index, Index]] = {}
+        self.waiting: list[_Block] = []
+
+    def add(self, block: _Block, limit: int) -> bool:
+        """Take a block in; says whether the limit is reached."""
+        self.blocks.append(block.block)
+        self.waiting.append(block)
+        rows = sum(waiting.area.size for waiting in self.waiting)
+        known = self.values[0].size if self.values else 0
+        if rows > max(known, MERGE_ROWS) or known + rows >= limit:
+            self._merge()
+        pairs = sum(stand.size for stand in self.stand)
+        return bool(self.values) and (self.values[0].size >= limit or pairs >= PAIRS_PER_STAND * limit)
+
+    def _merge(self) -> None:
+        """Find the waiting blocks' stands among the known ones. Stands stay in order of their values, so
+        the stands of one block stay in order too."""
+        if not self.waiting:
+            return
+        known = self.values[0].size if self.values else 0
+        sizes = [block.area.size for block in self.waiting]
+        columns: list[tuple[Index, int]] = []
+        joined: list[Array] = []
+        for number in range(len(self.names)):
+            column = np.concatenate([self.values[number], *(block.values[number] for block in self.waiting)])
+            distinct, codes = np.unique(column, return_inverse=True)
+            columns.append((codes, distinct.size))
+            joined.append(column)
+        first, place = combine(columns, known + sum(sizes))
+        self.values = [column[first] for column in joined]
+        old = place[:known].astype(np.int32)
+        self.stand = [old[stand] for stand in self.stand]
+        self.pixels = {block: (where, place[stand]) for block, (where, stand) in self.pixels.items()}
+        start = known
+        for block, size in zip(self.waiting, sizes, strict=True):
+            mine = place[start : start + size]
+            self.stand.append(mine.astype(np.int32))
+            self.area.append(block.area)
+            self.count.append(block.count.astype(np.int32))
+            if block.place is not None and block.stand is not None:
+                self.pixels[block.block] = (block.place, mine[block.stand])
+            start += size
+        self.waiting = []
+
+    def inventory(self) -> Inventory:
+        self._merge()
+        return Inventory(
+            self.blocks,
+            dict(zip(self.names, self.values, strict=True)),
+            np.repeat(np.arange(len(self.stand), dtype=np.int32), [stand.size for stand in self.stand]),
+            np.concatenate(self.stand),
+            np.concatenate(self.area),
+            np.concatenate(self.count),
+            self.pixels,
+        )
