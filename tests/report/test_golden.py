@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import re
 from html import unescape
@@ -52,6 +54,16 @@ def test_first_screen_holds_what_a_lead_needs(name):
         assert f"{badge.mark} {badge.label}: {badge.message}" in shown
     if made.decision.value != "approve":
         assert "To do:" in shown
+
+
+def test_the_page_runs_its_own_script_only_and_loads_nothing():
+    page = to_html(text("approve"), "x")
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)[1]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert not re.search(r'(?:src|href)="(?!https://github\.com/o/r/|data:)', page)
 
 
 def test_the_worst_metric_is_on_the_first_screen_though_it_is_the_last_row():

@@ -22,8 +22,8 @@ CORPUS = corpus()
 RUN_URL = "https://github.com/o/r/actions/runs/77"
 GUIDE = "https://github.com/o/r/blob/main/SOP.md"
 TAGS = {
-    "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "br", "strong", "em", "code", "pre",
-    "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "details", "summary", "sub", "a",
+    "html", "head", "meta", "title", "style", "script", "body", "main", "h1", "h2", "p", "br", "strong", "em", "code",
+    "pre", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "details", "summary", "sub", "a",
 }  # fmt: skip
 VOID = {"meta", "br", "img"}
 
@@ -50,7 +50,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not {"code", "style", "title"} & set(self.open):
+        if not {"code", "style", "title", "script"} & set(self.open):
             self.text += data
         if self.open and self.open[-1] in ("h1", "h2"):
             self.heads[-1] += data
@@ -80,6 +80,7 @@ def test_the_comment_is_harmless_and_whole(name):
     text, page = rendered(name)
     assert len(text) <= MAX_BODY
     assert page.open == []
+    assert [tag for tag, _ in page.tags].count("script") == 1, "only our own"
     assert {tag for tag, _ in page.tags} <= TAGS
     for tag, attributes in page.tags:
         assert not any(key.startswith("on") for key in attributes), (tag, attributes)

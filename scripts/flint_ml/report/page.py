@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from importlib.resources import files
 
-# Nothing may be loaded and nothing run, whatever a record holds: pictures are inside the page.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+# Nothing may be loaded, and nothing run but our own script, whatever a record holds: pictures are inside the page.
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+    "base-uri 'none'; form-action 'none'"
+)
 
 
 def to_html(markdown_text: str, title: str) -> str:
@@ -25,13 +30,16 @@ def to_html(markdown_text: str, title: str) -> str:
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     # The usual check would drop data: pictures of other types too; ours are made as HTML.
     body = parser.render(markdown_text)
-    style = (files("flint_ml.report") / "templates" / "page.css").read_text(encoding="utf-8")
+    folder = files("flint_ml.report") / "templates"
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = "\n" + (folder / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(digest=digest)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
-        f'<body>\n<main class="comment">\n{body}</main>\n</body>\n</html>\n'
+        f'<body>\n<main class="comment">\n{body}</main>\n<script>{script}</script>\n</body>\n</html>\n'
     )

@@ -266,7 +266,7 @@ def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) 
     if column.name == "result" and isinstance(cell, str):
         mark = _RESULT_MARKS.get(cell.strip().lower())
         text = f"{mark} {text}" if mark else text
-    if column.name in ("change", "result"):
+    if column.name in ("change", "result", "tolerance") or "CI" in column.name:
         text = text.replace(" ", "\u00a0")
     if not bold or not text.strip() or not isinstance(cell, str | int | float):
         return text

@@ -36,6 +36,10 @@ _TO_DO = {
     "compare-metrics": "look at the rows that got worse; correct the change, or say why it is accepted",
     "run-gcbm": "look at the checks that failed; correct the change, or declare what it is meant to do",
 }
+_TO_DECIDE = {
+    "compare-metrics": "the numbers alone do not decide: read the table, and say in the pull request what is expected",
+    "run-gcbm": "look at the rows that are not declared; declare what the change is meant to do, or correct it",
+}
 
 
 def label(record: Record) -> str:
@@ -110,6 +114,8 @@ def _default_advice(decision: Decision, lead: Record | None) -> str:
     kind = decision.reasons[0].kind
     if lead is not None and last_lines(lead) and lead.status == "failed":
         return "read the last lines of the log, correct the step and push again"
+    if kind in ("warned", "verdict") and lead is not None and lead.action in _TO_DECIDE:
+        return _TO_DECIDE[lead.action]
     if kind in ("failed", "warned") and lead is not None and lead.status != "error":
         return _TO_DO.get(lead.action, f"see {label(lead)} below; correct the change, or explain why it is meant")
     return {
