@@ -1,6 +1,12 @@
-# The one image of all actions. `docker build -t flint-ml-actions .`
+# The one image of all actions: `docker build -t flint-ml-actions .`
+# The same with moja global's C++ engine, for run-gcbm-flint (about 6 GB are pulled once, a part is kept):
+# `docker build --target flint --build-arg GCBM_IMAGE=ghcr.io/moja-global/flint.gcbm:master -t flint-ml-actions-flint .`
 # Plain instructions only (no --mount, no heredoc), so that every builder takes it: BuildKit, the
 # classic one, and act's. Layers go from what changes rarely to what changes with every commit.
+
+# An image that has moja.cli. The default has none: then the target flint is the common image and no more, so that
+# the classic builder, which builds every stage on its way, pulls nothing that it does not need.
+ARG GCBM_IMAGE=debian:trixie-slim
 
 FROM debian:trixie-slim AS dependencies
 RUN apt-get update \
@@ -35,7 +41,7 @@ RUN /build/tools/bin/uv pip install --quiet --python /opt/venv --no-deps --prefi
       --build-constraint /build/build.txt /build/source \
  && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /build/package/lib
 
-FROM debian:trixie-slim
+FROM debian:trixie-slim AS common
 # git needs perl only for commands that no action uses (send-email, svn, add -i before 2.40).
 RUN printf 'path-exclude /usr/share/perl/*\npath-exclude /usr/lib/*-linux-gnu/perl/*\npath-exclude /usr/lib/*-linux-gnu/libperl.so*\npath-exclude /usr/share/doc/*\npath-include /usr/share/doc/*/copyright\npath-exclude /usr/share/gitweb/*\n' \
       >/etc/dpkg/dpkg.cfg.d/flint-ml \
@@ -58,3 +64,35 @@ COPY entrypoint/entrypoint.py /opt/flint-ml/entrypoint.py
 WORKDIR /github/workspace
 # -I: nothing in the workspace or in the job's PYTHON* variables can stand in for a module of the image.
 ENTRYPOINT ["/opt/venv/bin/python", "-I", "/opt/flint-ml/entrypoint.py"]
+
+# moja.cli, its plug-ins beside it, and under lib/ what they link to, except the C and C++ runtimes, which the
+# common image has newer. Only run_flint sets the library path, and only for moja.cli.
+FROM ${GCBM_IMAGE} AS gcbm
+ARG GCBM_IMAGE
+USER root
+RUN mkdir -p /gcbm/lib /gcbm/share \
+ && binary=$(command -v moja.cli || find /opt/gcbm /usr/local/bin -name moja.cli 2>/dev/null | head -n 1) \
+ && if [ -z "$binary" ]; then \
+      echo "no moja.cli in $GCBM_IMAGE; give --build-arg GCBM_IMAGE=<an image that has it>" >&2; \
+      [ "$GCBM_IMAGE" = debian:trixie-slim ] && exit 0 || exit 1; \
+    fi \
+ && home=$(dirname "$(readlink -f "$binary")") \
+ && cp -L "$home/moja.cli" "$home"/libmoja*.so* /gcbm/ \
+ && { LD_LIBRARY_PATH="$home:$LD_LIBRARY_PATH" ldd /gcbm/moja.cli /gcbm/libmoja*.so* || true; } >/tmp/linked 2>&1 \
+ && if grep 'not found' /tmp/linked; then exit 1; fi \
+ && sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' /tmp/linked | sort -u \
+    | grep -Ev '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|util|nsl|stdc\+\+|gcc_s))\.so|/libmoja' \
+    | while read -r library; do cp -L "$library" /gcbm/lib/; done \
+ && for data in gdal proj; do \
+      for place in /usr/local/share /usr/share; do \
+        if [ -d "$place/$data" ] && [ ! -d "/gcbm/share/$data" ]; then cp -rL "$place/$data" /gcbm/share/; fi; \
+      done; \
+    done \
+ && if command -v strip >/dev/null; then find /gcbm -maxdepth 2 -name '*.so*' -exec strip --strip-debug {} +; fi
+
+FROM common AS flint
+COPY --from=gcbm /gcbm /opt/gcbm
+ENV PATH=/opt/gcbm:$PATH
+
+# The last stage is what a build without a target gives.
+FROM common
