@@ -79,6 +79,12 @@ def _locked(folder: Path) -> Iterator[Path]:
         yield folder / "mlflow-server.json"
 
 
+@pytest.fixture
+def closed_port() -> int:
+    """A port that nothing listens at."""
+    return free_port()
+
+
 @pytest.fixture(scope="session")
 def registry_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """An empty registry in a sqlite file, to be copied: MLflow takes seconds to make one."""

@@ -20,7 +20,6 @@ from flint_ml.registry import http
 from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
-from mlflowserver import free_port
 
 pytest_plugins = ("mlflowserver",)
 
@@ -297,10 +296,10 @@ def test_the_ways_to_host_a_registry_are_named(project: Project) -> None:
     assert project.run(hosted=True, allow_ephemeral=True)["details"]["created"] is True
 
 
-def test_a_registry_that_is_down(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_is_down(project: Project, monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
     monkeypatch.setattr(http, "PROBE_SECONDS", 0.5)
     project.gate()
-    address = f"http://ana:geheim99@127.0.0.1:{free_port()}"
+    address = f"http://ana:geheim99@127.0.0.1:{closed_port}"
     record = project.run(tracking_uri=address)
     assert project.code == 3
     assert (record["status"], record["findings"][0]["code"]) == ("error", "registry-unreachable")

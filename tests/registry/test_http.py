@@ -16,7 +16,6 @@ from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect
 from flint_ml.registry.server_store import ServerStore
 from flint_ml.registry.store import Run
-from mlflowserver import free_port
 
 pytest_plugins = ("mlflowserver",)
 
@@ -96,9 +95,9 @@ def test_token_goes_as_bearer(answers: tuple[str, type[Answers]]) -> None:
     assert handler.seen[-1]["Authorization"] == "Bearer t0ken"
 
 
-def test_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_listens(monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
     monkeypatch.setattr(http, "PROBE_SECONDS", 0.5)
-    error = trouble(f"http://127.0.0.1:{free_port()}")
+    error = trouble(f"http://127.0.0.1:{closed_port}")
     assert error.code == "registry-unreachable"
     assert "nothing listens" in str(error)
 
@@ -147,9 +146,9 @@ def test_artifacts_in_a_folder_of_another_machine(answers: tuple[str, type[Answe
     assert caught.value.code == "artifacts-unreachable"
 
 
-def test_a_connection_that_breaks_later_is_told_too(answers: tuple[str, type[Answers]]) -> None:
+def test_a_connection_that_breaks_later_is_told_too(answers: tuple[str, type[Answers]], closed_port: int) -> None:
     address, _ = answers
     store = ServerStore(resolve(address, {}, Path()), {})
-    store.http.address = resolve(f"http://127.0.0.1:{free_port()}", {}, Path())
+    store.http.address = resolve(f"http://127.0.0.1:{closed_port}", {}, Path())
     with pytest.raises(OutsideError, match="cannot be reached"):
         store.ensure_model("soc")

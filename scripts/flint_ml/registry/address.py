@@ -12,10 +12,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from flint_ml.errors import InputError
 
 WAYS_TO_HOST = (
-    "give `tracking-uri` (or the variable MLFLOW_TRACKING_URI): an `mlflow server` of yours "
-    "(`mlflow server --backend-store-uri sqlite:///mlflow.db --host 0.0.0.0` on any machine that the runner reaches, "
-    "or with PostgreSQL and S3 for a team), a hosted MLflow (DagsHub, Databricks, Nebius, a cloud's own), or a runner "
-    "of your own that keeps its disk; `allow-ephemeral: true` if the version may be lost"
+    "give `tracking-uri` (or the variable MLFLOW_TRACKING_URI) with the address of an `mlflow server` on a machine "
+    "that the runner reaches, or of a hosted MLflow such as DagsHub's; or use a runner of your own that keeps its disk; or "
+    "set `allow-ephemeral: true` if the version may be lost (docs/actions/register-model.md)"
 )
 
 
