@@ -131,16 +131,23 @@ def project_domain(project: Project) -> Domain:
             found = {BlockId(int(b["tile_index"]), int(b["block_index"])) for b in landscape["blocks"]}
         else:
             found = {
-                BlockId(int(tile["index"]), block) for tile in landscape["tiles"] for block in range(BLOCKS * BLOCKS)
+                BlockId(_tile_index(tile), block) for tile in landscape["tiles"] for block in range(BLOCKS * BLOCKS)
             }
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"LocalDomain.landscape does not say what to run ({kind}): {error!r}",
             where=where,
-            hint="list tiles with their index",
+            hint="list tiles with their index, or x and y",
             code="gcbm-landscape",
         ) from None
     return Domain(grid, tuple(sorted(found, key=lambda b: b.order)))
+
+
+def _tile_index(tile: dict[str, Any]) -> int:
+    """A tile's index, given or from the longitude and latitude of its top-left corner."""
+    if "index" in tile:
+        return int(tile["index"])
+    return math.floor(90.0 - float(tile["y"])) * 360 + math.floor(float(tile["x"]) + 180.0)
 
 
 def raster_provider(project: Project) -> dict[str, Any]:
