@@ -195,7 +195,7 @@ def _interleaved(seeded: list[Marker], schedule: tuple[int, ...]) -> list[str]:
 
 @pytest.mark.parametrize("seeded", [[], [marker(4)], [marker(3), marker(4)]], ids=["first", "update", "doubled"])
 def test_concurrent_runs_leave_one_comment_of_the_newer_commit(seeded):
-    left = {schedule: _interleaved(seeded, schedule) for schedule in SCHEDULES[::4]}
+    left = {schedule: _interleaved(seeded, schedule) for schedule in SCHEDULES[::6]}
     assert {tuple(one) for one in left.values()} == {("of run 6",)}
 
 

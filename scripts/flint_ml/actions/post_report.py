@@ -180,6 +180,7 @@ def _facts(inputs: PostReportInputs, job: Job, subject: Subject) -> Facts:
     return Facts(
         title=inputs.title, base_name=subject.base_name, pull_request=subject.pull, run_url=subject.run_url,
         guide_url=guide, page=files.PAGE, head_sha=subject.head_sha, from_fork=subject.fork,
+        folder="" if inputs.working_directory in ("", ".") else inputs.working_directory,
     )  # fmt: skip
 
 

@@ -37,6 +37,8 @@ class Facts:
         The branch that the change is compared with, for the column title.
     guide_url, run_url, page
         How to read this; the workflow run; the file name of the full report (in the run's artifact).
+    folder
+        Folder of the project, where it is not the root of the repository.
     accepted
         Exceptions that people with write access accepted on the pull request.
     earlier
@@ -50,6 +52,7 @@ class Facts:
     guide_url: str | None = None
     page: str = "report.html"
     head_sha: str | None = None
+    folder: str = ""
     from_fork: bool = False
     accepted: tuple[Accepted, ...] = ()
     earlier: tuple[str, ...] = ()
@@ -277,6 +280,8 @@ def _reproduce(records: Sequence[Record], facts: Facts, head_sha: str | None) ->
     commands: list[str] = []
     remote = f"pull/{facts.pull_request}/head" if facts.pull_request else head_sha
     commands.append(f"git fetch origin {shlex.quote(remote)} && git switch --detach {shlex.quote(head_sha)}")
+    if facts.folder:
+        commands.append(f"cd {shlex.quote(facts.folder)}")
     if any(record.action == "pull-data" for record in records):
         commands.append("dvc pull")
     # A command that a fork wrote is not one to be copied into a terminal.

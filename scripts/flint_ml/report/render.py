@@ -246,7 +246,10 @@ def _decimals(cells: Sequence[Cell]) -> int | None:
     largest = max((abs(value) for value in numbers), default=0)
     if len(numbers) < 2 or not 1e-4 <= largest < 1e15:
         return None
-    if all(isinstance(value, int) for value in numbers):
+    # Counts may come as 115.0; small whole numbers may as well be measurements.
+    if all(isinstance(value, int) for value in numbers) or (
+        largest >= 10 and all(float(value).is_integer() for value in numbers)
+    ):
         return 0
     exponent = math.floor(math.log10(largest))
     decimals = 0 if exponent >= 3 else 1 if exponent >= 1 else 2 if exponent >= -1 else 1 - exponent
