@@ -35,9 +35,8 @@ def project(tmp_path) -> Path:
     run(folder, ["dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store")])
     (folder / "data.csv").write_text("id,soc\n1,2\n")
     run(folder, ["dvc", "add", "-q", "data.csv"])
-    (folder / "train.py").write_text(
-        "import json; open('data.csv'); json.dump({'rmse': 1.5}, open('metrics.json', 'w'))\n"
-    )
+    script = "import json; open('data.csv'); json.dump({'rmse': 1.5}, open('metrics.json', 'w'))\n"
+    (folder / "train.py").write_text(script)
     (folder / "metrics.json").write_text(json.dumps({"rmse": 1.5}))
     (folder / "flint-ml.yml").write_text("compare-metrics:\n  metrics: [metrics.json]\n")
     with (folder / ".gitignore").open("a") as stream:
