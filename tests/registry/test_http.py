@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -144,6 +145,43 @@ def test_artifacts_in_a_folder_of_another_machine(answers: tuple[str, type[Answe
     with pytest.raises(OutsideError, match="folder of its own machine") as caught:
         store.upload(Run("r", "1", "/srv/mlruns/1/r/artifacts"), "model/m", tmp_path / "m")
     assert caught.value.code == "artifacts-unreachable"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An S3 server with the bucket ``models``, and the environment that leads there."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    values = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**values, "MLFLOW_S3_ENDPOINT_URL": address}.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3", endpoint_url=address).create_bucket(Bucket="models")
+    yield address
+    server.stop()
+
+
+def test_artifacts_that_the_server_leaves_to_s3(answers: tuple[str, type[Answers]], s3: str, tmp_path: Path) -> None:
+    address, _ = answers
+    store = ServerStore(resolve(address, {}, Path()), {})
+    (tmp_path / "m.bin").write_bytes(b"weights")
+    run = Run("r", "1", "s3://models/1/r/artifacts")
+    store.upload(run, "model/m.bin", tmp_path / "m.bin")
+    assert store.sha256(run, "model/m.bin") == hashlib.sha256(b"weights").hexdigest()
+    with pytest.raises(OutsideError, match="NoSuchBucket") as caught:
+        store.upload(Run("r", "1", "s3://gone/1/r/artifacts"), "model/m.bin", tmp_path / "m.bin")
+    assert caught.value.code == "artifact-store"
+
+
+def test_a_store_whose_package_is_not_installed(answers: tuple[str, type[Answers]]) -> None:
+    store = ServerStore(resolve(answers[0], {}, Path()), {})
+    error = store._artifact_trouble(ModuleNotFoundError("No module named 'boto3'", name="boto3"))
+    assert "needs `boto3` here" in str(error)
+    assert "--artifacts-destination" in str(error)
 
 
 def test_a_connection_that_breaks_later_is_told_too(answers: tuple[str, type[Answers]], closed_port: int) -> None:

@@ -13,8 +13,8 @@ from flint_ml.errors import InputError
 
 WAYS_TO_HOST = (
     "give `tracking-uri` (or the variable MLFLOW_TRACKING_URI) with the address of an `mlflow server` on a machine "
-    "that the runner reaches, or of a hosted MLflow such as DagsHub's; or use a runner of your own that keeps its disk; or "
-    "set `allow-ephemeral: true` if the version may be lost (docs/actions/register-model.md)"
+    "that the runner reaches, or of a hosted MLflow such as DagsHub's; or use a runner of your own that keeps its "
+    "disk; or set `allow-ephemeral: true` if the version may be lost (docs/actions/register-model.md)"
 )
 
 
