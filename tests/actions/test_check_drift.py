@@ -385,3 +385,44 @@ def test_spectra_from_another_instrument(folder: Folder) -> None:
 def test_figures_none(folder: Folder) -> None:
     _, record = folder.run(figures="none")
     assert record["figures"] == []
+
+
+def codes(record: dict[str, Any]) -> dict[str, str]:
+    return {f["code"]: f["severity"] for f in record["findings"]}
+
+
+def test_quality_findings(folder: Folder) -> None:
+    new = soil(2)
+    new["pH"] = 5.5
+    new["SOC"] *= 10
+    new.loc[290:, ["SOC", "clay"]] = soil(1).loc[290:, ["SOC", "clay"]]
+    new = pd.concat([new, new.iloc[:4]], ignore_index=True)
+    folder.write("new.csv", new)
+    code, record = folder.run()
+    assert code == 1
+    found = codes(record)
+    assert {"constant", "unit", "out-of-range", "duplicate-rows"} <= set(found)
+    assert found["constant"] == "warning"
+    folder.write("new.csv", pd.concat([soil(2), soil(1).iloc[:3]]))
+    _, record = folder.run()
+    assert "3 rows of the new data are in the reference too" in {f["message"] for f in record["findings"]}
+    folder.write("new.csv", soil(2))
+    assert not {"constant", "unit", "out-of-range", "duplicate-rows", "known-rows"} & set(codes(folder.run()[1]))
+
+
+def test_given_ranges_and_values_close_the_gate(folder: Folder) -> None:
+    assert folder.run(columns={"pH": {"range": [0, 14]}, "horizon": {"allowed": ["A", "B", "C"]}})[0] == 0
+    code, record = folder.run(columns={"pH": {"range": [5.5, 14]}, "horizon": {"allowed": ["A", "B"]}})
+    assert code == 1
+    assert codes(record)["range"] == codes(record)["allowed"] == "error"
+    assert folder.output("drifted-columns") == "[]"
+
+
+def test_a_column_under_another_unit_is_recognised(folder: Folder) -> None:
+    folder.write("reference.csv", soil(1).rename(columns={"SOC": "SOC (g/kg)"}))
+    folder.write("new.csv", soil(2).rename(columns={"SOC": "SOC_pct"}))
+    code, record = folder.run()
+    assert code == 1
+    assert "`SOC (g/kg)` of the reference may be `SOC_pct` of the new data" in {
+        f["message"] for f in record["findings"]
+    }

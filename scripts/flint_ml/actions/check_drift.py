@@ -17,7 +17,7 @@ from flint_ml.runner.job import Action, Job, Outcome
 
 if TYPE_CHECKING:
     from flint_ml.drift.check import Result
-    from flint_ml.drift.rules import Rules
+    from flint_ml.drift.rules import ColumnRules, Rules
     from flint_ml.drift.trusted import Trusted
 
 BADGE = "Data Drift Check"
@@ -36,6 +36,8 @@ class ColumnSetting(BaseModel):
     kind: Literal["auto", "numeric", "category"] = Field(
         "auto", description="Read the column as numbers or as categories, whatever it looks like."
     )
+    range: tuple[float, float] | None = Field(None, description="Smallest and largest number that is allowed.")
+    allowed: list[str] | None = Field(None, description="Categories that are allowed.")
 
 
 class CheckDriftInputs(GateInputs):
@@ -46,8 +48,8 @@ class CheckDriftInputs(GateInputs):
     columns: dict[str, ColumnSetting] | list[str] = Field(
         default_factory=list,
         description="Columns to compare, names or patterns like `nm_*` (default: all common). In flint-ml.yml also a "
-        "mapping from names or patterns to settings (`test`, `min-effect`, `kind`); then all common columns are "
-        "compared.",
+        "mapping from names or patterns to settings (`test`, `min-effect`, `kind`, `range`, `allowed`); then all "
+        "common columns are compared.",
     )
     exclude: list[str] = Field(default_factory=list, description="Columns to leave out, names or patterns.")
     tests: list[Choice] = Field(
@@ -110,7 +112,7 @@ def _setting(name: str, entry: Any) -> ColumnSetting:
 
 def rules_of(inputs: CheckDriftInputs) -> Rules:
     """The rules that the inputs mean."""
-    from flint_ml.drift.rules import ColumnRules, Rules
+    from flint_ml.drift.rules import Rules
 
     mapping = inputs.columns if isinstance(inputs.columns, dict) else {}
     return Rules(
@@ -123,8 +125,15 @@ def rules_of(inputs: CheckDriftInputs) -> Rules:
         groups=tuple(inputs.groups),
         coordinates=tuple(inputs.coordinates),
         block_size=inputs.block_size,
-        columns={k: ColumnRules(test=v.test, min_effect=v.min_effect, kind=v.kind) for k, v in mapping.items()},
+        columns={name: _column_rules(setting) for name, setting in mapping.items()},
     )
+
+
+def _column_rules(setting: ColumnSetting) -> ColumnRules:
+    from flint_ml.drift.rules import ColumnRules
+
+    allowed = None if setting.allowed is None else tuple(setting.allowed)
+    return ColumnRules(setting.test, setting.min_effect, setting.kind, setting.range, allowed)
 
 
 def run(inputs: CheckDriftInputs, job: Job) -> Outcome:

@@ -14,6 +14,7 @@ from flint_ml.drift.family import ColumnResult, Hypothesis, decide, decide_withi
 from flint_ml.drift.grouped import Units, clusterings, decide_by_groups, units_of
 from flint_ml.drift.groups import Clustering, codes_of, looks_clustered
 from flint_ml.drift.power import Detectable, detectable
+from flint_ml.drift.quality import other_units, quality_notes
 from flint_ml.drift.rules import Rules
 from flint_ml.drift.schema import Note, listed, new_categories, schema_notes
 from flint_ml.drift.tables import Source, read_columns
@@ -83,6 +84,9 @@ def check(reference: Source, current: Source, rules: Rules) -> Result:
     tables = (read_columns(reference, [*common, *places]), read_columns(current, [*common, *places]))
     result, pairs = _compare(tables, common, rules, (reference.label, current.label))
     result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
+    result.notes += quality_notes(tables, pairs, rules)
+    gone = [name for name in reference.names if name not in current.names]
+    result.notes += other_units(gone, [name for name in current.names if name not in reference.names])
     return result
 
 

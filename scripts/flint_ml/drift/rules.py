@@ -21,6 +21,8 @@ class ColumnRules:
     test: Literal["auto", "ks", "chi2", "wasserstein", "psi", "none"] = "auto"
     min_effect: float | None = None
     kind: Literal["auto", "numeric", "category"] = "auto"
+    range: tuple[float, float] | None = None
+    allowed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
