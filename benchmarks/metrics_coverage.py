@@ -30,7 +30,9 @@ from scipy import stats
 
 from flint_ml.metrics.bootstrap import Settings, estimates, judge_all
 from flint_ml.metrics.predictions import Pairs
-from flint_ml.metrics.scores import FAMILY
+from flint_ml.metrics.scores import CLASSES as CLASS_SCORES
+from flint_ml.metrics.scores import FAMILY, LOGLOSS
+from flint_ml.metrics.scores import REGRESSION as REGRESSION_SCORES
 
 REGRESSION = ("rmse", "mae", "r2", "bias", "rpiq")
 CLASSES = ("accuracy", "f1", "logloss", "auc")
@@ -74,33 +76,39 @@ def classes(rng: np.random.Generator, n: int, gain: float, blocks: int = 0) -> P
     )  # fmt: skip
 
 
+RATIO = {score.key for score in (*REGRESSION_SCORES, *CLASS_SCORES, LOGLOSS) if score.ratio}
+
+
 def true_changes(make, keys, gain: float) -> dict[str, float]:
-    """Changes of the scores in a population of four million; none where nothing changed."""
+    """Changes of the scores in a population of four million, relative for errors; none where nothing changed."""
     if gain == 0:
         return dict.fromkeys(keys, 0.0)
     rng = np.random.Generator(np.random.SFC64(99))
     totals: dict[str, list[float]] = {key: [] for key in keys}
     for _ in range(20):
         for key, found in estimates(make(rng, 200_000, gain), keys, Settings(resamples=0)).items():
-            totals[key].append(found.change)
+            totals[key].append(found.change / (found.base if key in RATIO else 1))
     return {key: float(np.mean(values)) for key, values in totals.items()}
 
 
 def simulate(make, keys, n: int, gain: float, options, blocks: int = 0) -> dict[str, np.ndarray]:
-    """Shares over all simulations: coverage, calls of better or worse by metric, any call after Holm."""
+    """For all simulations: whether the interval covers, what is called better or worse by metric, any after Holm.
+
+    The interval of an error is that of its relative change at the base's value, by the default method.
+    """
     truth = true_changes(make, keys, gain)
     covered, called, corrected = (np.zeros((options.simulations, len(keys)), bool) for _ in range(3))
     rng = np.random.Generator(np.random.SFC64(options.seed + n + int(1000 * gain) + blocks))
     for run in range(options.simulations):
-        pairs = make(rng, n, gain, blocks)
         settings = Settings(resamples=options.resamples, seed=run, method=options.method)
-        found = estimates(pairs, keys, settings)
+        found = estimates(make(rng, n, gain, blocks), keys, settings)
         intervals = judge_all(found, {key: FAMILY[key] for key in found}, settings)
         for place, key in enumerate(keys):
             item = intervals[key]
-            covered[run, place] = item.low <= truth[key] <= item.high
+            scale = found[key].base if key in RATIO else 1.0
+            covered[run, place] = item.low <= truth[key] * scale <= item.high
             called[run, place] = item.low > 0 or item.high < 0
-            corrected[run, place] = item.decide_low > 0 or item.decide_high < 0
+            corrected[run, place] = item.differs()
     return {"covered": covered, "called": called, "any": corrected.any(axis=1), "corrected": corrected}
 
 

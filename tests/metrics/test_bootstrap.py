@@ -9,7 +9,8 @@ from sklearn import metrics as sk
 
 from flint_ml.metrics import resample
 from flint_ml.metrics.auc import Ranked
-from flint_ml.metrics.bootstrap import Estimate, Settings, bca, estimates, judge_all, needed, observed, p_of
+from flint_ml.metrics.bootstrap import Estimate, Settings, estimates, judge_all, observed
+from flint_ml.metrics.intervals import bca, needed, p_of
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.scores import CLASSES, FAMILY, REGRESSION
 
@@ -130,20 +131,45 @@ def test_the_bootstrap_t_of_a_mean_is_students() -> None:
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02)
 
 
+def again(pairs: Pairs, row: np.ndarray) -> Pairs:
+    index = np.repeat(np.arange(pairs.n), row)
+    return Pairs(pairs.truth[index], pairs.base[index], pairs.head[index], None)
+
+
 def test_standard_errors_of_resamples_are_those_of_the_resampled_data() -> None:
     pairs = soil(400)
-    found = estimates(pairs, ["r2", "rmse"], Settings(resamples=3, seed=8))
+    found = estimates(pairs, ["rmse", "bias"], Settings(resamples=3, seed=8))
     rng = np.random.Generator(np.random.SFC64(8))
     counts = np.concatenate(list(resample.weights(rng, 400, 3))).astype(int)
-    for key, estimate in found.items():
-        assert estimate.errors is not None
-        for row, change, error in zip(counts, estimate.boot, estimate.errors, strict=True):
-            again = np.repeat(np.arange(400), row)
-            drawn_pairs = Pairs(pairs.truth[again], pairs.base[again], pairs.head[again], None)
-            redone = estimates(drawn_pairs, [key], Settings(resamples=0))[key]
-            assert change == pytest.approx(redone.change)
-            # The jackknife's standard error agrees with the gradient's to first order.
-            assert error == pytest.approx(redone.error, rel=0.05)
+    rmse, bias = found["rmse"], found["bias"]
+    assert rmse.errors is not None
+    assert bias.errors is not None
+    for place, row in enumerate(counts):
+        redone = estimates(again(pairs, row), ["rmse", "bias"], Settings(resamples=0))
+        assert [boot[place] for boot in rmse.boots] == pytest.approx([redone["rmse"].base, redone["rmse"].head])
+        assert bias.errors[place] == pytest.approx(redone["bias"].error, rel=0.01)
+        squares = [np.repeat((side - pairs.truth) ** 2, row) for side in (pairs.base, pairs.head)]
+        # The delta method by hand: log RMSE moves by e² / (2 Σe²) with each sample.
+        pull = squares[1] / np.sum(squares[1]) / 2 - squares[0] / np.sum(squares[0]) / 2
+        assert rmse.errors[place] == pytest.approx(np.sqrt(np.sum(pull**2)), rel=1e-4)
+
+
+def test_errors_are_compared_by_their_ratio() -> None:
+    pairs = soil()
+    low, high = estimates(pairs, ["rmse"], Settings())["rmse"].interval(0.95)
+    base, head = observed(pairs, ["rmse"])["rmse"]
+    assert np.log1p(low / base) + np.log1p(high / base) == pytest.approx(2 * np.log(head / base))
+    # RPIQ is the reciprocal, so it asks the same question.
+    other = estimates(pairs, ["rpiq"], Settings())["rpiq"]
+    ends = [np.log1p(end / other.base) for end in other.interval(0.95)]
+    assert ends == pytest.approx([-np.log1p(high / base), -np.log1p(low / base)], rel=1e-3)
+
+
+def test_a_perfect_model_has_an_interval_too() -> None:
+    pairs = soil()
+    perfect = Pairs(pairs.truth, pairs.base, pairs.truth.copy(), None)
+    low, high = estimates(perfect, ["rmse"], Settings())["rmse"].interval(0.95)
+    assert low < -observed(pairs, ["rmse"])["rmse"][0] < high < 0
 
 
 def test_large_samples_use_other_weights_and_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +238,7 @@ def test_bca_without_information_decides_nothing() -> None:
 def drawn(centre: float, p_value: float) -> Estimate:
     """An estimate whose resamples are normal around ``centre`` with standard deviation one."""
     boot = centre + stats.norm.ppf((np.arange(4_000) + 0.5) / 4_000)
-    return Estimate("rmse", 0.0, centre, boot, None, np.tile([1.0, -1.0], 5_000), p_value)
+    return Estimate("r2", 0.0, centre, (0 * boot, boot), None, np.tile([1.0, -1.0], 5_000), 1.0, p_value)
 
 
 def test_holm_over_families() -> None:
@@ -227,9 +253,9 @@ def test_holm_over_families() -> None:
     assert all(alone[key].differs() for key in "abc")
 
 
-def test_after_the_first_that_is_not_rejected_none_is() -> None:
-    found = {"a": drawn(1.0, 0.01), "b": drawn(5.0, 0.02)}
-    assert not judge_all(found, {"a": "one", "b": "two"}, Settings())["b"].differs()
+def test_a_small_p_value_does_not_decide_against_the_interval() -> None:
+    found = {"a": drawn(1.0, 0.01)}
+    assert not judge_all(found, {"a": "one"}, Settings())["a"].differs()
 
 
 def test_the_size_of_a_bias_needs_difference_and_sum() -> None:

@@ -22,8 +22,8 @@ def one(name: str, base: float | None, head: float | None, *, absent: str = "", 
     return judge(name, *readings, applied, declared=declared, interval=interval)
 
 
-def between(low: float, high: float, wide: float = 0.0) -> Interval:
-    return Interval(low, high, low - wide, high + wide)
+def between(low: float, high: float, p_adjusted: float = 0.01) -> Interval:
+    return Interval(low, high, p_adjusted=p_adjusted)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def between(low: float, high: float, wide: float = 0.0) -> Interval:
         (one("rmse", 1.5, 1.3, interval=between(-0.28, -0.11)), "better"),
         (one("rmse", 1.5, 1.7, interval=between(0.11, 0.28)), "worse"),
         (one("rmse", 1.5, 1.3, interval=between(-0.42, 0.02)), "inconclusive"),
-        (one("rmse", 1.5, 1.3, interval=between(-0.28, -0.11, wide=0.12)), "inconclusive"),
+        (one("rmse", 1.5, 1.3, interval=between(-0.28, -0.11, p_adjusted=0.06)), "inconclusive"),
         (one("rmse", 1.5, 1.48, interval=between(-0.05, -0.01), tolerance=0.06), "same"),
         (one("rmse", 1.5, 1.45, interval=between(-0.09, -0.01), tolerance=0.06), "inconclusive"),
         (one("rmse", 1.5, 1.4, interval=between(-0.19, -0.01), tolerance=0.06), "better"),

@@ -12,7 +12,7 @@ is no number on either side, or was none in the base                    ``new``
 is declared under ``expected``, has no direction, and is as declared    ``as declared``
 is declared, has no direction, and is not as declared                   ``changed``
 has an interval: wholly within the tolerance                            ``same``
-has an interval: without zero, and differs by more than the tolerance   ``better``, ``worse``, ``changed``
+differs by interval and corrected p-value, by more than the tolerance   ``better``, ``worse``, ``changed``
 has an interval: anything else                                          ``inconclusive``
 differs by no more than the tolerance                                   ``same``
 differs by more                                                         ``better``, ``worse``, ``changed``
@@ -65,12 +65,10 @@ class Interval:
     Attributes
     ----------
     low, high
-        The interval that is shown, at ``level``.
-    decide_low, decide_high
-        The wider one, corrected for judging several metrics at once; it decides whether there is a change at all.
+        The ends, at ``level``.
     total
-        The same four ends for the sum of both sides; only for metrics whose best value is zero. The size of a bias
-        differs exactly where difference and sum both differ from zero.
+        The interval of the sum of both sides; only for metrics whose best value is zero. The sizes of two biases
+        differ exactly where difference and sum both differ from zero.
     p_value, p_adjusted
         Permutation p-value of no change, and corrected for several metrics.
     error, units
@@ -79,24 +77,25 @@ class Interval:
 
     low: float
     high: float
-    decide_low: float
-    decide_high: float
     level: float = 0.95
-    total: tuple[float, float, float, float] | None = None
+    total: tuple[float, float] | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
     error: float | None = None
     units: int | None = None
 
+    @property
+    def _ends(self) -> list[tuple[float, float]]:
+        return [(self.low, self.high)] + ([self.total] if self.total else [])
+
     def within(self, margin: float) -> bool:
         """Whether the change is surely no larger than ``margin``."""
-        near = [(self.low, self.high)] + ([self.total[:2]] if self.total else [])
-        return any(-margin <= low and high <= margin for low, high in near)
+        return any(-margin <= low and high <= margin for low, high in self._ends)
 
     def differs(self) -> bool:
-        """Whether the two sides surely differ, for a zero metric in size."""
-        wide = [(self.decide_low, self.decide_high)] + ([self.total[2:]] if self.total else [])
-        return all(low > 0 or high < 0 for low, high in wide)
+        """Whether the two sides surely differ: by the interval, and by the p-value corrected for several metrics."""
+        chance = self.p_adjusted is not None and self.p_adjusted >= 1 - self.level
+        return not chance and all(low > 0 or high < 0 for low, high in self._ends)
 
 
 @dataclass(frozen=True)

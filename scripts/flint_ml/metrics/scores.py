@@ -25,12 +25,14 @@ class Score:
     """A score that is a function of sums.
 
     ``family``: scores of one family are functions of each other on one benchmark, so they are one question.
-    ``value`` maps sums, each of shape (m,) or (m, classes), to scores of shape (m,).
+    ``value`` maps sums, each of shape (m,) or (m, classes), to scores of shape (m,). A ``ratio`` score is compared
+    by its relative change, because resampled errors are skewed and their logarithms nearly are not.
     """
 
     key: str
     family: str
     value: Callable[[Sums], np.ndarray]
+    ratio: bool = False
 
 
 def _rmse(s: Sums) -> np.ndarray:
@@ -71,15 +73,15 @@ def _weighted_f1(s: Sums) -> np.ndarray:
 
 
 REGRESSION = (
-    Score("rmse", "squared error", _rmse),
-    Score("mse", "squared error", lambda s: s["e2"] / s["n"]),
-    Score("mae", "absolute error", lambda s: s["abs"] / s["n"]),
+    Score("rmse", "squared error", _rmse, ratio=True),
+    Score("mse", "squared error", lambda s: s["e2"] / s["n"], ratio=True),
+    Score("mae", "absolute error", lambda s: s["abs"] / s["n"], ratio=True),
     Score("r2", "squared error", lambda s: 1 - s["e2"] / _spread(s)),
     Score("r2-correlation", "correlation", _corr2),
     Score("bias", "mean error", lambda s: s["e"] / s["n"]),
     Score("bias-reversed", "mean error", lambda s: -s["e"] / s["n"]),
-    Score("rpiq", "squared error", lambda s: s["iqr"] / _rmse(s)),
-    Score("rpd", "squared error", lambda s: np.sqrt(_spread(s) / (s["n"] - 1)) / _rmse(s)),
+    Score("rpiq", "squared error", lambda s: s["iqr"] / _rmse(s), ratio=True),
+    Score("rpd", "squared error", lambda s: np.sqrt(_spread(s) / (s["n"] - 1)) / _rmse(s), ratio=True),
 )
 CLASSES = (
     Score("accuracy", "accuracy", lambda s: s["hit"].sum(axis=1) / s["n"]),
@@ -93,7 +95,7 @@ CLASSES = (
     Score("recall", "recall", lambda s: _ratio(s["hit"], s["true"])[:, -1]),
     Score("recall-macro", "recall", lambda s: _present(s, _ratio(s["hit"], s["true"]))),
 )
-LOGLOSS = Score("logloss", "log loss", lambda s: s["nll"] / s["n"])
+LOGLOSS = Score("logloss", "log loss", lambda s: s["nll"] / s["n"], ratio=True)
 AUC = "auc"
 
 # What a metric of a known label may have been computed as; the first that gives the file's value on both sides counts.

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from flint_ml.metrics.bootstrap import MIN_UNITS, Estimate, Settings, estimates, judge_all, needed, observed
+from flint_ml.metrics.bootstrap import MIN_UNITS, Estimate, Settings, estimates, judge_all, observed
 from flint_ml.metrics.compare import Interval, Row
+from flint_ml.metrics.intervals import needed
 from flint_ml.metrics.names import infer
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.rules import Applied
