@@ -60,9 +60,23 @@ def post(github: GitHub, pull: int, key: str, report: Path, *, server_url: str, 
     OutsideError
         If it fails or does not end in time; its last line is in the message, without the token.
     """
-    program = find_cml(env.get("PATH"))
     title = slug(key)
     before = _ours(github, pull, title)
+    _update(github, pull, title, report, server_url=server_url, env=env)
+    found = _ours(github, pull, title)
+    if not found:
+        raise OutsideError("exited with 0 but left no comment", where="cml comment update", code="cml")
+    # The one that is new, else the one it found: the last of those it looks at.
+    keep = next((number for number in found if number not in before), max(before, default=max(found)))
+    for number in found:
+        if number != keep:
+            github.delete(f"{{repo}}/issues/comments/{number}")
+    return Posted("updated" if keep in before else "created", keep, found[keep])
+
+
+def _update(github: GitHub, pull: int, title: str, report: Path, *, server_url: str, env: Mapping[str, str]) -> None:
+    """Run `cml comment update`, away from the user's Git settings and without publishing or telemetry."""
+    program = find_cml(env.get("PATH"))
     command = [
         program, "comment", "update", "--publish=false", f"--target=pr/{pull}", f"--watermark-title={title}",
         "--driver=github", f"--repo={server_url}/{github.repository}", str(report),
@@ -91,15 +105,6 @@ def post(github: GitHub, pull: int, key: str, report: Path, *, server_url: str, 
             hint="the report is in the job summary and in the results; `publisher: github` posts without CML",
             code="cml",
         )
-    found = _ours(github, pull, title)
-    if not found:
-        raise OutsideError("exited with 0 but left no comment", where="cml comment update", code="cml")
-    # The one that is new, else the one it found: the last of those it looks at.
-    keep = next((number for number in found if number not in before), max(before, default=max(found)))
-    for number in found:
-        if number != keep:
-            github.delete(f"{{repo}}/issues/comments/{number}")
-    return Posted("updated" if keep in before else "created", keep, found[keep])
 
 
 def _ours(github: GitHub, pull: int, title: str) -> dict[int, str]:
