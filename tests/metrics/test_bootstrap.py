@@ -173,14 +173,14 @@ def test_a_perfect_model_has_an_interval_too() -> None:
 
 
 def test_large_samples_use_other_weights_and_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = soil(3_000)
+    pairs = soil(2_000)
     keys = ["rmse", "mae", "r2", "bias"]
-    exact = estimates(pairs, keys, Settings())
+    exact = estimates(pairs, keys, Settings(resamples=5_000))
     monkeypatch.setattr(resample, "LARGE", 100)
-    fast = estimates(pairs, keys, Settings())
+    fast = estimates(pairs, keys, Settings(resamples=5_000))
     for key in keys:
         wide = np.ptp(exact[key].interval(0.95))
-        assert fast[key].interval(0.95) == pytest.approx(exact[key].interval(0.95), abs=0.05 * wide)
+        assert fast[key].interval(0.95) == pytest.approx(exact[key].interval(0.95), abs=0.06 * wide)
         assert fast[key].p_value == pytest.approx(exact[key].p_value, abs=0.03)
 
 

@@ -178,9 +178,9 @@ def _resampled(
         return {s.key: (table.values(s, shared, base), table.values(s, shared, head)) for s in scores}, {}, {}
     parts: dict[str, list[tuple[np.ndarray, ...]]] = {score.key: [] for score in scores}
     for w in chain([np.ones((1, len(columns)))], resample.weights(rng, len(columns), count)):
-        sums = _split(table, w @ columns)
+        split = _split(table, w @ columns)
         for score in scores:
-            parts[score.key].append(_studied(table, score, w, sums))
+            parts[score.key].append(_studied(table, score, w, split))
     joined = {key: [np.concatenate(values) for values in zip(*kept, strict=True)] for key, kept in parts.items()}
     boots = {key: (v[0][1:], v[1][1:]) for key, v in joined.items()}
     errors = {key: (v[2][1:], v[3][1:]) for key, v in joined.items()}
