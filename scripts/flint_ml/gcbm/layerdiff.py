@@ -156,10 +156,8 @@ class _Tally:
         pairs, inverse = np.unique(one[changed] * len(texts) + two[changed], return_inverse=True)
         inverse = inverse.reshape(-1)
         names = list(texts)
-        for number, (pair, pixels, size) in enumerate(
-            zip(pairs.tolist(), np.bincount(inverse).tolist(), np.bincount(inverse, weights=area).tolist(), strict=True)
-        ):
-            del number
+        counts, areas = np.bincount(inverse).tolist(), np.bincount(inverse, weights=area).tolist()
+        for pair, pixels, size in zip(pairs.tolist(), counts, areas, strict=True):
             key = names[pair // len(texts)], names[pair % len(texts)]
             self.count[key] += pixels
             self.area[key] = self.area.get(key, 0.0) + size
