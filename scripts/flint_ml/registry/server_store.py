@@ -17,10 +17,9 @@ from urllib.parse import quote, urlsplit
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
 from flint_ml.registry.http import Http, RefusedError
-from flint_ml.registry.sqlite_store import chunks, quiet_mlflow
-from flint_ml.registry.store import Run, Version
+from flint_ml.registry.sqlite_store import quiet_mlflow
+from flint_ml.registry.store import METRICS_PER_CALL, PARAMS_PER_CALL, Run, Version, chunks
 
-_PARAMS_PER_CALL, _METRICS_PER_CALL = 100, 800
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _GONE = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 
@@ -122,12 +121,12 @@ class ServerStore:
         self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:
         now = int(time.time() * 1000)
-        for part in chunks(metrics, _METRICS_PER_CALL):
+        for part in chunks(metrics, METRICS_PER_CALL):
             listed = [{"key": key, "value": value, "timestamp": now, "step": 0} for key, value in part.items()]
             self.http.ask("POST", "runs/log-batch", run_id=run_id, metrics=listed)
-        for part in chunks(params, _PARAMS_PER_CALL):
+        for part in chunks(params, PARAMS_PER_CALL):
             self.http.ask("POST", "runs/log-batch", run_id=run_id, params=_pairs(part))
-        for part in chunks(tags, _PARAMS_PER_CALL):
+        for part in chunks(tags, PARAMS_PER_CALL):
             self.http.ask("POST", "runs/log-batch", run_id=run_id, tags=_pairs(part))
 
     def finish(self, run_id: str) -> None:
@@ -219,9 +218,6 @@ class ServerStore:
 
     def set_alias(self, name: str, alias: str, number: int) -> None:
         self.http.ask("POST", "registered-models/alias", name=name, alias=alias, version=str(number))
-
-    def delete_alias(self, name: str, alias: str) -> None:
-        self._or_none("DELETE", "registered-models/alias", name=name, alias=alias)
 
     def move_stage(self, name: str, number: int, stage: str) -> bool:
         archive = stage in {"Staging", "Production"}

@@ -16,7 +16,16 @@ from urllib.request import url2pathname
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
-from flint_ml.registry.store import COLLISION_TRIES, Run, Version, collided, pause
+from flint_ml.registry.store import (
+    COLLISION_TRIES,
+    METRICS_PER_CALL,
+    PARAMS_PER_CALL,
+    Run,
+    Version,
+    chunks,
+    collided,
+    pause,
+)
 
 # Read by MLflow when it is imported.
 _QUIET = {
@@ -25,19 +34,12 @@ _QUIET = {
     "MLFLOW_CONFIGURE_LOGGING": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-_PARAMS_PER_CALL, _METRICS_PER_CALL = 100, 800
 
 
 def quiet_mlflow() -> None:
     """Set what MLflow must find in the environment before it is imported: no telemetry, no progress bars."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-
-
-def chunks(values: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
-    """``values`` in parts of at most ``size``."""
-    items = list(values.items())
-    return [dict(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 def version_of(mv: Any) -> Version:
@@ -207,11 +209,11 @@ class SqliteStore:
 
         now = int(time.time() * 1000)
         with self._asking():
-            for part in chunks(metrics, _METRICS_PER_CALL):
+            for part in chunks(metrics, METRICS_PER_CALL):
                 self.client.log_batch(run_id, metrics=[Metric(k, v, now, 0) for k, v in part.items()])
-            for part in chunks(params, _PARAMS_PER_CALL):
+            for part in chunks(params, PARAMS_PER_CALL):
                 self.client.log_batch(run_id, params=[Param(k, v) for k, v in part.items()])
-            for part in chunks(tags, _PARAMS_PER_CALL):
+            for part in chunks(tags, PARAMS_PER_CALL):
                 self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in part.items()])
 
     def finish(self, run_id: str) -> None:
@@ -261,9 +263,6 @@ class SqliteStore:
 
     def set_alias(self, name: str, alias: str, number: int) -> None:
         self._insist(lambda: self.client.set_registered_model_alias(name, alias, str(number)))
-
-    def delete_alias(self, name: str, alias: str) -> None:
-        self._or_none(lambda: self.client.delete_registered_model_alias(name, alias))
 
     def move_stage(self, name: str, number: int, stage: str) -> bool:
         move = getattr(self.client, "transition_model_version_stage", None)

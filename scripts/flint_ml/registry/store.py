@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Run:
 # the database, although it has only to ask again. Nothing of a refused call is kept.
 _COLLISIONS = ("IntegrityError", "UniqueViolation", "database is locked", "deadlock detected", "SerializationFailure")
 COLLISION_TRIES = 6
+# MLflow takes at most 100 parameters or tags and 1,000 values of all kinds in one call.
+PARAMS_PER_CALL, METRICS_PER_CALL = 100, 800
 
 
 def collided(message: str) -> bool:
@@ -53,6 +55,12 @@ def collided(message: str) -> bool:
 def pause(attempt: int) -> None:
     """Wait a little, and not as long as the other job does."""
     time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))  # noqa: S311 - no secret
+
+
+def chunks(values: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
+    """``values`` in parts of at most ``size``."""
+    items = list(values.items())
+    return [dict(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 class Store(Protocol):
@@ -113,9 +121,6 @@ class Store(Protocol):
 
     def set_alias(self, name: str, alias: str, number: int) -> None:
         """Point the alias to a version."""
-
-    def delete_alias(self, name: str, alias: str) -> None:
-        """Delete the alias; nothing happens where it is gone."""
 
     def move_stage(self, name: str, number: int, stage: str) -> bool:
         """Move MLflow's own stage, archiving the version that had it; False where the server has none."""
