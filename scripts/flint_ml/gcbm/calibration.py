@@ -182,8 +182,12 @@ class _Modelled:
             self.years = {int(row[0]) for row in connection.execute("SELECT year FROM DateDimension")}
             self.known = {name: self._values_of(connection, name) for name in self.columns}
         except sqlite3.Error as error:
-            raise InputError(f"not a GCBM result database: {error}", where=str(path),
-                             hint="give a gcbm_output.db in the aggregator's schema", code="gcbm-output") from None  # fmt: skip
+            raise InputError(
+                f"not a GCBM result database: {error}",
+                where=str(path),
+                hint="give a gcbm_output.db in the aggregator's schema",
+                code="gcbm-output",
+            ) from None
         finally:
             connection.close()
         self._facts: dict[tuple[str, ...], Facts] = {}
@@ -211,8 +215,12 @@ class _Modelled:
                              hint=f"one of {', '.join(COLUMNS)}; per hectare with _ha after _tC",
                              code="gcbm-observations")  # fmt: skip
         if year not in self.years:
-            raise InputError(f"year {year} is not simulated", where=place,
-                             hint=f"years are {min(self.years)} to {max(self.years)}", code="gcbm-observations")  # fmt: skip
+            raise InputError(
+                f"year {year} is not simulated",
+                where=place,
+                hint=f"years are {min(self.years)} to {max(self.years)}",
+                code="gcbm-observations",
+            )
         for column, value in chosen.items():
             if value not in self.known[column]:
                 raise InputError(f"{column} has no value {value!r}{_meant(value, self.known[column])}", where=place,

@@ -194,8 +194,8 @@ def _by_conditions(parameters: Parameters, table: TableContent, text: str, place
             raise _unknown(f"column for rows of {table.name} called", column, list(dict.fromkeys(known)), place)
     hits = []
     for number, row in enumerate(table.rows):
-        value = {c: str(parameters.shown(c, v)) for c, v in zip(table.columns, row, strict=True)}
-        if any(value[own[c]] != v for c, v in wanted.items() if c in own):
+        texts = {c: str(parameters.shown(c, v)) for c, v in zip(table.columns, row, strict=True)}
+        if any(texts[own[c]] != v for c, v in wanted.items() if c in own):
             continue
         fits = [use for use in uses[number] if all(use.get(c) == v for c, v in outside.items())]
         if outside and not fits:
@@ -207,8 +207,8 @@ def _by_conditions(parameters: Parameters, table: TableContent, text: str, place
                              code=CODE)  # fmt: skip
         hits.append(number)
     if not hits:
-        values = {c: sorted({u[c] for found in uses for u in found if c in u}) for c in outside}
-        shown = "; ".join(f"{c} is one of {', '.join(v[:20])}" for c, v in values.items())
+        there = {c: sorted({u[c] for found in uses for u in found if c in u}) for c in outside}
+        shown = "; ".join(f"{c} is one of {', '.join(names[:20])}" for c, names in there.items())
         raise InputError(f"no row of {table.name} fits {text}", where=place,
                          hint=shown or "compare with the table's values", code=CODE)  # fmt: skip
     return hits
@@ -221,13 +221,15 @@ def _uses(parameters: Parameters, table: TableContent, row: Sequence[Any]) -> li
 
 
 def _write(connection: sqlite3.Connection, parameters: Parameters, overrides: Sequence[Override]) -> None:
-    """Set the values; rows are found again by all their values, so that tables without a key work too."""
-    for table in dict.fromkeys(override.table for override in overrides):
-        ids = [row[0] for row in connection.execute(f'SELECT rowid FROM "{table}"')]  # noqa: S608 - checked name
-        assert len(ids) == len(parameters.tables[table].rows)
+    """Set the values; rows are found again by all their values, because no order is sure but the content."""
+    for name in dict.fromkeys(override.table for override in overrides):
+        ids: dict[tuple[Any, ...], list[int]] = {}
+        for row in connection.execute(f'SELECT rowid, * FROM "{name}"'):  # noqa: S608 - checked name
+            ids.setdefault(tuple(row[1:]), []).append(int(row[0]))
         for override in overrides:
-            if override.table == table:
+            if override.table == name:
+                chosen = {tuple(parameters.tables[name].rows[number]) for number in override.rows}
                 connection.executemany(
-                    f'UPDATE "{table}" SET "{override.column}" = ? WHERE rowid = ?',  # noqa: S608 - checked names
-                    [(override.value, ids[number]) for number in override.rows],
+                    f'UPDATE "{name}" SET "{override.column}" = ? WHERE rowid = ?',  # noqa: S608 - checked names
+                    [(override.value, number) for row in chosen for number in ids[row]],
                 )
