@@ -199,3 +199,48 @@ def test_predictions_the_base_lacks_are_said(tmp_path: Path) -> None:
     code, record = repo.run(predictions="predictions.csv")
     assert code == 0
     assert "base-predictions" in codes(record)
+
+
+OWN = """
+import numpy as np
+
+def largest_error(truth, prediction):
+    return np.max(np.abs(prediction - truth))
+
+def rmse_of_logs(truth, prediction):
+    return np.sqrt(np.mean((np.log(prediction) - np.log(truth)) ** 2))
+
+def broken(truth, prediction):
+    raise ZeroDivisionError("nothing to divide by")
+"""
+
+
+def test_own_functions_at_a_terminal(scored: Repo) -> None:
+    evaluated(scored, predictions(0.7, n=120, seed=2))
+    scored.write(own_metrics_one_dot_py=OWN)
+    code, record = scored.run(
+        terminal={}, predictions="predictions.csv", functions=["own_metrics_one:largest_error"],
+        rules={"largest_error": {"direction": "lower", "unit": "g/kg"}},
+    )  # fmt: skip
+    row = next(row for row in record["details"]["rows"] if row["name"] == "largest_error")
+    assert (code, row["result"], row["unit"]) == (0, "better", "g/kg")
+    assert row["interval"]["low"] < row["delta"] < row["interval"]["high"] < 0
+    assert row["interval"]["p_value"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("given", "terminal", "words"),
+    [
+        (["own_metrics_two:rmse_of_logs"], None, "not run where a token may be"),
+        (["own_metrics_two:rmse_of_logs"], {"GITHUB_TOKEN": "ghs_x"}, "not run where a token may be"),
+        (["own_metrics_two"], {}, "must be `module:function`"),
+        (["own_metrics_two:nothing"], {}, "cannot be imported"),
+        (["no_such_module_here:f"], {}, "cannot be imported"),
+        (["own_metrics_two:broken"], {}, "nothing to divide by"),
+    ],
+)
+def test_bad_functions(scored: Repo, given: list[str], terminal: dict[str, str] | None, words: str) -> None:
+    scored.write(own_metrics_two_dot_py=OWN)
+    code, record = scored.run(terminal=terminal, predictions="predictions.csv", functions=given, base_revision="HEAD")
+    assert (code, record["status"]) == (2, "error")
+    assert words in record["findings"][0]["message"]

@@ -12,11 +12,11 @@ from flint_ml.data.base import Base
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import expected as declarations
-from flint_ml.metrics import groups, history, leaks, notes, significance, source, stale, text
-from flint_ml.metrics.bootstrap import Settings
+from flint_ml.metrics import functions, groups, history, leaks, notes, significance, source, stale, text
+from flint_ml.metrics.bootstrap import Estimate, Settings
 from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, importance, judge, overall
 from flint_ml.metrics.predictions import Pairs
-from flint_ml.metrics.read import MetricsFile
+from flint_ml.metrics.read import MetricsFile, Reading
 from flint_ml.metrics.rules import Rule, resolve
 from flint_ml.record import Figure, Finding, Metric, Status
 from flint_ml.runner.inputs import GateInputs
@@ -59,6 +59,10 @@ class Inputs(GateInputs):
     benchmark: str = Field(
         "", description="File or folder that both sides must have been scored on; its hash must be the same."
     )
+    functions: list[str] = Field(
+        default_factory=list,
+        description="Further metrics as `module:function` of truth and prediction; at a terminal only.",
+    )
     training: list[str] = Field(
         default_factory=list,
         description="Tables that the model was trained on; a benchmark sample in them is a failure.",
@@ -76,10 +80,14 @@ class Inputs(GateInputs):
     )
     seed: int = Field(1, ge=0, description="Seed of the resampling: the same files give the same intervals.")
 
-    @field_validator("metrics", "training", mode="before")
+    @field_validator("metrics", "training", "functions", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+
+# Where one of these is set, code of the change could take it.
+_TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "INPUT_TOKEN", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 
 
 @dataclass
@@ -101,7 +109,8 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     leak = _leak(inputs, job, predictions)
     expected, old = _expected(inputs, job, sides)
     pairs = predictions.pairs if predictions.pairs is not None and predictions.pairs.same else None
-    rows, answers = _judge(inputs, sides, expected, pairs)
+    own = _functions(inputs, job, sides, pairs)
+    rows, answers = _judge(inputs, sides, expected, pairs, own)
     result = overall(rows, has_base=bool(sides.base), benchmark_same=compared.same)
     if leak:
         result = Overall("inconclusive", leak[0].message)
@@ -252,8 +261,31 @@ def _expected(inputs: Inputs, job: Job, sides: _Sides) -> tuple[dict[str, Declar
     return declarations.parse_expected(own, f"{job.config}: expected"), findings
 
 
+def _functions(inputs: Inputs, job: Job, sides: _Sides, pairs: Pairs | None) -> dict[str, Estimate]:
+    """The user's own metrics, computed from the predictions and put beside those of the files."""
+    if not inputs.functions:
+        return {}
+    if job.context.on_github or any(job.env.get(name) for name in _TOKENS):
+        raise InputError(
+            "own functions are code of the change under test and are not run where a token may be",
+            where="functions", hint="compute the metric in the evaluation step, or compare at a terminal",
+            code="function-refused",
+        )  # fmt: skip
+    if pairs is None or not pairs.n:
+        raise InputError(
+            "need predictions of both sides for the same samples", where="functions", code="invalid-input",
+            hint="give `predictions` and, where the base revision has none, `base-predictions`",
+        )  # fmt: skip
+    loaded = functions.load(inputs.functions, job.workspace.base)
+    own = {name: functions.estimate(name, call, pairs, _settings(inputs)) for name, call in loaded.items()}
+    sides.head["functions"] = MetricsFile({name: Reading(found.head) for name, found in own.items()})
+    if sides.base is not None:
+        sides.base["functions"] = MetricsFile({name: Reading(found.base) for name, found in own.items()})
+    return own
+
+
 def _judge(
-    inputs: Inputs, sides: _Sides, expected: dict[str, Declared], pairs: Pairs | None
+    inputs: Inputs, sides: _Sides, expected: dict[str, Declared], pairs: Pairs | None, own: dict[str, Estimate]
 ) -> tuple[list[Row], significance.Answers]:
     """Every metric judged, by its interval where the predictions give one, most important first."""
     base = sides.base or {}
@@ -274,7 +306,7 @@ def _judge(
         for row in rows
         if row.base is not None and row.head is not None
     ]
-    answers = significance.answer(questions, pairs, _settings(inputs))
+    answers = significance.answer(questions, pairs, _settings(inputs), own)
     judged = [
         judge(
             row.name, *readings[row.name], row.rule,

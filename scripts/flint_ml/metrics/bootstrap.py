@@ -44,13 +44,17 @@ _SCORES: dict[str, Score] = {score.key: score for score in (*REGRESSION, *CLASSE
 
 @dataclass(frozen=True)
 class Settings:
-    """How intervals are made: level of confidence, number of resamples, seed, correction, kind (``t``, ``bca``)."""
+    """How intervals are made: level of confidence, number of resamples, seed, correction, kind (``t``, ``bca``).
+
+    ``swaps`` is the number of permutations, as many as resamples unless said.
+    """
 
     level: float = 0.95
     resamples: int = 10_000
     seed: int = 1
     correction: str = "holm"
     method: str = "t"
+    swaps: int | None = None
 
 
 @dataclass
@@ -142,7 +146,7 @@ def _of_sums(
     whole = (shared.sum(0, keepdims=True), base.sum(0, keepdims=True), head.sum(0, keepdims=True))
     count = settings.resamples
     boots, errors, own = _resampled(table, scores, count, rng)
-    swapped = resample.swap_sums(head - base, count, rng) if count else base[:0]
+    swapped = resample.swap_sums(head - base, settings.swaps or count, rng) if count else base[:0]
     left = [whole_part - part for whole_part, part in zip(whole, (shared, base, head), strict=True)]
     result = {}
     for score in scores:

@@ -19,6 +19,8 @@ from flint_ml.record import Cell, Column, Table
 # More groups than this get no interval: the correction for so many questions would leave nothing to see.
 MAX_GROUPS = 50
 RESAMPLES = 5_000
+# Samples times resamples for all groups together; about ten seconds of CPU.
+WORK = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def _intervals(parts: Mapping[str, Pairs], keys: Sequence[str], settings: Settin
     """Intervals by score and group, of groups that are large enough."""
     if not settings.resamples or len(parts) > MAX_GROUPS:
         return {}
-    fewer = replace(settings, resamples=min(settings.resamples, RESAMPLES))
+    affordable = max(1_000, WORK // sum(part.n for part in parts.values()))
+    fewer = replace(settings, resamples=min(settings.resamples, RESAMPLES, affordable), swaps=RESAMPLES)
     found: dict[str, dict[str, Estimate]] = {}
     for name, part in parts.items():
         if (part.n if part.block is None else len(np.unique(part.block))) < MIN_UNITS:

@@ -46,6 +46,7 @@ def collect(at: At, rows: Sequence[Row], limit: int) -> tuple[list[str], list[Li
     A commit whose metrics cannot be read gives no value: history must not stop a comparison.
     """
     wanted = [row for row in rows if row.head is not None and row.base is not None and row.rule.weight > 0]
+    wanted = [row for row in wanted if row.path != "functions"]
     wanted = wanted[:MAX_METRICS]
     paths = list(dict.fromkeys(row.path for row in wanted))
     if not paths or limit < 1:

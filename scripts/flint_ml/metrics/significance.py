@@ -81,30 +81,31 @@ def _contradiction(question: Question, base: float, head: float, slack: float) -
     return f"{question.name} of {side} is {given:.4g} in the file and {computed:.4g} by the predictions"
 
 
-def answer(questions: Sequence[Question], pairs: Pairs, settings: Settings) -> Answers:
-    """Intervals for all metrics that the predictions explain, in order of importance of ``questions``."""
-    scores, findings = match(questions, pairs)
+def answer(
+    questions: Sequence[Question], pairs: Pairs, settings: Settings, own: Mapping[str, Estimate] | None = None
+) -> Answers:
+    """Intervals for all metrics that the predictions explain, in order of importance of ``questions``.
+
+    ``own`` are estimates that were made already, by metric's name.
+    """
+    own = own or {}
+    scores, findings = match([question for question in questions if question.name not in own], pairs)
     result = Answers(scores=scores, findings=findings)
-    if not scores or not settings.resamples:
+    if not (scores or own) or not settings.resamples:
         return result
-    found = estimates(pairs, list(dict.fromkeys(scores.values())), settings)
+    made = estimates(pairs, list(dict.fromkeys(scores.values())), settings)
+    found = {name: made[key] for name, key in scores.items() if key in made} | dict(own)
+    families = {name: FAMILY[key] for name, key in scores.items()} | {name: name for name in own}
     units = next((estimate.units for estimate in found.values()), 0)
     if units < MIN_UNITS:
         kind = "blocks" if pairs.block is not None else "samples"
         message = f"{units} {kind} are too few for confidence intervals; at least {MIN_UNITS} are needed"
         result.findings.append(Finding(severity="info", code="too-few-samples", message=message))
         return result
-    decisive = [question.name for question in questions if question.name in scores and question.rule.weight > 0]
-    shown = [name for name in scores if name not in decisive]
-    result.intervals = _judged(decisive, scores, found, settings) | _judged(shown, scores, found, settings)
+    decisive = [question.name for question in questions if question.name in found and question.rule.weight > 0]
+    for names in (decisive, [name for name in found if name not in decisive]):
+        result.intervals |= judge_all({name: found[name] for name in names}, families, settings)
     return result
-
-
-def _judged(
-    names: Sequence[str], scores: Mapping[str, str], found: Mapping[str, Estimate], settings: Settings
-) -> dict[str, Interval]:
-    own = {name: found[scores[name]] for name in names if scores[name] in found}
-    return judge_all(own, {name: FAMILY[scores[name]] for name in own}, settings)
 
 
 def samples_needed(row: Row) -> int | None:
