@@ -90,8 +90,12 @@ def series(values: Sequence[float | None], ticks: Sequence[str], label: str, pat
 
 
 def relative_changes(rows: Sequence[Row], path: Path) -> tuple[str, Fallback] | None:
-    """Bars of the change in per cent of the base; None where no metric has one. Hatched bars are worse."""
-    shown = [row for row in rows if row.relative is not None and row.rule.weight > 0][:MAX_BARS]
+    """Bars of the change in per cent of the base; None where no metric has one. Hatched bars are worse.
+
+    A bias is left out: a share of something that should be zero says nothing, and would dwarf the rest.
+    """
+    shown = [row for row in rows if row.relative is not None and row.rule.weight > 0]
+    shown = [row for row in shown if row.rule.direction != "zero"][:MAX_BARS]
     if not any(row.delta for row in shown):
         return None
     shares = [100 * (row.relative or 0.0) for row in shown]
