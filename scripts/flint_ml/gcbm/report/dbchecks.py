@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from flint_ml.gcbm.checks import Check
 from flint_ml.gcbm.report.tables import value, years_of
 from flint_ml.gcbm.totals import Table
@@ -37,7 +39,7 @@ def _balance(table: Table) -> Check:
     """Change of the total ecosystem against NBP; carbon to other sinks (peat, dissolved) would show here."""
     worst, when = 0.0, 0
     years = [0, *years_of(table)]
-    for before, year in zip(years, years[1:], strict=False):
+    for before, year in pairwise(years):
         old, new = value(table, before, "total_ecosystem_tC"), value(table, year, "total_ecosystem_tC")
         nbp = value(table, year, "nbp_tC")
         if old is None or new is None or nbp is None:
@@ -51,7 +53,7 @@ def _balance(table: Table) -> Check:
 
 def _area(table: Table) -> Check:
     areas = [float(area) for area in table.column("area_ha")]
-    gap = (max(areas) - min(areas)) / max(max(areas), 1e-30)
+    gap = (max(areas) - min(areas)) / max(*areas, 1e-30)
     return _check("area-constant", gap, "relative", f"area by year differs by {gap:.3g} of the largest")
 
 

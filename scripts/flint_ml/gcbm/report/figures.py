@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flint_ml.gcbm.report.words import amount, label, span
 from flint_ml.gcbm.report.tables import value, years_of
+from flint_ml.gcbm.report.words import amount, label, span
 from flint_ml.gcbm.totals import Table
 from flint_ml.record import Fallback, Series
 
@@ -112,7 +112,7 @@ def stocks(table: Table, base: Table | None, path: Path) -> Drawn:
     axis.margins(x=0)
     thousands(axis)
     handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside right upper", frameon=False, fontsize=9)
+    figure.legend(handles[::-1], labels[::-1], loc="outside upper left", frameon=False, fontsize=9, ncols=3)
     save(figure, path)
     parts = ", ".join(f"{text} {amount(values[-1])}" for (*_, text), values in zip(POOLS, layers, strict=True))
     series = {text: values for (*_, text), values in zip(POOLS, layers, strict=True)}
@@ -194,7 +194,7 @@ def age_classes(by_age: Table, base: Table | None, path: Path) -> Drawn | None:
         places = [i + (number - (len(sides) - 1) / 2) * width for i in range(len(names))]
         heights = [area(name) for name in names]
         axis.bar(places, heights, width, color=colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=text)
-    axis.set_xticks(range(len(names)), names, rotation=45 if len(names) > 8 else 0)
+    axis.set_xticks(range(len(names)), names, rotation=45 if sum(map(len, names)) > 36 else 0)
     axis.set_xlabel("age class, years", fontsize=11)
     axis.set_ylabel("area, ha", fontsize=11)
     thousands(axis, both=True)
@@ -214,3 +214,37 @@ def _area(table: Table, year: int) -> Callable[[str], float]:
         if row[places["year"]] == year
     }
     return lambda name: found.get(name, 0.0)
+
+
+def observations(table: Table, base: Table | None, path: Path) -> Drawn:
+    """Modelled against observed values with the 1:1 line; one standard deviation as bars, the base as hollow marks.
+
+    ``table`` and ``base`` are ``calibration.Calibration.table``; indicators of different units share no axis, so the
+    one with most observations is drawn.
+    """
+    names = table.column("indicator")
+    main = max(dict.fromkeys(names), key=names.count)
+
+    def points(source: Table) -> tuple[list[float], list[float], list[float]]:
+        rows = [dict(zip(source.columns, row, strict=True)) for row in source.rows]
+        rows = [row for row in rows if row["indicator"] == main]
+        spread = [float(row["standard_deviation"] or 0.0) for row in rows]
+        return [float(row["observed"]) for row in rows], [float(row["modelled"]) for row in rows], spread
+
+    observed, modelled, spread = points(table)
+    figure, axis = sheet()
+    if base is not None:
+        x, y, _ = points(base)
+        axis.plot(x, y, marker="s", linestyle="", markerfacecolor="none", color=ORANGE, markersize=8, label="base")
+    bars = spread if any(spread) else None
+    axis.errorbar(observed, modelled, xerr=bars, fmt="o", color=BLUE, ecolor=GREY, markersize=6, label="this change")
+    ends = [min([*observed, *modelled]), max([*observed, *modelled])]
+    axis.plot(ends, ends, color=BLACK, linewidth=1, label="1:1")
+    axis.set_xlabel(f"observed, {main}", fontsize=11)
+    axis.set_ylabel("modelled", fontsize=11)
+    thousands(axis, both=True)
+    axis.legend(frameon=False, fontsize=10)
+    save(figure, path)
+    alt = f"Modelled against observed {main}, {len(observed)} observations, with the 1:1 line."
+    series = [Series(name="modelled", y=modelled), Series(name="observed", y=observed)]
+    return alt, Fallback(kind="line", x=[amount(v) for v in observed], series=series)

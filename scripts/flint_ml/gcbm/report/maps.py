@@ -17,38 +17,20 @@ MOST_PIXELS = 900
 Picture = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Raster:
-    """A map in memory: values (rows, columns), NaN outside; row and column of its first pixel in the world's grid."""
-
-    values: Picture
-    row: int
-    column: int
-    area: Picture
-
-    @property
-    def extent(self) -> tuple[int, int, int, int]:
-        rows, columns = self.values.shape
-        return self.row, self.row + rows, self.column, self.column + columns
-
-
-def read(path: Path) -> Raster:
-    """A GeoTIFF of ``gcbm.maps``; ``area`` is the area of a pixel by row, in ha."""
+def read(path: Path) -> Picture:
+    """Values of a GeoTIFF of ``gcbm.maps`` (rows, columns); NaN where there is nothing."""
     import rasterio
 
-    from flint_ml.gcbm.grid import pixel_area
-
     with rasterio.open(path) as source:
-        values = source.read(1).astype(np.float64)
+        values: Picture = source.read(1).astype(np.float64)
         values[values == source.nodata] = np.nan
-        left, top, cell = source.transform.c, source.transform.f, source.transform.a
-    latitude = top - cell * np.arange(values.shape[0])
-    return Raster(values, round((90.0 - top) / cell), round((left + 180.0) / cell), pixel_area(latitude, cell))
+    return values
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Difference to the base by pixel, and how many pixels and ha differ."""
+    """Difference to the base by pixel (NaN outside), how many pixels and ha differ, and the rows and columns they
+    lie in (first and last)."""
 
     difference: Picture
     pixels: int
@@ -56,34 +38,20 @@ class Changed:
     box: tuple[int, int, int, int] | None
 
 
-def changed(head: Raster, base: Raster, tolerance: float = 1e-6) -> Changed:
-    """Pixels whose value differs by more than ``tolerance`` of the largest value, or that only one side has.
+def changed(base: Path, head: Path) -> Changed:
+    """Where two maps of one quantity and year differ (see ``gcbm.against.map_difference``)."""
+    from flint_ml.gcbm.against import map_difference
+    from flint_ml.gcbm.grid import pixel_area
 
-    Maps may have different extents (a changed landscape): both are put on the union. A pixel that one side lacks
-    counts as 0 there.
-    """
-    ends = list(zip(head.extent, base.extent, strict=True))
-    top, bottom = min(ends[0]), max(ends[1])
-    left, right = min(ends[2]), max(ends[3])
-
-    def placed(raster: Raster) -> Picture:
-        out = np.full((bottom - top, right - left), np.nan)
-        row, column = raster.row - top, raster.column - left
-        out[row : row + raster.values.shape[0], column : column + raster.values.shape[1]] = raster.values
-        return out
-
-    here, there = placed(head), placed(base)
-    known = ~(np.isnan(here) & np.isnan(there))
-    gap = np.nan_to_num(here) - np.nan_to_num(there)
-    scale = float(np.nanmax(np.abs(np.where(known, np.fmax(np.abs(here), np.abs(there)), 0.0)), initial=0.0))
-    differs = known & ((np.abs(gap) > tolerance * max(scale, 1e-30)) | (np.isnan(here) != np.isnan(there)))
-    area = np.zeros(bottom - top)
-    for raster in (base, head):
-        area[raster.row - top : raster.row - top + raster.area.size] = raster.area
-    rows, columns = np.nonzero(differs)
+    found = map_difference(base, head)
+    _, _, south, north = found.extent
+    height = found.changed.shape[0]
+    cell = (north - south) / height
+    area = pixel_area(north - cell * np.arange(height), cell)
+    rows, columns = np.nonzero(found.changed)
     box = (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) if rows.size else None
-    hectares = float((differs * area[:, None]).sum())
-    return Changed(np.where(known, np.where(differs, gap, 0.0), np.nan), int(differs.sum()), hectares, box)
+    difference = np.where(np.isnan(found.difference) | found.changed, found.difference, 0.0)
+    return Changed(difference, found.pixels, float((found.changed * area[:, None]).sum()), box)
 
 
 def _thin(values: Picture) -> tuple[Picture, int]:
@@ -94,14 +62,14 @@ def _thin(values: Picture) -> tuple[Picture, int]:
     rows, columns = (-(-side // step) * step for side in values.shape)
     padded = np.full((rows, columns), np.nan)
     padded[: values.shape[0], : values.shape[1]] = values
-    squares = padded.reshape(rows // step, step, columns // step, step).swapaxes(1, 2)
-    squares = squares.reshape(rows // step, columns // step, -1)
+    cut = padded.reshape(rows // step, step, columns // step, step).swapaxes(1, 2)
+    squares: NDArray[np.float64] = cut.reshape(rows // step, columns // step, step * step)
     size = np.where(np.isnan(squares), -1.0, np.abs(squares))
     return np.take_along_axis(squares, size.argmax(axis=2)[..., None], axis=2)[..., 0], step
 
 
 def draw_changed(figure: Any, axis: Any, found: Changed, unit: str) -> str:
-    """The map of changed pixels on ``axis``: unchanged grey, loss orange, gain blue-green; a frame round the changes."""
+    """The map of changed pixels on ``axis``: unchanged grey, loss orange, gain violet, a frame round the changes."""
     values, step = _thin(found.difference)
     grey = np.where(np.isnan(values), np.nan, 1.0)
     axis.imshow(grey, cmap="Greys", vmin=0, vmax=4, interpolation="nearest")
@@ -143,8 +111,8 @@ def overview(table: Table, base: Table, found: Changed | None, unit: str, path: 
 
 def picture(source: Path, name: str, year: int, path: Path) -> str:
     """One map as a picture; returns the text that stands for it."""
-    raster = read(source)
-    values, _ = _thin(raster.values)
+    whole = read(source)
+    values, _ = _thin(whole)
     figure, axis = sheet((5.25, 3.8))
     shown = axis.imshow(values, cmap="cividis", interpolation="nearest")
     _bare(axis)
@@ -153,7 +121,7 @@ def picture(source: Path, name: str, year: int, path: Path) -> str:
     bar.set_label(unit, fontsize=11)
     axis.set_title(f"{quantity}, {year or 'after spinup'}", fontsize=11)
     save(figure, path)
-    known = raster.values[~np.isnan(raster.values)]
+    known = whole[~np.isnan(whole)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     return f"Map of {quantity} in {year or 'the state after spinup'}: {low:.3g} to {high:.3g} {unit}."
 

@@ -1,4 +1,4 @@
-"""Result tables: indicators by year, by classifier, land class and age class, and disturbances; as files and metrics."""
+"""Result tables: indicators by year, classifier, land class and age class, and disturbances; as files and metrics."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def result_tables(source: Result | Path, chosen: Sequence[str] = COLUMNS) -> dic
         table = indicators(source, group)
         if group == "age_class":
             table = Table(table.columns, sorted(table.rows, key=lambda row: (_age(str(row[0])), row[1])))
-        tables[f"indicators_by_{slug(group)}"] = _keep(table, [group, "year", *chosen])
+        tables[f"indicators_by_{slug(group)}"] = keep(table, [group, "year", *chosen])
     tables["disturbances"] = disturbance_carbon(source)
     return tables
 
@@ -59,7 +59,8 @@ def _age(text: str) -> int:
     return int(start) if start.isdigit() else -1
 
 
-def _keep(table: Table, names: Sequence[str]) -> Table:
+def keep(table: Table, names: Sequence[str]) -> Table:
+    """``table`` with these columns only."""
     places = [table.columns.index(name) for name in names if name in table.columns]
     return Table([table.columns[i] for i in places], [[row[i] for i in places] for row in table.rows])
 
@@ -79,13 +80,18 @@ def _plain(value: Any) -> Any:
 
 
 def parquet_bytes(table: Table) -> bytes:
-    """A table as Parquet."""
+    """A table as Parquet: numbers as float64, year as int64, all else as text."""
     import pyarrow as pa
+    from pyarrow import csv as arrow_csv
     from pyarrow import parquet
 
-    columns = {name: [_plain(cell) for cell in table.column(name)] for name in table.columns}
+    # By way of CSV, because making columns from Python lists imports pandas, which takes longer than the run.
+    types = {name: pa.int64() if name == "year" else pa.float64() for name in table.columns}
+    types |= {name: pa.string() for name in table.columns if any(isinstance(v, str) for v in table.column(name))}
+    options = arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False)
+    read = arrow_csv.read_csv(pa.py_buffer(csv_text(table).encode()), convert_options=options)
     sink = pa.BufferOutputStream()
-    parquet.write_table(pa.table(columns), sink)
+    parquet.write_table(read, sink)
     return bytes(sink.getvalue())
 
 
