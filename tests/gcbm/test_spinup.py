@@ -38,7 +38,8 @@ def parts(example: Project) -> tuple[Model, GrowthTable, SpinupKeys]:
         model,
         keys.table,
         SpinupKeys(
-            growth=growth, interval=INTERVALS, rotations=np.array([30, 30, 30, 4, 30]), minimum=np.full(n, 10),
+            growth=growth, interval=INTERVALS, rotations=np.array([30, 30, 30, 4, 30]),
+            minimum=np.array([10, 25, 10, 10, 10]),
             historic=np.zeros(n, dtype=np.int64), last=np.array([0, 1, 0, 1, 0]),
             rates=model.decay.rates(TEMPERATURES), mixing=np.full(n, 0.006), matrices=[fire, cut],
         ),
@@ -71,6 +72,7 @@ def test_the_affine_map_is_the_year_by_year_result(parts: tuple[Model, GrowthTab
         expected, turn, steady = stepped(model, table, keys, i)
         assert (turns[i], stable[i]) == (turn, steady)
         assert pools[:, i] == pytest.approx(expected[:, 0], rel=1e-11, abs=1e-11)
+    assert turns[1] == 26  # stable long before, but the minimum must be exceeded
     assert not stable[3]  # four rotations are too few
     assert turns[3] == 4
 
