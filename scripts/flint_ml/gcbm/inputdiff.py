@@ -59,10 +59,13 @@ class InputChanges:
         }
 
     def lines(self, most: int = 20) -> list[str]:
-        """One sentence for each change, the rest as a count."""
+        """One line for each change, one for many values of a table, the rest as a count."""
         texts = [layer_line(change) for change in self.layers]
         texts += [f"{c.pointer}: {short(c.old)} → {short(c.new)}" for c in self.configuration]
-        texts += [parameter_line(c) for c in self.parameters]
+        for table in dict.fromkeys(change.table for change in self.parameters):
+            own = [change for change in self.parameters if change.table == table]
+            several = f"{table}: {len(own)} values, such as {parameter_line(own[0]).removeprefix(f'{table} ')}"
+            texts += [parameter_line(change) for change in own] if len(own) <= 3 else [several]
         return texts if len(texts) <= most else [*texts[:most], f"and {len(texts) - most} more"]
 
     def unchanged(self) -> list[str]:
@@ -90,6 +93,8 @@ def short(value: Any, length: int = 80) -> str:
     """A value in one line."""
     if value is None:
         return "none"
+    if isinstance(value, float):
+        return f"{value:.7g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 

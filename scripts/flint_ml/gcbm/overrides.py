@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -179,7 +180,7 @@ def _name(parameters: Parameters, table: TableContent, row: Sequence[Any]) -> st
 
 def _by_conditions(parameters: Parameters, table: TableContent, text: str, place: str) -> list[int]:
     wanted: dict[str, str] = {}
-    for part in text.split(","):
+    for part in re.split(r",\s*(?=\w+\s*=)", text):  # names may hold commas
         column, sign, value = part.partition("=")
         if not sign:
             raise InputError(f"{part.strip()!r} is no condition", where=place, hint="write column=value, column=value",

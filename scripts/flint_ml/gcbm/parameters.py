@@ -158,11 +158,12 @@ class Parameters:
             ]
             at = self.tables["growth_curve_classifier_value"].columns.index("classifier_value_id") if sets else 0
             if sets:
-                return ", ".join(sorted(self.label("classifier_value", r[at], depth + 1) for r in sets))
+                return "; ".join(sorted(self.label("classifier_value", r[at], depth + 1) for r in sets))
         for column in ("code", "description"):
             if value.get(column) not in (None, "") and table.text(column):
                 return str(value[column])
-        parts = [self.label(t, value[c], depth + 1) for c in table.columns if (t := self.target(c))]
+        links = [(t, value[c]) for c in table.columns if (t := self.target(c)) and not t.endswith("_parameter")]
+        parts = [self.label(target, number, depth + 1) for target, number in links]
         return " / ".join(parts)
 
     def shown(self, column: str, value: Any) -> Any:
@@ -262,6 +263,8 @@ def _key_columns(one: Parameters, two: Parameters, name: str) -> list[str]:
         if _same_ids(one, two, name):
             choices.append(["id"])
         choices += [texts, links] if texts or links else []
+    elif not here.primary:  # an association: its first columns say for what, the others which
+        choices += [links[:n] for n in range(1, len(links))]
     choices += [[*links, *texts], [*links, *texts, *whole]]
     if here.lone_id:
         choices.append(["id"])
