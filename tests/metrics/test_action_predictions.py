@@ -244,3 +244,37 @@ def test_bad_functions(scored: Repo, given: list[str], terminal: dict[str, str] 
     code, record = scored.run(terminal=terminal, predictions="predictions.csv", functions=given, base_revision="HEAD")
     assert (code, record["status"]) == (2, "error")
     assert words in record["findings"][0]["message"]
+
+
+def seeds(repo: Repo, *values: float) -> None:
+    for number, value in enumerate(values):
+        path = repo.folder / f"runs/{number}/metrics.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"rmse": value}))
+
+
+def test_a_change_within_the_spread_of_seeds_is_inconclusive(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "r", metrics_dot_json={"rmse": 1.5})
+    repo.git("checkout", "-q", "-b", "change")
+    repo.write(metrics_dot_json={"rmse": 1.4})
+    assert repo.run()[1]["details"]["verdict"] == "better"
+    seeds(repo, 1.45, 1.52, 1.38, 1.49)
+    code, record = repo.run(repeats=["runs/*/metrics.json"])
+    assert (code, record["details"]["verdict"]) == (0, "inconclusive")
+    note = next(f["message"] for f in record["findings"] if f["code"] == "run-spread")
+    assert note.startswith("from run to run (5 seeds): RMSE ± 0.06")
+    repo.write(metrics_dot_json={"rmse": 0.9})
+    for number in range(4):
+        (repo.folder / f"runs/{number}/metrics.json").write_text(json.dumps({"rmse": 0.9 + 0.01 * number}))
+    assert repo.run(repeats=["runs/*/metrics.json"])[1]["details"]["verdict"] == "better"
+
+
+def test_the_spread_of_seeds_widens_the_interval(scored: Repo) -> None:
+    evaluated(scored, predictions(1.0, n=120, seed=2))
+    plain = scored.run(predictions="predictions.csv")[1]["details"]["rows"][0]
+    seeds(scored, plain["head"] + 0.02, plain["head"] - 0.02)
+    wide = scored.run(predictions="predictions.csv", repeats="runs/*/metrics.json")[1]["details"]["rows"][0]
+    half = 4.303 * 0.02 * 2**0.5
+    expected = plain["delta"] - ((plain["delta"] - plain["interval"]["low"]) ** 2 + half**2) ** 0.5
+    assert wide["interval"]["low"] == pytest.approx(expected, rel=1e-3)
+    assert wide["interval"]["high"] > plain["interval"]["high"]

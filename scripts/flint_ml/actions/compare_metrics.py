@@ -12,13 +12,25 @@ from flint_ml.data.base import Base
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import expected as declarations
-from flint_ml.metrics import functions, groups, history, leaks, notes, significance, source, stale, text
+from flint_ml.metrics import (
+    functions,
+    groups,
+    history,
+    judging,
+    leaks,
+    notes,
+    repeats,
+    significance,
+    source,
+    stale,
+    text,
+)
 from flint_ml.metrics.bootstrap import Estimate, Settings
-from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, importance, judge, overall
+from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, overall
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile, Reading
-from flint_ml.metrics.rules import Rule, resolve
-from flint_ml.record import Figure, Finding, Metric, Status
+from flint_ml.metrics.rules import Rule
+from flint_ml.record import Figure, Finding, Status
 from flint_ml.runner.inputs import GateInputs
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -67,6 +79,10 @@ class Inputs(GateInputs):
         default_factory=list,
         description="Tables that the model was trained on; a benchmark sample in them is a failure.",
     )
+    repeats: list[str] = Field(
+        default_factory=list,
+        description="Metrics files of further runs of this change with other seeds, for the spread from run to run.",
+    )
     history: int = Field(10, ge=0, le=100, description="Commits of the main branch to show the metrics of; 0: none.")
     resamples: int = Field(
         10_000, ge=0, le=100_000, description="Resamples for confidence intervals; 0: judge by the difference alone."
@@ -80,7 +96,7 @@ class Inputs(GateInputs):
     )
     seed: int = Field(1, ge=0, description="Seed of the resampling: the same files give the same intervals.")
 
-    @field_validator("metrics", "training", "functions", mode="before")
+    @field_validator("metrics", "training", "functions", "repeats", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
@@ -110,7 +126,9 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     expected, old = _expected(inputs, job, sides)
     pairs = predictions.pairs if predictions.pairs is not None and predictions.pairs.same else None
     own = _functions(inputs, job, sides, pairs)
-    rows, answers = _judge(inputs, sides, expected, pairs, own)
+    evidence = judging.Evidence(_settings(inputs), pairs, own, _others(inputs, job))
+    judged = judging.judge_metrics(sides.head, sides.base or {}, inputs.rules, expected, evidence)
+    rows, answers = judged.rows, judged.answers
     result = overall(rows, has_base=bool(sides.base), benchmark_same=compared.same)
     if leak:
         result = Overall("inconclusive", leak[0].message)
@@ -121,15 +139,19 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     findings = [*([aged] if aged else []), *leak, *predictions.findings, *compared.findings, *old, *answers.findings]
     findings += notes.of_names(inputs.rules, inputs.expected, rows, sides.head)
     findings += notes.of_values(rows, result, has_base=bool(sides.base))
-    findings += [*significance.notes(rows, pairs), *notes.of_groups(by_group, weakest)]
-    tables = [text.table(rows, _title(compared), head="this change")]
+    findings += [
+        *repeats.notes(rows, judged.spreads),
+        *significance.notes(rows, pairs),
+        *notes.of_groups(by_group, weakest),
+    ]
+    tables = [text.table(rows, compared.title, head="this change")]
     tables += [groups.table(by_group)] if by_group else []
     tables += [history.table(lines)] if lines else []
     return Outcome(
         status=_status(result, findings),
         headline=f"failed: {leak[0].message}" if leak else _headline(result, rows, compared),
         message="failed" if leak else result.verdict,
-        metrics=_metrics(rows),
+        metrics={row.name: row.as_metric() for row in rows},
         tables=tables,
         figures=_figures(job, rows, predictions, commits, lines),
         details={
@@ -284,37 +306,15 @@ def _functions(inputs: Inputs, job: Job, sides: _Sides, pairs: Pairs | None) -> 
     return own
 
 
-def _judge(
-    inputs: Inputs, sides: _Sides, expected: dict[str, Declared], pairs: Pairs | None, own: dict[str, Estimate]
-) -> tuple[list[Row], significance.Answers]:
-    """Every metric judged, by its interval where the predictions give one, most important first."""
-    base = sides.base or {}
-    rows = []
-    readings = {}
-    for (path, name), shown in source.public_names(sides.head, base).items():
-        one, two = (side[path].readings.get(name) if path in side else None for side in (base, sides.head))
-        rule = resolve(name, inputs.rules, two or one, path)
-        row = judge(shown, one, two, rule, declared=declarations.find(expected, shown), path=path)
-        if row.result != "gone" or rule.missing != "ignore":
-            rows.append(row)
-            readings[shown] = (one, two)
-    rows.sort(key=importance)
-    if pairs is None:
-        return rows, significance.Answers()
-    questions = [
-        significance.Question(row.name, row.rule, row.base, row.head)
-        for row in rows
-        if row.base is not None and row.head is not None
-    ]
-    answers = significance.answer(questions, pairs, _settings(inputs), own)
-    judged = [
-        judge(
-            row.name, *readings[row.name], row.rule,
-            declared=row.declared, interval=answers.intervals.get(row.name), path=row.path,
-        )
-        for row in rows
-    ]  # fmt: skip
-    return judged, answers
+def _others(inputs: Inputs, job: Job) -> list[MetricsFile]:
+    """Metrics of further runs of this change with other seeds."""
+    if not inputs.repeats:
+        return []
+    here = source.Here(job.workspace.base)
+    paths = here.expand(inputs.repeats, "repeats")
+    for path in paths:
+        job.existing(path, "repeats")
+    return list(here.read(paths).values())
 
 
 def _settings(inputs: Inputs) -> Settings:
@@ -331,29 +331,10 @@ def _groups(
     return groups.by_group(pairs, groups.main_score(pairs, answers.scores, rules), _settings(inputs))
 
 
-def _title(compared: bench.Benchmark) -> str:
-    if compared.name is None and compared.n is None:
-        return "Metrics"
-    parts = [f"Benchmark {compared.name}" if compared.name else "Benchmark"]
-    parts += [f"n = {compared.n}"] if compared.n else []
-    parts += ["same on both sides" if compared.same else "NOT the same on both sides"] if compared.known else []
-    return ", ".join(parts)
-
-
 def _headline(result: Overall, rows: list[Row], compared: bench.Benchmark) -> str:
     if compared.same is False and result.verdict == "inconclusive":
         return f"inconclusive: {compared.difference}"
     return text.headline(result, rows)
-
-
-def _metrics(rows: list[Row]) -> dict[str, Metric]:
-    return {
-        row.name: Metric(
-            value=row.head, unit=row.rule.unit, base=row.base, note=row.note,
-            direction=None if row.rule.direction == "none" else row.rule.direction,
-        )
-        for row in rows
-    }  # fmt: skip
 
 
 def _figures(

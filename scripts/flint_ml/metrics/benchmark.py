@@ -117,6 +117,16 @@ class Benchmark:
     def known(self) -> bool:
         return self.same is not None
 
+    @property
+    def title(self) -> str:
+        """Title of the comparison: "Benchmark ssp460-test, n = 115, same on both sides"."""
+        if self.name is None and self.n is None:
+            return "Metrics"
+        parts = [f"Benchmark {self.name}" if self.name else "Benchmark"]
+        parts += [f"n = {self.n:,}"] if self.n else []
+        parts += ["same on both sides" if self.same else "NOT the same on both sides"] if self.known else []
+        return ", ".join(parts)
+
     def as_dict(self) -> dict[str, Any] | None:
         """For ``details["benchmark"]``; None where there is none."""
         if self.path is None and self.n is None:

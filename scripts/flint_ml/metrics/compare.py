@@ -43,7 +43,7 @@ from typing import Any, Literal
 
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Amount, Applied
-from flint_ml.record import Status
+from flint_ml.record import Metric, Status
 
 Result = Literal["better", "same", "worse", "inconclusive", "changed", "as declared", "new", "gone"]
 Verdict = Literal["better", "same", "worse", "inconclusive", "changed", "no-baseline"]
@@ -152,6 +152,11 @@ class Row:
         if self.rule.direction == "higher":
             return self.head < limit
         return (abs(self.head) if self.rule.direction == "zero" else self.head) > limit
+
+    def as_metric(self) -> Metric:
+        """For the record's metrics."""
+        direction = None if self.rule.direction == "none" else self.rule.direction
+        return Metric(value=self.head, unit=self.rule.unit, base=self.base, direction=direction, note=self.note)
 
     def as_dict(self) -> dict[str, Any]:
         """For the record's details."""
