@@ -26,7 +26,7 @@ def errors(largest: int) -> dict[int, float]:
 
 
 def main() -> None:
-    result = errors(26)
+    result = errors(28)
     best = min(result, key=result.__getitem__)
     for n_components, rmse in result.items():
         print(f"{n_components:3d} components: RMSE {rmse:.2f} g/kg{'  <- smallest' if n_components == best else ''}")
