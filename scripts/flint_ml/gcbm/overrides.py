@@ -151,14 +151,14 @@ def _value(table: TableContent, column: str, value: Any, place: str) -> float | 
 def _find(parameters: Parameters, table: TableContent, key: Any, place: str) -> list[int]:
     """Positions of the rows that a key means."""
     text = str(key).strip()
-    if "=" in text:
+    names = [_name(parameters, table, row) for row in table.rows]
+    if "=" in text and text not in names:  # the name of a growth curve holds equals signs
         return _by_conditions(parameters, table, text, place)
     if "id" in table.columns and text.lstrip("-").isdigit():
         at = table.columns.index("id")
         hits = [i for i, row in enumerate(table.rows) if row[at] == int(text)]
         known = [str(row[at]) for row in table.rows]
     else:
-        names = [_name(parameters, table, row) for row in table.rows]
         hits = [i for i, name in enumerate(names) if name == text]
         known = list(dict.fromkeys(filter(None, names)))
     if not hits:
