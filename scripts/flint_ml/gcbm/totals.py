@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
 from flint_ml.gcbm.pools import ABOVE, BELOW, DEADWOOD, DOM, EVENT, FLOWS, GASES, LITTER, LIVE, SOIL
+from flint_ml.gcbm.stands import add_up
 from flint_ml.gcbm.variables import open_database
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ COLUMNS = (
 )
 
 
+# Fluxes (source, sink, of an event?, tC) and disturbed area of each (group, year).
+ByYear = tuple[dict[tuple[Any, int], list[tuple[str, str, bool, float]]], dict[tuple[Any, int], float]]
+
+
 @dataclass(frozen=True)
 class Table:
     """A plain table: column names and rows (text, numbers or None)."""
@@ -95,6 +100,7 @@ class Facts:
     pools: dict[tuple[Any, int, str], float]
     fluxes: dict[tuple[Any, int, bool, str, str], float]
     disturbed: dict[tuple[Any, int, str], float]
+    by_year: ByYear | None = None
 
 
 def indicators(source: Result | str | Path, by: str | None = None) -> Table:
@@ -151,7 +157,7 @@ def _values(facts: Facts, group: Any, year: int) -> dict[str, float]:
     for name, pools in STOCKS.items():
         out[name] = sum(facts.pools.get((group, year, pool), 0.0) for pool in pools)
     sums = dict.fromkeys(("npp", "rh", "dist", *GASES, "harvest"), 0.0)
-    for source, sink, event, value in facts_by_year(facts).get((group, year), ()):
+    for source, sink, event, value in facts_by_year(facts)[0].get((group, year), ()):
         if source == "Atmosphere" and sink in LIVE:
             sums["npp"] += value
         if source in ECOSYSTEM and sink in GASES:
@@ -169,19 +175,21 @@ def _values(facts: Facts, group: Any, year: int) -> dict[str, float]:
         "ch4_tC": sums["CH4"], "co_tC": sums["CO"], "harvest_tC": sums["harvest"],
         "nbp_tC": sums["npp"] - emitted - sums["harvest"],
     }  # fmt: skip
-    out["disturbed_area_ha"] = sum(a for (g, y, _), a in facts.disturbed.items() if (g, y) == (group, year))
+    out["disturbed_area_ha"] = facts_by_year(facts)[1].get((group, year), 0.0)
     return out
 
 
-def facts_by_year(facts: Facts) -> dict[tuple[Any, int], list[tuple[str, str, bool, float]]]:
-    """Fluxes of each (group, year); made once for each ``Facts``."""
-    cached: dict[tuple[Any, int], list[tuple[str, str, bool, float]]] | None = getattr(facts, "_by_year", None)
-    if cached is None:
-        cached = {}
+def facts_by_year(facts: Facts) -> ByYear:
+    """Fluxes and disturbed area of each (group, year); made once for each ``Facts``."""
+    if facts.by_year is None:
+        fluxes: dict[tuple[Any, int], list[tuple[str, str, bool, float]]] = {}
         for (group, year, event, source, sink), value in facts.fluxes.items():
-            cached.setdefault((group, year), []).append((source, sink, event, value))
-        facts._by_year = cached  # type: ignore[attr-defined]
-    return cached
+            fluxes.setdefault((group, year), []).append((source, sink, event, value))
+        area: dict[tuple[Any, int], float] = {}
+        for (group, year, _), value in facts.disturbed.items():
+            area[group, year] = area.get((group, year), 0.0) + value
+        facts.by_year = (fluxes, area)
+    return facts.by_year
 
 
 def _is_result(source: Any) -> bool:
@@ -199,22 +207,7 @@ def _from_result(result: Result, by: str | None) -> Facts:
     years = [0, *result.years]
     facts = Facts({}, {}, {}, {})
     label = _labels(result, by)
-    order = _content_order(result)
-    groups = np.array([label(key) for key in result.locations[order].tolist()], dtype=object)
-    steps = result.locations[order, 0]
-    pool_count = len(result.pool_names)
-    for step, year in enumerate(years):
-        for group in dict.fromkeys(groups[steps == step].tolist()):
-            rows = order[(steps == step) & (groups == group)]
-            total = np.add.accumulate(result.sums[rows], axis=0)[-1]
-            facts.area[group, year] = float(total[0])
-            for i, pool in enumerate(result.pool_names):
-                facts.pools[group, year, pool] = float(total[1 + i])
-            for i, (_, source, sink) in enumerate(FLOWS):
-                value = float(total[1 + pool_count + i])
-                if value:
-                    key = (group, year, False, source, sink)
-                    facts.fluxes[key] = facts.fluxes.get(key, 0.0) + value
+    _add_locations(result, label, years, facts)
     for row, area in zip(result.failures.tolist(), result.failed.tolist(), strict=True):
         group = label([0, *row[:3]])  # the reference adds the area to year 0 once more
         facts.area[group, 0] = facts.area.get((group, 0), 0.0) + area
@@ -226,6 +219,28 @@ def _from_result(result: Result, by: str | None) -> Facts:
         where = (label(row[:4]), years[row[0]], result.names.types[row[4]][1])
         facts.disturbed[where] = facts.disturbed.get(where, 0.0) + area
     return facts
+
+
+def _add_locations(result: Result, label: Any, years: list[int], facts: Facts) -> None:
+    """Area, pools and annual fluxes of each (group, year), added in the order of the rows' content."""
+    order = _content_order(result)
+    keys = result.locations[order]
+    groups: dict[Any, int] = {}
+    member = np.array([groups.setdefault(label(key), len(groups)) for key in keys.tolist()], dtype=np.int64)
+    joint = member * len(years) + (keys[:, 0] if keys.size else 0)
+    distinct, place = np.unique(joint, return_inverse=True)
+    sums = np.stack([add_up(place, column, distinct.size) for column in result.sums[order].T], axis=1).tolist()
+    names = list(groups)
+    first_flow = 1 + len(result.pool_names)
+    for key, row in zip(distinct.tolist(), sums, strict=True):
+        group, year = names[key // len(years)], years[key % len(years)]
+        facts.area[group, year] = row[0]
+        for pool, value in zip(result.pool_names, row[1:first_flow], strict=True):
+            facts.pools[group, year, pool] = value
+        for (_, source, sink), value in zip(FLOWS, row[first_flow:], strict=True):
+            if value:
+                flux = (group, year, False, source, sink)
+                facts.fluxes[flux] = facts.fluxes.get(flux, 0.0) + value
 
 
 def _content_order(result: Result) -> NDArray[np.int64]:
