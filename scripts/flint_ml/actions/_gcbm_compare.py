@@ -270,10 +270,14 @@ def by_meaning(
     files = {place for place in places if place is not None}
     found["data"] = [row for row in found["data"] if row["path"] not in files]
     found["code"] = [path for path in found["code"] if path not in files]
+    from flint_ml.gcbm.layers import project_layers
+
+    here = project_layers(project)
     for layer in changes.layers:
+        file = project.relative(here[layer.name].tiff) if layer.name in here else layer.file
         main = layer.transitions[0] if layer.transitions else None
         text = f"{layer.pixels:,} pixels, {layer.area_ha:.4g} ha" + (f", {main.old} → {main.new}" if main else "")
-        found["data"].append({"path": layer.file or layer.name, "change": text, "kind": "layer"})
+        found["data"].append({"path": file or layer.name, "change": text, "kind": "layer"})
     found["params"] += [{"path": c.pointer, "base": c.old, "head": c.new} for c in changes.configuration]
     found["params"] += [
         {"path": f"{c.table} ({c.key}) {c.column}", "base": c.old, "head": c.new} for c in changes.parameters

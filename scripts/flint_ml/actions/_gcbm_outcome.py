@@ -80,8 +80,8 @@ def build(found: Found, job: Job) -> Outcome:
         figures=found.figures,
         details=_details(found, checks),
         findings=[
-            *_check_findings(checks),
             *_base_findings(compared),
+            *_check_findings(checks),
             *(found.scored.findings if found.scored else []),
             *findings_of(found.problems),
         ],
@@ -191,10 +191,11 @@ def check_words(checks: list[Judged]) -> str:
     """``11 checks passed, 1 warning (matrix-rows)``."""
     text = f"{_count(sum(c.status in ('passed', 'ignored') for c in checks), 'check')} passed"
     for status, what in (("failed", "failed"), ("warned", "warning")):
-        names = [c.check.name for c in checks if c.status == status]
+        names = [c.check.name for c in checks if c.status == status and not c.known]
         if names:
             text += f", {len(names)} {what} ({', '.join(names[:3])})"
-    return text
+    known = sum(c.known for c in checks)
+    return text + (f", {_count(known, 'warning')} as in the base" if known else "")
 
 
 def _headline(found: Found, checks: list[Judged]) -> str:
@@ -218,18 +219,15 @@ def _headline(found: Found, checks: list[Judged]) -> str:
 
 def _difference(compared: Compared, result: str) -> str:
     difference = compared.difference
+    missed = f"declared and did not happen: {', '.join(difference.undone[:3])}" if difference.undone else ""
     if not compared.differs:
-        return f"same as the base: {result}"
-    verdict = difference.verdict
-    if verdict == "same":
+        return "; ".join(filter(None, [missed, f"same as the base: {result}"]))
+    if difference.verdict == "same":
         return f"within tolerance of the base, from {difference.first_year or 'spinup'} on; {result}"
     ranked = sorted(difference.first(100), key=tables.rank)
     parts = [_said(change) for change in ranked if change.word not in ("same", "as declared")][:1]
     parts += [_said(change) for change in ranked if change.word == "as declared"][: 2 - len(parts)]
-    undone = [name for name in difference.undone if not parts or name not in parts[0]]
-    if undone:
-        parts.append(f"declared and did not happen: {', '.join(undone[:3])}")
-    return "; ".join(parts)
+    return "; ".join([*parts, *([missed] if missed else [])])
 
 
 def _said(change: Change) -> str:

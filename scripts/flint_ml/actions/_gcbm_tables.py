@@ -39,7 +39,11 @@ def compared_table(compared: Compared) -> RecordTable:
     columns = [Column(name="Indicator (tC unless stated)"), Column(name="year")]
     columns += [Column(name="base", type="number"), Column(name="this change", type="number")]
     columns += [Column(name="change"), Column(name="tolerance"), Column(name="result")]
-    changes = sorted(compared.difference.first(100), key=rank)
+    difference = compared.difference
+    last = max(change.year for change in difference.changes)
+    ends = {change.indicator: change for change in difference.changes if change.year == last}
+    # What is the same in every year is shown as it ends.
+    changes = [ends.get(c.indicator, c) if c.word == "same" else c for c in sorted(difference.first(100), key=rank)]
     rows = [[words.titled(change.indicator), *_cells(change)] for change in changes]
     return RecordTable(title="Results against the base", columns=columns, rows=rows)
 

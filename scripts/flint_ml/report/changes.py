@@ -12,8 +12,8 @@ SHOWN = 6
 
 
 def find(records: Iterable[Record]) -> dict[str, Any] | None:
-    """``details.changes`` of the first record that has it."""
-    for record in records:
+    """``details.changes`` of the first record that has it; a simulation knows layers by pixel, so it comes first."""
+    for record in sorted(records, key=lambda record: not record.action.startswith("run-gcbm")):
         changes = record.details.get("changes")
         if isinstance(changes, dict):
             return changes
@@ -62,7 +62,7 @@ def size(count: int) -> str:
 def _data(row: Any) -> str | None:
     if not isinstance(row, dict):
         return code(plain(row)) if isinstance(row, str) and row else None
-    change = escape(str(row.get("change") or "changed")[:40])
+    change = escape(str(row.get("change") or "changed")[:100])
     return f"{code(str(row.get('path') or '?'))} ({change}{_bytes(row)})"
 
 

@@ -20,7 +20,7 @@ WORDS: dict[Value, tuple[str, str]] = {
 }
 MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
 # Records whose first table is what a lead decides from, in this order.
-_RESULTS = ("compare-metrics", "run-gcbm")
+_RESULTS = ("compare-metrics", "run-gcbm", "run-gcbm-flint")
 MAX_BADGES = 8
 LOG_LINES = 8
 LOG_WIDTH = 300
@@ -200,6 +200,7 @@ def _badges(decision: Decision) -> list[BadgeLine]:
         else:
             passed = record.status == "passed"
             badges.append((passed, BadgeLine(MARKS[record.status], label(record), record.badge.message)))
+            badges += _own_badges(record)
     if len(badges) <= MAX_BADGES:
         return [badge for _, badge in badges]
     bad = [badge for passed, badge in badges if not passed]
@@ -219,6 +220,17 @@ def _outdated(decision: Decision, earlier: Sequence[str]) -> list[BadgeLine]:
 def checks(report: Report) -> tuple[str, ...]:
     """Labels of all checks of ``report``, those that are outdated included."""
     return tuple(dict.fromkeys(badge.label[:100] for badge in report.badges))
+
+
+def _own_badges(record: Record) -> list[tuple[bool, BadgeLine]]:
+    """Further badges that a record asks for (``details.badges``): label, message and status of a part of it."""
+    asked = record.details.get("badges")
+    found = []
+    for item in asked[:MAX_BADGES] if isinstance(asked, list) else []:
+        if isinstance(item, dict) and item.get("status") in MARKS:
+            texts = (str(item.get("label") or "")[:100], str(item.get("message") or "")[:200])
+            found.append((item["status"] == "passed", BadgeLine(MARKS[item["status"]], *texts)))
+    return found
 
 
 def _benchmark(record: Record) -> str:

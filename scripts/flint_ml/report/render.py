@@ -33,9 +33,10 @@ _RESULT_MARKS = {
     "changed": "🟡",
     "gone": "🟡",
     "not declared": "🟡",
+    "not as declared": "🟡",
     "inconclusive": "🟡",
 }
-_BAD = ("worse", "failed", "drifted", "gone", "not declared")
+_BAD = ("worse", "failed", "drifted", "gone", "not declared", "not as declared")
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def _compare(
     section = action.section_name
     mine = here.section(section)
     if there is None:
-        if not mine:
+        if not set(mine) - set(action.own_settings):
             return mine, []
         message = f"the rules `{section}` in {config} are new with this change; the base has no {config}"
         return mine, [Finding(severity="warning", code=GATE_CHANGED, message=message)]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.gcbm.report.figures import RED, Drawn, ecosystem, save, sheet
+from flint_ml.gcbm.report.tables import years_of
 from flint_ml.gcbm.report.words import amount
 from flint_ml.gcbm.totals import Table
 
@@ -68,14 +69,14 @@ def _thin(values: Picture) -> tuple[Picture, int]:
     return np.take_along_axis(squares, size.argmax(axis=2)[..., None], axis=2)[..., 0], step
 
 
-def draw_changed(figure: Any, axis: Any, found: Changed, unit: str) -> str:
+def draw_changed(figure: Any, axis: Any, found: Changed, unit: str, year: int) -> str:
     """The map of changed pixels on ``axis``: unchanged grey, loss orange, gain violet, a frame round the changes."""
     values, step = _thin(found.difference)
     grey = np.where(np.isnan(values), np.nan, 1.0)
-    axis.imshow(grey, cmap="Greys", vmin=0, vmax=4, interpolation="nearest")
+    axis.imshow(grey, cmap="Greys", vmin=0, vmax=6, interpolation="nearest")
     limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     shown = axis.imshow(
-        np.where(values == 0, np.nan, values), cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest"
+        np.where(values == 0, np.nan, values), cmap=_strong(), vmin=-limit, vmax=limit, interpolation="nearest"
     )
     _bare(axis)
     bar = figure.colorbar(shown, ax=axis, shrink=0.85)
@@ -88,8 +89,17 @@ def draw_changed(figure: Any, axis: Any, found: Changed, unit: str) -> str:
             [top - pad, top - pad, bottom + pad, bottom + pad, top - pad],
             color=RED, linewidth=1.2,
         )  # fmt: skip
-    axis.set_title(f"{found.pixels:,} pixels, {amount(found.area_ha)} ha differ", fontsize=11)
+    axis.set_title(f"{found.pixels:,} pixels, {amount(found.area_ha)} ha differ in {year}", fontsize=11)
     return f"Map: {found.pixels:,} pixels ({amount(found.area_ha)} ha) differ, by up to {limit:.3g} {unit}."
+
+
+def _strong() -> Any:
+    """Orange for loss, violet for gain, without the pale middle that could not be told from unchanged pixels."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    places = np.concatenate([np.linspace(0.0, 0.3, 128), np.linspace(0.7, 1.0, 128)])
+    return ListedColormap(colormaps["PuOr"](places))
 
 
 def _bare(axis: Any) -> None:
@@ -104,7 +114,7 @@ def overview(table: Table, base: Table, found: Changed | None, unit: str, path: 
     figure, axes = sheet((8.6, 3.5) if wide else (5.25, 3.4), 2 if wide else 1)
     alt, fallback = ecosystem(axes[0] if wide else axes, table, base)
     if wide and found is not None:
-        alt = f"{alt} {draw_changed(figure, axes[1], found, unit)}"
+        alt = f"{alt} {draw_changed(figure, axes[1], found, unit, years_of(table)[-1])}"
     save(figure, path)
     return alt, fallback
 
