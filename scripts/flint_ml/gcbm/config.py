@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -214,6 +216,7 @@ def _deeper(folders: list[Path]) -> Iterator[Path]:
 
 def _unzip(archive: Path) -> Path:
     target = Path(tempfile.mkdtemp(prefix="gcbm-"))
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
     with zipfile.ZipFile(archive) as bundle:
         for info in bundle.infolist():
             destination = (target / plain_path(info.filename)).resolve()
