@@ -100,7 +100,7 @@ def test_a_single_change_costs_no_further_run(base: Path, head: Path, table: Tab
 
 
 def test_a_step_that_cannot_be_run_alone_is_told(base: Path, head: Path, table: Table) -> None:
-    """The matrix of a new type is in one kind of table, the type itself in another."""
+    """As when a new type's matrix is one step and the type itself another."""
     paint(head, "wildfire", 1, 20)
     edit(head, "variables.json", lambda c: c["Variables"].update(age_maximum=180))
 

@@ -17,7 +17,11 @@ from flint_ml import gcbm
 from flint_ml.errors import FlintError, InputError, OutsideError
 from flint_ml.gcbm.config import Project
 from flint_ml.gcbm.flint import FlintRun, find_moja_cli, run_flint, version_of
-from flint_ml.gcbm.flint.logbook import Logbook
+from flint_ml.gcbm.flint.database import landscape
+from flint_ml.gcbm.flint.follow import Finished
+from flint_ml.gcbm.flint.logbook import Logbook, Units
+from flint_ml.gcbm.flint.verdict import Run as Verdict
+from flint_ml.gcbm.flint.verdict import judge
 
 HERE = Path(__file__).parent
 REAL = os.environ.get("FLINT_ML_MOJA_CLI", "")
@@ -246,6 +250,17 @@ def test_preflight_finds_a_missing_plugin(run: Run, engine: Path) -> None:
     assert caught.value.code == "gcbm-flint-library"
 
 
+def test_preflight_holds_a_tiles_place_against_its_index(
+    run: Run, example: tuple[Path, Path, int], tmp_path: Path
+) -> None:
+    def move(content: dict[str, object]) -> None:
+        content["LocalDomain"]["landscape"]["tiles"][0]["x"] = -105  # type: ignore[index]
+
+    project = edited(example[0], tmp_path / "moved", "localdomain.json", move)
+    with pytest.raises(InputError, match="tile 12674 begins at x -106, y 55, but x -105"):
+        run("good", project=project)
+
+
 def test_preflight_lists_what_the_project_lacks(run: Run, example: tuple[Path, Path, int], tmp_path: Path) -> None:
     target = tmp_path / "broken"
     shutil.copytree(example[0], target)
@@ -331,6 +346,31 @@ def test_the_log_is_read_by_blocks_not_by_record_numbers() -> None:
     assert [book.read(line + "\n") for line in lines] == [False, True, False, False, False]
     assert (book.blocks, book.queued, book.pixels.processed, book.pixels.errors) == (1, 2, 7, 0)
     assert list(book.fatal) == ["first line\n[tag_variablename*] = growth_curve_id"]
+
+
+def test_a_real_result_with_pixels_in_error_does_not_count(tmp_path: Path) -> None:
+    """moja.cli's own database of the made case in which six pixels have no growth curve."""
+    archive = HERE.parents[2] / "shared" / "data" / "gcbm-cases" / "case-1-events.zip"
+    if not archive.is_file():
+        pytest.skip("../shared/data/gcbm-cases is not here: moja.cli's own results were not judged")
+    shutil.unpack_archive(archive, tmp_path)
+    (database,) = tmp_path.rglob("gcbm_output.db")
+    project = gcbm.load_project(tmp_path / "case-1-events")
+    book = Logbook(queued=1, blocks=1, summary=Units(60, 54, 6), inserted=True)
+    found = judge(
+        Verdict(Finished(0, 1.0, None, 1.0), book, database, project.years, landscape(project), classifiers=2)
+    )
+    assert [problem.code for problem in found] == [
+        "gcbm-flint-growth-curve", "gcbm-flint-pixel-errors", "gcbm-flint-area", "gcbm-flint-area",
+    ]  # fmt: skip
+
+
+def test_the_dockerfile_has_a_flint_target_and_builds_the_common_image_by_default() -> None:
+    lines = (HERE.parents[1] / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    stages = [line.split()[1:] for line in lines if line.startswith("FROM ")]
+    assert ["common", "AS", "flint"] in stages
+    assert stages[-1] == ["common"]
+    assert "ARG GCBM_IMAGE=debian:trixie-slim" in lines
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from flint_ml.errors import FlintError
 from flint_ml.gcbm.config import Project
 from flint_ml.gcbm.flint.locate import home_of, plugin
+from flint_ml.gcbm.grid import tile_bounds
 from flint_ml.gcbm.layers import layer_entries, make_layer
 from flint_ml.gcbm.problems import Problem
 from flint_ml.gcbm.support import definition, reachable, unsupported
@@ -27,7 +28,7 @@ def preflight(project: Project, binary: Path) -> list[Problem]:
     A project that the embedded engine understands is checked whole, pixel by pixel (unknown boundaries,
     curves, disturbance types); of any other: libraries, layers, database, and the tables of its queries.
     """
-    found = [*_libraries(project, binary)]
+    found = [*_libraries(project, binary), *_tiles(project)]
     if not unsupported(project):
         for problem in validate(project):
             if problem.severity == "error" or problem.code in _FATAL_HERE:
@@ -57,6 +58,26 @@ def _libraries(project: Project, binary: Path) -> Iterator[Problem]:
             f"put the plug-in libraries into the folder of the executable itself, {home.name}/ (symbolic links to "
             "moja.cli are resolved; LD_LIBRARY_PATH does not help for plug-ins)",
         )
+
+
+def _tiles(project: Project) -> Iterator[Problem]:
+    """The C++ finds a tile by its x and y, the embedded engine (and everybody's notes) by its index."""
+    landscape = project.section("LocalDomain").get("landscape") or {}
+    by_place = landscape.get("iteration_type", "LandscapeTiles") == "LandscapeTiles"
+    tiles = landscape.get("tiles") if by_place else None
+    for tile in tiles or []:
+        if not (isinstance(tile, dict) and {"x", "y", "index"} <= set(tile)):
+            continue
+        west, north = tile_bounds(int(tile["index"]))
+        if (float(tile["x"]), float(tile["y"])) != (west, north):
+            yield Problem(
+                "error",
+                "gcbm-flint-tile",
+                f"tile {tile['index']} begins at x {west:g}, y {north:g}, but x {tile['x']}, y {tile['y']} are given, "
+                "and moja.cli goes by them",
+                project.source("LocalDomain", "landscape"),
+                "an index is (90 - y) * 360 + x + 180",
+            )
 
 
 def _layers(project: Project) -> Iterator[Problem]:
