@@ -112,19 +112,19 @@ def run_checks(result: Result, seen: Observed) -> list[Check]:
         _pools(result),
         _disturbed(result, seen),
         _curves(result),
-        _count("missing-matrices", sum(seen.skipped.values()), "stands", "events without disturbance matrix",
+        _count("missing-matrices", sum(seen.skipped.values()), "stands", "hit by events without a disturbance matrix, which were left out",
                [f"{kind} in spatial unit {unit}" for kind, unit in sorted(seen.skipped)]),
         _count("matrix-rows", seen.bad_matrix_rows, "rows",
-               f"rows of disturbance matrices that do not sum to 1 within 1e-5 (worst by {seen.worst_matrix_row:.3g}; "
+               f"of disturbance matrices do not sum to 1 within 1e-5 (worst by {seen.worst_matrix_row:.3g}; "
                "the C++ does not rescale them, nor does this engine)", [], warn=True),
         _count("spinup-stable", seen.unstable_ha, "ha",
-               "area whose slow pools were not stable at the last rotation", [], warn=True),
+               "whose slow pools were not stable at the last rotation", [], warn=True),
         _count("null-temperature", seen.null_temperature_ha, "ha",
-               "area without mean annual temperature, taken as 0 degrees C as the C++ does", [], warn=True),
-        _count("events-outside-run", sum(seen.outside_area.values()), "ha", "events in years outside the run",
+               "without mean annual temperature, taken as 0 degrees C as the C++ does", [], warn=True),
+        _count("events-outside-run", sum(seen.outside_area.values()), "ha", "of events in years outside the run",
                [f"{layer} {year}" for layer, year in sorted(seen.outside_area)], warn=True),
         _count("layers-not-listened", len(seen.unlistened), "layers",
-               "disturbance layers that are not in CBMDisturbanceListener.vars", seen.unlistened, warn=True),
+               "of disturbances that are not in CBMDisturbanceListener.vars", seen.unlistened, warn=True),
     ]  # fmt: skip
 
 
