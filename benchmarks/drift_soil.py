@@ -34,12 +34,23 @@ def prepared(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     bands = [c for c in data.columns if c.startswith("wl_")]
     position = np.array([float(c.removeprefix("wl_")) for c in bands])
     values = data[bands].to_numpy(float)
-    spectra = np.column_stack([values[:, (position >= g - 5) & (position < g + 5)].mean(axis=1) for g in GRID])
+    spectra = np.full((len(values), len(GRID)), np.nan)
+    for i, centre in enumerate(GRID):
+        window = (position >= centre - 5) & (position < centre + 5)
+        if window.any():
+            spectra[:, i] = values[:, window].mean(axis=1)
     return {new: data[old].to_numpy(float) for old, new in PROPERTIES.items() if old in data}, spectra
 
 
+def measured(spectra: np.ndarray) -> np.ndarray:
+    """Which bands of the grid an instrument has."""
+    return np.isfinite(spectra).all(axis=0)
+
+
 def table(properties: dict[str, np.ndarray], spectra: np.ndarray, rows: np.ndarray | slice = slice(None)) -> pa.Table:
-    bands = {f"nm_{int(g):04d}": np.ascontiguousarray(spectra[rows, i]) for i, g in enumerate(GRID)}
+    good = measured(spectra)
+    kept = [(f"nm_{int(g):04d}", spectra[rows, i]) for i, g in enumerate(GRID) if good[i]]
+    bands = {name: np.ascontiguousarray(values) for name, values in kept}
     return pa.table({**{name: values[rows] for name, values in properties.items()}, **bands})
 
 

@@ -57,7 +57,7 @@ class Folder:
         name = "pull_request" if event else ""
         context = Context(on_github=True, workspace=self.folder, head_sha=head, event_name=name, event=event or {})
         commands = Commands(on_github=True, stdout=self.log, stderr=self.err, env=env)
-        values = {"reference": "reference.csv", "current": "new.csv"}
+        values: dict[str, Any] = {"reference": "reference.csv", "current": "new.csv", "figures": "none"}
         values |= {key.replace("_", "-"): value for key, value in given.items()}
         code = run_action(ACTION, values, env={}, context=context, commands=commands)
         return code, json.loads((self.folder / "flint-ml-results/check-drift.json").read_text())
@@ -82,7 +82,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def test_no_drift(folder: Folder) -> None:
-    code, record = folder.run()
+    code, record = folder.run(figures="auto")
     assert code == 0
     assert record["status"] == "passed"
     assert record["badge"] == {"label": "Data Drift Check", "message": "Passed (0 of 4)"}
@@ -90,6 +90,8 @@ def test_no_drift(folder: Folder) -> None:
     assert folder.output("drifted") == "false"
     assert folder.output("drifted-columns") == "[]"
     assert folder.output("badge") == "✅ Data Drift Check: Passed (0 of 4)"
+    assert folder.run()[1]["figures"] == []
+    _, record = folder.run(figures="auto")
     assert (folder.folder / "flint-ml-results" / record["figures"][0]["path"]).read_bytes()[:4] == b"\x89PNG"
     assert [i["path"] for i in record["provenance"]["inputs"]] == ["reference.csv", "new.csv"]
 
@@ -136,8 +138,8 @@ def test_categories_and_missing_values_drift(folder: Folder) -> None:
 
 
 def test_small_effects_do_not_close_the_gate(folder: Folder) -> None:
-    folder.write("reference.csv", soil(1, n=20_000))
-    folder.write("new.csv", soil(2, n=20_000, clay=1))
+    folder.write("reference.csv", soil(1, n=15_000))
+    folder.write("new.csv", soil(2, n=15_000, clay=1))
     assert folder.run(tests=["ks", "chi2"])[0] == 0
     assert folder.run(min_effect="0", tests=["ks", "chi2"])[0] == 1
 
@@ -219,7 +221,7 @@ def test_bad_input(folder: Folder, case: str, side: str) -> None:
     content, said = BAD[case]
     folder.write("reference.csv", GOOD)
     folder.write("new.csv", GOOD)
-    assert folder.run()[0] == 0
+    assert folder.run(figures="auto")[0] == 0
     figures = {p.name: p.read_bytes() for p in (folder.folder / "flint-ml-results/check-drift").iterdir()}
     if content is None:
         (folder.folder / side).unlink()
@@ -301,9 +303,9 @@ def test_command_line_with_two_files(folder: Folder, shift: float, expected: int
 
 def test_a_shift_common_to_all_columns_is_found_by_the_table_as_a_whole(folder: Folder) -> None:
     rng = np.random.default_rng(4)
-    names = [f"v{i}" for i in range(20)]
-    folder.write("reference.csv", pd.DataFrame(rng.normal(size=(2000, 20)), columns=names))
-    folder.write("new.csv", pd.DataFrame(rng.normal(0.12, size=(2000, 20)), columns=names))
+    names = [f"v{i}" for i in range(12)]
+    folder.write("reference.csv", pd.DataFrame(rng.normal(size=(2000, 12)), columns=names))
+    folder.write("new.csv", pd.DataFrame(rng.normal(0.13, size=(2000, 12)), columns=names))
     code, record = folder.run()
     assert code == 1
     assert folder.output("drifted") == "true"
@@ -374,17 +376,12 @@ def test_spectra_from_another_instrument(folder: Folder) -> None:
     )
     folder.write("reference.csv", make(200, 0.01))
     folder.write("new.csv", make(100, 0.02))
-    code, record = folder.run()
+    code, record = folder.run(figures="auto")
     assert code == 1
     assert record["headline"].startswith("the spectra drifted (60 spectral bands, 400–990: Q residuals")
     assert record["details"]["spectra"][0]["components"] == 3
     assert record["figures"][0]["path"].endswith("spectra-1.png")
     assert folder.output("drifted-columns") == "[]"
-
-
-def test_figures_none(folder: Folder) -> None:
-    _, record = folder.run(figures="none")
-    assert record["figures"] == []
 
 
 def codes(record: dict[str, Any]) -> dict[str, str]:
@@ -426,3 +423,35 @@ def test_a_column_under_another_unit_is_recognised(folder: Folder) -> None:
     assert "`SOC (g/kg)` of the reference may be `SOC_pct` of the new data" in {
         f["message"] for f in record["findings"]
     }
+
+
+def test_a_stored_profile_takes_the_place_of_the_reference(folder: Folder) -> None:
+    from flint_ml.actions.drift_profile import ACTION as PROFILE
+
+    context = Context(on_github=True, workspace=folder.folder, head_sha="0" * 40)
+    commands = Commands(on_github=True, stdout=io.StringIO(), stderr=io.StringIO(), env={})
+    given = {"reference": "reference.csv", "output": "reference.profile.json"}
+    assert run_action(PROFILE, given, env={}, context=context, commands=commands) == 0
+    (folder.folder / "reference.csv").unlink()
+    assert folder.run(reference="reference.profile.json")[0] == 0
+    folder.write("new.csv", soil(2, pH=1.5))
+    code, record = folder.run(reference="reference.profile.json")
+    assert code == 1
+    assert record["headline"] == "1 of 4 columns drifted (pH)"
+    assert codes(record)["profile"] == "info"
+    folder.write("reference.profile.json", "{}")
+    assert folder.run(reference="reference.profile.json")[0] == 2
+
+
+def test_the_reference_of_a_revision(folder: Folder) -> None:
+    place = folder.folder
+    git(place, "init", "-q", "-b", "main")
+    git(place, "add", ".")
+    git(place, "commit", "-q", "-m", "base")
+    folder.write("reference.csv", soil(3, pH=1.5))
+    assert folder.run()[0] == 1
+    code, record = folder.run(reference_rev="main")
+    assert code == 0
+    assert record["details"]["reference"]["revision"] == git(place, "rev-parse", "main")
+    assert folder.run(reference_rev="v1")[0] == 2
+    assert folder.run(reference_rev="main", reference="other.csv")[0] == 2

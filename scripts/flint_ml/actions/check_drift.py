@@ -43,7 +43,12 @@ class ColumnSetting(BaseModel):
 class CheckDriftInputs(GateInputs):
     """Inputs of check-drift."""
 
-    reference: str = Field(description="The trusted table: CSV (also .gz, .bz2, .zst) or Parquet.")
+    reference: str = Field(
+        description="The trusted table: CSV (also .gz, .bz2, .zst), Parquet, or a profile by `flint-ml drift-profile`."
+    )
+    reference_rev: str = Field(
+        "", description="Revision to take the reference from, through Git or DVC, such as `main`."
+    )
     current: str = Field(description="The new table to compare with it.")
     columns: dict[str, ColumnSetting] | list[str] = Field(
         default_factory=list,
@@ -139,16 +144,19 @@ def _column_rules(setting: ColumnSetting) -> ColumnRules:
 def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     """Read both tables, compare them, say what differs."""
     from flint_ml.drift import summary
-    from flint_ml.drift.check import check
+    from flint_ml.drift.check import check, check_profile
+    from flint_ml.drift.profile import is_profile, read_profile
     from flint_ml.drift.tables import open_table
-    from flint_ml.drift.trusted import trusted_file
 
-    here = job.existing(inputs.reference, "reference")
     current = job.existing(inputs.current, "current")
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
-        trusted = trusted_file(job.git, _base_commit(job), here, Path(folder))
-        reference = open_table(trusted.path, inputs.reference)
-        result = check(reference, open_table(current, inputs.current), rules_of(inputs))
+        here, trusted = _reference(inputs, job, Path(folder))
+        table = open_table(current, inputs.current)
+        if is_profile(here):
+            profile = read_profile(trusted.path, inputs.reference)
+            result = check_profile(profile, inputs.reference, table, rules_of(inputs))
+        else:
+            result = check(open_table(trusted.path, inputs.reference), table, rules_of(inputs))
         _note_reference(job, here, trusted)
         job.use(current)
     findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
@@ -175,6 +183,17 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         },
         base_sha=trusted.revision,
     )
+
+
+def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[Path, Trusted]:
+    """Where the reference is said to be, and the file that is trusted."""
+    from flint_ml.drift.trusted import file_at, trusted_file
+
+    if inputs.reference_rev:
+        here = job.path(inputs.reference, "reference")
+        return here, file_at(job.git, inputs.reference_rev, here, folder)
+    here = job.existing(inputs.reference, "reference")
+    return here, trusted_file(job.git, _base_commit(job), here, folder)
 
 
 def _note_reference(job: Job, here: Path, trusted: Trusted) -> None:

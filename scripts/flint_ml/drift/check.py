@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from flint_ml.drift.family import ColumnResult, Hypothesis, decide, decide_withi
 from flint_ml.drift.grouped import Units, clusterings, decide_by_groups, units_of
 from flint_ml.drift.groups import Clustering, codes_of, looks_clustered
 from flint_ml.drift.power import Detectable, detectable
+from flint_ml.drift.profile import Profile, as_table, comparable
 from flint_ml.drift.quality import other_units, quality_notes
 from flint_ml.drift.rules import Rules
 from flint_ml.drift.schema import Note, listed, new_categories, schema_notes
+from flint_ml.drift.spectra import Calibration
 from flint_ml.drift.tables import Source, read_columns
 from flint_ml.drift.tests_of import column_tests
 from flint_ml.errors import InputError
@@ -85,20 +88,51 @@ def check(reference: Source, current: Source, rules: Rules) -> Result:
     result, pairs = _compare(tables, common, rules, (reference.label, current.label))
     result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
     result.notes += quality_notes(tables, pairs, rules)
-    gone = [name for name in reference.names if name not in current.names]
-    result.notes += other_units(gone, [name for name in current.names if name not in reference.names])
+    there, here = set(reference.names), set(current.names)
+    gone = [name for name in reference.names if name not in here]
+    result.notes += other_units(gone, [name for name in current.names if name not in there])
+    return result
+
+
+def check_profile(profile: Profile, label: str, current: Source, rules: Rules) -> Result:
+    """Compare a table with a stored profile of the reference.
+
+    The classifier is left out, for it needs rows. Raises InputError as :func:`check` does, and where groups are named.
+    """
+    if rules.groups or rules.coordinates:
+        raise InputError(
+            "a profile holds no rows, so groups cannot be permuted", where=label,
+            hint="compare with the reference itself, or leave `groups` and `coordinates` out", code="profile-groups",
+        )  # fmt: skip
+    rules = replace(rules, tests=tuple(name for name in rules.tests if name != "multivariate"))
+    reference = Source(Path(label), label, tuple(profile.columns), parquet=False)
+    common = [name for name in _common(reference, current, rules) if name in set(comparable(profile))]
+    if not common:
+        raise InputError("no common column of the profile can be compared", where=label, hint="make the profile anew")
+    tables = (as_table(profile, common), read_columns(current, common))
+    result, pairs = _compare(tables, common, rules, (label, current.label), profile.calibrations)
+    result.rows = (profile.rows, tables[1].num_rows)
+    result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
+    result.notes += quality_notes(tables, pairs, rules, rows=False)
+    text = f"the reference is a profile of {profile.rows:,} rows: D of a column is exact to {profile.bound:.4f}"
+    result.notes.append(Note("info", "profile", text))
     return result
 
 
 def check_tables(reference: Any, current: Any, rules: Rules) -> Result:
     """Compare the common columns of two ``pyarrow.Table``, without looking at their schemas."""
     places = {*rules.groups, *rules.coordinates}
-    common = [n for n in reference.column_names if n in current.column_names and rules.wanted(n) and n not in places]
+    here = set(current.column_names)
+    common = [n for n in reference.column_names if n in here and rules.wanted(n) and n not in places]
     return _compare((reference, current), common, rules, ("reference", "new data"))[0]
 
 
 def _compare(
-    tables: tuple[Any, Any], common: Sequence[str], rules: Rules, labels: tuple[str, str]
+    tables: tuple[Any, Any],
+    common: Sequence[str],
+    rules: Rules,
+    labels: tuple[str, str],
+    known: Mapping[tuple[str, ...], Calibration] | None = None,
 ) -> tuple[Result, list[Pair]]:
     pairs = [pair(name, tables[0].column(name), tables[1].column(name), rules) for name in common]
     _refuse_empty(pairs, labels)
@@ -109,15 +143,20 @@ def _compare(
             where=labels[1], hint="name a test for one under `columns:` in flint-ml.yml", code="nothing-to-compare",
         )  # fmt: skip
     result = Result(rules, (tables[0].num_rows, tables[1].num_rows), columns, [], units=units_of(tables, rules))
-    _decide_all(result, tables, pairs)
+    _decide_all(result, tables, pairs, known)
     columns.sort(key=lambda c: severity(c.leading) if c.leading else (True, True, 0.0, 2.0))
     return result, pairs
 
 
-def _decide_all(result: Result, tables: tuple[Any, Any], pairs: Sequence[Pair]) -> None:
+def _decide_all(
+    result: Result,
+    tables: tuple[Any, Any],
+    pairs: Sequence[Pair],
+    known: Mapping[tuple[str, ...], Calibration] | None,
+) -> None:
     """Test spectra and the table as a whole, and decide the family."""
     rules, units = result.rules, result.units
-    result.spectra = spectra_results(tables, pairs, rules, units.reference if units else None)
+    result.spectra = spectra_results(tables, pairs, rules, units.reference if units else None, known)
     banded = {n: r for r in result.spectra if r.comparison for n in r.spectrum.columns}
     free = [column for column in result.columns if column.column.name not in banded]
     family = [h for column in free for h in column.hypotheses] + [h for r in result.spectra for h in r.hypotheses]

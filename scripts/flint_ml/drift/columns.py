@@ -79,9 +79,10 @@ def _numbers(column: Any) -> Floats:
         if len(part):
             values[start : start + len(part)] = np.from_dlpack(part)
         start += len(part)
-    if np.isnan(values).any():
-        values = values[~np.isnan(values)]
     values.sort()
+    # NaN sorts last, so that one look tells whether there is any.
+    if len(values) and np.isnan(values[-1]):
+        values = values[: np.searchsorted(values, np.nan)]
     return values
 
 
@@ -214,8 +215,9 @@ def _category_pair(result: Pair, reference: Any, current: Any, seen: set[str], f
     labels, one, two = _counts(reference, current)
     result.kind = "boolean" if seen == {"boolean"} else "category"
     result.labels, result.reference, result.current = labels, one, two
-    present = sum(result.present)
-    if not forced and present >= 20 and len(labels) > 0.5 * present:
+    known = result.present[0]
+    # The reference decides: categories that dissolve into single values in the new data are drift.
+    if not forced and known >= 20 and np.count_nonzero(one) > 0.5 * known:
         result.kind, result.why = "identifier", "nearly every value is different"
     return result
 

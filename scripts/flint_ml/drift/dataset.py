@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from flint_ml.drift.multivariate import (
     spectral_features,
 )
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.spectra import SpectraComparison, compare_spectra
+from flint_ml.drift.spectra import Calibration, SpectraComparison, against, calibrate
 from flint_ml.drift.twosample import Test, ks, proportions
 
 
@@ -50,9 +50,13 @@ class WholeTable:
 
 
 def spectra_results(
-    tables: tuple[Any, Any], pairs: Sequence[Pair], rules: Rules, codes: Codes | None
+    tables: tuple[Any, Any],
+    pairs: Sequence[Pair],
+    rules: Rules,
+    codes: Codes | None,
+    known: Mapping[tuple[str, ...], Calibration] | None = None,
 ) -> list[SpectrumResult]:
-    """Compare the groups of bands among the numeric columns."""
+    """Compare the groups of bands among the numeric columns; ``known`` are the calibrations of a profile."""
     names = [p.name for p in pairs if p.kind == "numeric" and rules.of(p.name).test == "auto"]
     results = []
     for spectrum in find_spectra(names):
@@ -60,8 +64,11 @@ def spectra_results(
         results.append(result)
         if "spectra" not in rules.tests:
             continue
-        sides = [matrix(table, spectrum.columns) for table in tables]
-        comparison = compare_spectra(sides[0], sides[1], codes)
+        if known is None:
+            calibration = calibrate(matrix(tables[0], spectrum.columns), codes)
+        else:
+            calibration = known.get(spectrum.columns)
+        comparison = against(calibration, matrix(tables[1], spectrum.columns)) if calibration else None
         if comparison is None:
             continue
         result.comparison = comparison

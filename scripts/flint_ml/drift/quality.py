@@ -37,8 +37,8 @@ def other_units(gone: Sequence[str], new: Sequence[str]) -> list[Note]:
     ]
 
 
-def quality_notes(tables: tuple[Any, Any], pairs: Sequence[Pair], rules: Rules) -> list[Note]:
-    """Everything about the values that a person should look at, drift or not."""
+def quality_notes(tables: tuple[Any, Any], pairs: Sequence[Pair], rules: Rules, *, rows: bool = True) -> list[Note]:
+    """Everything about the values that a person should look at, drift or not; ``rows`` also looks for copies."""
     notes: list[Note] = []
     outside: list[tuple[float, str]] = []
     for pair in pairs:
@@ -55,7 +55,7 @@ def quality_notes(tables: tuple[Any, Any], pairs: Sequence[Pair], rules: Rules) 
         more = f" and {len(outside) - 5} more columns" if len(outside) > 5 else ""
         text = f"values beyond the range of the reference: {worst}{more}"
         notes.append(Note("warning", "out-of-range", text, "Predictions for these samples are extrapolation."))
-    return notes + _duplicates(tables, pairs)
+    return notes + (_duplicates(tables, pairs) if rows else [])
 
 
 def _given(pair: Pair, rules: Rules) -> list[Note]:

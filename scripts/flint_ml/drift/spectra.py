@@ -144,38 +144,78 @@ def split(count: int, groups: npt.NDArray[np.intp] | None = None) -> npt.NDArray
     return np.isin(groups, taken)
 
 
-def _moments(spectra: Floats) -> tuple[Floats, Floats]:
-    return spectra.mean(axis=0), spectra.std(axis=0)
+@dataclass(frozen=True)
+class Calibration:
+    """What a reference says about spectra: the model, the half that was held out, and the limits of its space."""
+
+    model: Model
+    held: Projection
+    limits: tuple[float, float]
+    outside: float
+    rows: npt.NDArray[np.intp]
+    mean: Floats
+    sd: Floats
+    lost: npt.NDArray[np.bool_]
+
+
+def _complete(spectra: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The spectra without missing or infinite bands, and which rows these are."""
+    good: npt.NDArray[np.bool_] = np.asarray(np.isfinite(spectra).all(axis=1))
+    return (spectra if good.all() else spectra[good]), good
+
+
+def calibrate(reference: Floats, groups: npt.NDArray[np.intp] | None = None) -> Calibration | None:
+    """Fit the model on one half of the reference (samples × bands) and project the other.
+
+    Returns None where there are too few samples to split, or the reference does not vary.
+    """
+    spectra, good = _complete(reference)
+    if len(spectra) < MIN_SAMPLES or not np.ptp(spectra, axis=0).any():
+        return None
+    chosen = split(len(spectra), None if groups is None else groups[good])
+    held, fitted = np.flatnonzero(~chosen), np.flatnonzero(chosen)
+    if len(fitted) > _FIT_AT_MOST:
+        fitted = np.sort(np.random.default_rng(20215).choice(fitted, _FIT_AT_MOST, replace=False))
+    if len(fitted) < MIN_SAMPLES // 4 or len(held) < MIN_SAMPLES // 4:
+        return None
+    model = fit(spectra[fitted])
+    seen = project(model, spectra[held])
+    limits = tuple(float(np.quantile(v, _INSIDE, method="higher")) for v in (seen.t2, seen.q))
+    rows = np.flatnonzero(good)[held]
+    share = _outside(seen, (limits[0], limits[1]))
+    return Calibration(
+        model, seen, (limits[0], limits[1]), share, rows, spectra.mean(axis=0), spectra.std(axis=0), ~good
+    )
+
+
+def _outside(projection: Projection, limits: tuple[float, float]) -> float:
+    return float(np.mean((projection.t2 > limits[0]) | (projection.q > limits[1])))
+
+
+def against(calibration: Calibration, current: Floats) -> SpectraComparison | None:
+    """Compare new spectra (samples × bands) with a calibration; None for fewer than two complete ones."""
+    spectra, good = _complete(current)
+    if len(spectra) < 2:
+        return None
+    new = project(calibration.model, spectra)
+    lost = np.concatenate([calibration.lost, ~good])
+    return SpectraComparison(
+        model=calibration.model,
+        reference=calibration.held,
+        current=new,
+        limits=calibration.limits,
+        outside=(calibration.outside, _outside(new, calibration.limits)),
+        rows=(calibration.rows, np.flatnonzero(good)),
+        mean=(calibration.mean, spectra.mean(axis=0)),
+        sd=(calibration.sd, spectra.std(axis=0)),
+        incomplete=(int(calibration.lost.sum()), int((~good).sum())),
+        lost=lost,
+    )
 
 
 def compare_spectra(
     reference: Floats, current: Floats, groups: npt.NDArray[np.intp] | None = None
 ) -> SpectraComparison | None:
-    """Compare two sets of spectra (samples × bands); spectra with a missing or infinite band are left out.
-
-    Returns None where there are too few samples to split the reference, or the reference does not vary.
-    """
-    rows = tuple(np.flatnonzero(np.isfinite(side).all(axis=1)) for side in (reference, current))
-    lost = np.ones(len(reference) + len(current), dtype=bool)
-    lost[rows[0]] = lost[rows[1] + len(reference)] = False
-    incomplete = (len(reference) - len(rows[0]), len(current) - len(rows[1]))
-    one = reference if not incomplete[0] else reference[rows[0]]
-    two = current if not incomplete[1] else current[rows[1]]
-    if len(one) < MIN_SAMPLES or len(two) < 2 or not np.ptp(one, axis=0).any():
-        return None
-    chosen = split(len(one), None if groups is None else groups[rows[0]])
-    held = np.flatnonzero(~chosen)
-    fitted = np.flatnonzero(chosen)
-    if len(fitted) > _FIT_AT_MOST:
-        fitted = np.sort(np.random.default_rng(20215).choice(fitted, _FIT_AT_MOST, replace=False))
-    if len(fitted) < MIN_SAMPLES // 4 or len(held) < MIN_SAMPLES // 4:
-        return None
-    model = fit(one[fitted])
-    seen, new = project(model, one[held]), project(model, two)
-    limits = tuple(float(np.quantile(v, _INSIDE, method="higher")) for v in (seen.t2, seen.q))
-    outside = tuple(float(np.mean((side.t2 > limits[0]) | (side.q > limits[1]))) for side in (seen, new))
-    moments = [_moments(one), _moments(two)]
-    return SpectraComparison(
-        model, seen, new, (limits[0], limits[1]), (outside[0], outside[1]), (rows[0][held], rows[1]),
-        (moments[0][0], moments[1][0]), (moments[0][1], moments[1][1]), incomplete, lost,
-    )  # fmt: skip
+    """Compare two sets of spectra; those with a missing or infinite band are left out and counted."""
+    calibration = calibrate(reference, groups)
+    return None if calibration is None else against(calibration, current)

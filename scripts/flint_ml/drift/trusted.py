@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flint_ml.data.dvcfiles import hash_at, read_at
 from flint_ml.data.git import Git
+from flint_ml.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,29 @@ def trusted_file(git: Git, base: str | None, here: Path, folder: Path) -> Truste
     path.write_bytes(content)
     message = f"this change alters the reference `{name}`; the new data were compared with the base's version"
     return Trusted(path, base, message, "the new reference holds after the merge")
+
+
+def file_at(git: Git, revision: str, place: Path, folder: Path) -> Trusted:
+    """The reference ``place`` as it was at ``revision``, from Git or the DVC cache, written below ``folder``.
+
+    Raises
+    ------
+    InputError
+        If the revision or the file at it is not here.
+    """
+    root = git.root
+    commit = git.commit(revision) or git.commit(f"origin/{revision}")
+    if root is None or commit is None:
+        raise InputError(
+            f"the revision `{revision}` is not in this clone", where="reference-rev",
+            hint="set `fetch-depth: 0` on actions/checkout, or fetch that revision before", code="base-not-fetched",
+        )  # fmt: skip
+    name = place.relative_to(root.resolve()).as_posix() if place.is_relative_to(root.resolve()) else place.name
+    content = read_at(git, commit, name)
+    if content is None:
+        raise InputError(
+            f"does not exist at revision `{revision}`", where=name, hint="check path and revision", code="missing-file"
+        )
+    path = folder / place.name
+    path.write_bytes(content)
+    return Trusted(path, commit)

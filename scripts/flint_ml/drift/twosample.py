@@ -62,8 +62,7 @@ def ks_distance(reference: Floats, current: Floats) -> float:
     if len(small) < _GRID_ABOVE:
         return _distance_at(small, large, None)
     edges = large[:: max(1, len(large) // min(_GRID_MOST, len(small) // 16))]
-    below = [np.searchsorted(side, edges, side="left") for side in (small, large)]
-    upto = [np.searchsorted(side, edges, side="right") for side in (small, large)]
+    below, upto = zip(*(_positions(side, edges) for side in (small, large)), strict=True)
     # Ends of the open intervals between grid values, outside the first and last too, as counts.
     starts = [np.concatenate([[0], side]) for side in upto]
     ends = [np.concatenate([side, [len(values)]]) for side, values in zip(below, (small, large), strict=True)]
@@ -80,6 +79,14 @@ def ks_distance(reference: Floats, current: Floats) -> float:
     return max(at_ends, _distance_at(small, large, np.arange(lengths.sum()) + shift))
 
 
+def _positions(ordered: Floats, values: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """How many of ``ordered`` are below each value, and how many are not above it."""
+    below = np.searchsorted(ordered, values, side="left")
+    equal = ordered[np.minimum(below, len(ordered) - 1)] == values
+    # Without equal values, which is the rule for measurements, the second search is not needed.
+    return below, np.searchsorted(ordered, values, side="right") if equal.any() else below
+
+
 def _distance_at(small: Floats, large: Floats, index: npt.NDArray[np.intp] | None) -> float:
     """The largest distance just before and just after values of ``small``: all, or those of a sorted ``index``.
 
@@ -89,8 +96,8 @@ def _distance_at(small: Floats, large: Floats, index: npt.NDArray[np.intp] | Non
     values = small if index is None else small[index]
     rank = np.arange(len(values)) if index is None else index
     ties = values[1:] == values[:-1]
-    right = np.searchsorted(large, values, side="right") / len(large)
-    left = np.searchsorted(large, values, side="left") / len(large)
+    below, upto = _positions(large, values)
+    left, right = below / len(large), upto / len(large)
     after = np.abs(right - (rank + 1) / len(small))[np.append(~ties, True)]
     before = np.abs(left - rank / len(small))[np.insert(~ties, 0, True)]
     return max(float(np.max(after)), float(np.max(before)))
