@@ -112,7 +112,8 @@ def run_checks(result: Result, seen: Observed) -> list[Check]:
         _pools(result),
         _disturbed(result, seen),
         _curves(result),
-        _count("missing-matrices", sum(seen.skipped.values()), "stands", "hit by events without a disturbance matrix, which were left out",
+        _count("missing-matrices", sum(seen.skipped.values()), "stands",
+               "hit by events without a disturbance matrix, which were left out",
                [f"{kind} in spatial unit {unit}" for kind, unit in sorted(seen.skipped)]),
         _count("matrix-rows", seen.bad_matrix_rows, "rows",
                f"of disturbance matrices do not sum to 1 within 1e-5 (worst by {seen.worst_matrix_row:.3g}; "
