@@ -10,6 +10,7 @@ from flint_ml import gcbm
 from flint_ml.errors import InputError
 from flint_ml.gcbm.effects import one_at_a_time, steps, with_step
 from flint_ml.gcbm.inputdiff import changes
+from flint_ml.gcbm.overrides import apply, with_database
 from flint_ml.gcbm.totals import Table
 from gcbm_base.inputs import add_fire, edit, paint, sql
 
@@ -87,14 +88,14 @@ def test_taking_a_layer_away_is_a_step_too(base: Path, head: Path, table: Table,
 
 def test_a_single_change_costs_no_further_run(base: Path, head: Path, table: Table) -> None:
     paint(head, "wildfire", 1, 20)
-    calls: list[Path] = []
+    calls: list[list[int]] = []
 
     def counted(project: Path) -> Table:
-        calls.append(project)
+        calls.append(gcbm.load_project(project).years)
         return run(project)
 
     found = one_at_a_time(base, head, changes(base, head), counted, before=table)
-    assert calls == [head]
+    assert len(calls) == 1
     assert found.effects[0].comparison is not None
     assert found.effects[0].comparison.first_year == 2013
 
@@ -113,6 +114,19 @@ def test_a_step_that_cannot_be_run_alone_is_told(base: Path, head: Path, table: 
     assert [effect.error for effect in found.effects] == ["", "no matrix"]
     assert found.table("npp_tC", 2014).rows[1][1:] == [None, None]
     assert found.table("npp_tC", 2014).rows[-1][1] is None
+
+
+def test_overrides_have_an_effect_of_their_own(base: Path, head: Path, table: Table, tmp_path: Path) -> None:
+    """Parameters from params.yaml are in a copy of the database, not in the project's folder."""
+    paint(head, "wildfire", 1, 20)
+    before, project = gcbm.load_project(base), gcbm.load_project(head)
+    after = with_database(project, apply(project, {"decay_parameter": {"MediumSoil": {"q10": 2.2}}}, folder=tmp_path))
+    found = changes(before, after)
+    assert not found.configuration
+    assert [(c.table, c.column) for c in found.parameters] == [("decay_parameter", "q10")]
+    effects = one_at_a_time(before, after, found, run, before=table)
+    assert [e.comparison and e.comparison.first_year for e in effects.effects] == [2013, 0]
+    assert effects.together.changes[0].base == table.rows[0][1]
 
 
 def test_the_real_demo(demo: Path, tmp_path: Path) -> None:

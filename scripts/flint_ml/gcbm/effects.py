@@ -17,11 +17,12 @@ from typing import Any
 
 from flint_ml.errors import FlintError, InputError
 from flint_ml.gcbm.against import Comparison, compare
-from flint_ml.gcbm.config import CFG, Project, load_project, plain_path
+from flint_ml.gcbm.config import CFG, Project, plain_path
 from flint_ml.gcbm.inputdiff import (
     MISSING,
     ConfigChange,
     InputChanges,
+    as_project,
     escape,
     layer_line,
     merged,
@@ -133,8 +134,8 @@ def _tied(layers: Sequence[LayerChange], changes: Sequence[ConfigChange]) -> lis
 
 
 def one_at_a_time(
-    base: Path,
-    head: Path,
+    base: Path | Project,
+    head: Path | Project,
     changes: InputChanges,
     run: Runner,
     *,
@@ -147,7 +148,7 @@ def one_at_a_time(
     Parameters
     ----------
     base, head
-        Project folders.
+        Project folders, or loaded projects (with the databases that they name).
     changes
         From ``inputdiff.changes(base, head)``.
     run
@@ -160,8 +161,9 @@ def one_at_a_time(
     InputError
         Base or head itself cannot be run. A single step that cannot be run alone is told in its ``error``.
     """
-    before = run(base) if before is None else before
-    after = run(head) if after is None else after
+    old, new = as_project(base), as_project(head)
+    before = _whole(old, run) if before is None else before
+    after = _whole(new, run) if after is None else after
     todo = steps(changes)
     effects: list[Effect] = []
     for number, step in enumerate(todo, 1):
@@ -172,11 +174,17 @@ def one_at_a_time(
             continue
         with tempfile.TemporaryDirectory(prefix="gcbm-step-") as folder:
             try:
-                made = with_step(load_project(base), load_project(head), step, Path(folder) / "project")
+                made = with_step(old, new, step, Path(folder) / "project")
                 effects.append(Effect(step, compare(before, run(made))))
             except FlintError as error:
                 effects.append(Effect(step, None, error.message.splitlines()[0]))
     return Effects(effects, compare(before, after))
+
+
+def _whole(project: Project, run: Runner) -> Table:
+    """Run a project as it is loaded, also where its database is not the one in its folder."""
+    with tempfile.TemporaryDirectory(prefix="gcbm-step-") as folder:
+        return run(with_step(project, project, Step("none"), Path(folder) / "project"))
 
 
 def with_step(base: Project, head: Project, step: Step, target: Path) -> Path:

@@ -99,13 +99,14 @@ def short(value: Any, length: int = 80) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def changes(base: Path, head: Path) -> InputChanges:
-    """Compare two project folders (or zips).
+def changes(base: Path | Project, head: Path | Project) -> InputChanges:
+    """Compare two projects.
 
     Parameters
     ----------
     base, head
-        As for ``load_project``.
+        Folders (or zips, as for ``load_project``), or projects that are loaded already: one whose database was
+        replaced (``overrides.with_database``) is compared with that database.
 
     Returns
     -------
@@ -117,16 +118,33 @@ def changes(base: Path, head: Path) -> InputChanges:
     InputError
         One of the projects cannot be read.
     """
-    one, two = load_project(base), load_project(head)
+    one, two = as_project(base), as_project(head)
     return InputChanges(
         [*_configuration(one, two), *_descriptions(one, two)], difference(one.database, two.database), _layers(one, two)
     )
 
 
+def as_project(given: Path | Project) -> Project:
+    """A loaded project as it is, else the one in that folder."""
+    return given if isinstance(given, Project) else load_project(given)
+
+
 def _configuration(one: Project, two: Project) -> Iterator[ConfigChange]:
     before, after = merged(one), merged(two)
     for pointer, old, new in json_difference(before, after):
+        if pointer in _database_paths(one, two):
+            continue  # only where it lies; its content is compared row by row
         yield ConfigChange(pointer, old, new, _file(two if new is not MISSING else one, pointer))
+
+
+def _database_paths(one: Project, two: Project) -> set[str]:
+    """The paths of databases that a copy with overrides stands for."""
+    return {
+        f"/Providers/{escape(name)}/path"
+        for project in (one, two)
+        for name, provider in project.providers.items()
+        if provider.get("type") == "SQLite" and Path(str(provider.get("path"))).is_absolute()
+    }
 
 
 def _file(project: Project, pointer: str) -> str:
