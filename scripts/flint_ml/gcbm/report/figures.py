@@ -32,13 +32,13 @@ FLUXES = (("npp_tC", GREEN, "-"), ("rh_tC", ORANGE, "--"), ("total_emissions_tC"
 Drawn = tuple[str, Fallback]
 
 
-def sheet(size: tuple[float, float] = SIZE, columns: int = 1) -> tuple[Any, Any]:
-    """A figure and its axes, without the frame's top and right."""
+def sheet(size: tuple[float, float] = SIZE, rows: int = 1) -> tuple[Any, Any]:
+    """A figure and its axes, one below the other, without the frame's top and right."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    axes = figure.subplots(1, columns)
-    for axis in [axes] if columns == 1 else axes:
+    axes = figure.subplots(rows, 1)
+    for axis in [axes] if rows == 1 else axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=10)
     return figure, axes

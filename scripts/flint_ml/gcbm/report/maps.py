@@ -79,8 +79,8 @@ def draw_changed(figure: Any, axis: Any, found: Changed, unit: str, year: int) -
         np.where(values == 0, np.nan, values), cmap=_strong(), vmin=-limit, vmax=limit, interpolation="nearest"
     )
     _bare(axis)
-    bar = figure.colorbar(shown, ax=axis, shrink=0.85)
-    bar.set_label(f"this change − base, {unit}", fontsize=10)
+    bar = figure.colorbar(shown, ax=axis, shrink=0.9)
+    bar.set_label(f"difference, {unit}", fontsize=11)
     if found.box is not None:
         top, bottom, left, right = (side / step for side in found.box)
         pad = 0.015 * max(values.shape)
@@ -109,11 +109,11 @@ def _bare(axis: Any) -> None:
 
 
 def overview(table: Table, base: Table, found: Changed | None, unit: str, path: Path) -> Drawn:
-    """Total ecosystem of both sides, and beside it the map of changed pixels."""
-    wide = found is not None and found.pixels > 0
-    figure, axes = sheet((8.6, 3.5) if wide else (5.25, 3.4), 2 if wide else 1)
-    alt, fallback = ecosystem(axes[0] if wide else axes, table, base)
-    if wide and found is not None:
+    """Total ecosystem of both sides, and below it the map of changed pixels."""
+    mapped = found is not None and found.pixels > 0
+    figure, axes = sheet((5.25, 4.9) if mapped else (5.25, 3.4), 2 if mapped else 1)
+    alt, fallback = ecosystem(axes[0] if mapped else axes, table, base)
+    if mapped and found is not None:
         alt = f"{alt} {draw_changed(figure, axes[1], found, unit, years_of(table)[-1])}"
     save(figure, path)
     return alt, fallback
