@@ -17,8 +17,6 @@ SUMMARIES = {
     "drift-profile": "store a profile of a reference that check-drift can compare with",
     "run-gcbm": "run a GCBM project, check the carbon, and compare with the base",
     "run-gcbm-flint": "run a GCBM project with moja global's C++ engine, and check it",
-    "run-gcbm": "run a GCBM project, check the carbon, and compare with the base",
-    "run-gcbm-flint": "run a GCBM project with moja global's C++ engine, and check it",
     "compare-metrics": "this change against the base: better, same or worse",
     "post-report": "one comment on the pull request that lets a lead decide",
     "register-model": "a new version in the MLflow registry, traceable to code and data",
