@@ -41,6 +41,17 @@ def test_a_clear_change_is_better_by_its_interval(scored: Repo) -> None:
     assert sum(figure["fallback"]["series"][0]["y"]) == 120
 
 
+def test_the_same_samples_are_the_same_benchmark_where_no_revision_tells(scored: Repo) -> None:
+    table = predictions(1.0, n=120, seed=2)
+    scored.write(new_dot_json=scores(table), new_dot_csv=table, bench_dot_csv="x")
+    _, record = scored.run(
+        metrics="new.json", base="metrics.json", predictions="new.csv", base_predictions="predictions.csv",
+        benchmark="bench.csv",
+    )  # fmt: skip
+    assert record["details"]["benchmark"]["same"] is True
+    assert record["tables"][0]["title"] == "Benchmark bench, n = 120, same on both sides"
+
+
 def test_the_same_files_give_the_same_intervals(scored: Repo) -> None:
     evaluated(scored, predictions(1.3, n=120, seed=2))
     rows = [scored.run(predictions="predictions.csv")[1]["details"]["rows"] for _ in range(2)]

@@ -155,7 +155,7 @@ def check(edge: Edge, predictions: Predictions) -> Benchmark:
     pairs = predictions.pairs
     if pairs is not None and not pairs.same:
         same, difference = False, difference or _samples(pairs)
-    elif pairs is not None and same is None and not edge.benchmark:
+    elif pairs is not None and same is None:
         same = True
     if difference:
         hint = "score both models on one benchmark, or merge the new benchmark first, by itself"
