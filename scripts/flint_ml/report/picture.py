@@ -24,9 +24,9 @@ def find_chromium() -> str | None:
 
 
 def render_png(
-    html: Path, png: Path, width: int = 860, height: int = 1100, *, dark: bool = False, seconds: float = 60
+    html: Path, png: Path, width: int = 860, height: int = 2400, *, dark: bool = False, seconds: float = 60
 ) -> str | None:
-    """Draw ``html`` as ``png``, ``width`` by ``height`` pixels.
+    """Draw ``html`` as ``png``, ``width`` by at most ``height`` pixels; what is empty below the page is cut off.
 
     Returns
     -------
@@ -50,6 +50,20 @@ def render_png(
         if not made.is_file():
             last = (result.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
             return f"no picture of the report was made: {Path(browser).name} exited with {result.returncode}: {last}"
+        _trim(made)
         png.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, png)
     return None
+
+
+def _trim(picture: Path, margin: int = 16) -> None:
+    """Cut off the rows below the last one that is not plain background."""
+    from PIL import Image, ImageChops
+
+    with Image.open(picture) as opened:
+        image = opened.convert("RGB")
+    corner = image.getpixel((image.width - 1, image.height - 1))
+    assert isinstance(corner, tuple)
+    box = ImageChops.difference(image, Image.new("RGB", image.size, corner)).getbbox()
+    if box:
+        image.crop((0, 0, image.width, min(image.height, box[3] + margin))).save(picture)

@@ -101,7 +101,9 @@ def advice(decision: Decision, lead: Record | None) -> tuple[str, str]:
     to_do = ""
     if decision.value != "approve":
         own = sorted(lead.findings, key=lambda f: rank[f.severity]) if lead else findings
-        hints = [f.hint for f in own if f.hint and f.severity != "info" and f.code not in GATE_CODES]
+        # Where a check said no by its numbers, its remarks are no next step; only an error's hint is.
+        weighty = ("error",) if lead and lead.status == "failed" else ("error", "warning")
+        hints = [f.hint for f in own if f.hint and f.severity in weighty and f.code not in GATE_CODES]
         to_do = hints[0] if hints and decision.reasons[0].kind != "gate" else _default_advice(decision, lead)
     used = {to_do, *(reason.text for reason in decision.reasons)}
     if lead:
