@@ -88,6 +88,7 @@ def test_a_worse_group_holds_the_gate_back_though_the_mean_is_better(tmp_path: P
     code, record = repo.run(predictions="predictions.csv")
     assert (code, record["status"], record["details"]["verdict"]) == (0, "warned", "better")
     assert record["details"]["weakest_group"]["group"] == "b"
+    assert "; but worse in group b (n = 100): RMSE" in record["headline"]
     assert "group-worse" in codes(record)
     assert record["tables"][1]["title"] == "By group"
     assert {row[0] for row in record["tables"][1]["rows"]} == {"a", "b", "c"}

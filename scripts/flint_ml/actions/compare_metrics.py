@@ -149,7 +149,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     tables += [history.table(lines)] if lines else []
     return Outcome(
         status=_status(result, findings),
-        headline=f"failed: {leak[0].message}" if leak else _headline(result, rows, compared),
+        headline=f"failed: {leak[0].message}" if leak else _headline(result, rows, compared, findings),
         message="failed" if leak else result.verdict,
         metrics={row.name: row.as_metric() for row in rows},
         tables=tables,
@@ -331,10 +331,13 @@ def _groups(
     return groups.by_group(pairs, groups.main_score(pairs, answers.scores, rules), _settings(inputs))
 
 
-def _headline(result: Overall, rows: list[Row], compared: bench.Benchmark) -> str:
+def _headline(result: Overall, rows: list[Row], compared: bench.Benchmark, findings: list[Finding]) -> str:
+    """The verdict in one sentence, with what holds it back."""
     if compared.same is False and result.verdict == "inconclusive":
         return f"inconclusive: {compared.difference}"
-    return text.headline(result, rows)
+    sentence = text.headline(result, rows)
+    against = [finding for finding in findings if finding.code in {"group-worse", "base-stale"}]
+    return f"{sentence}; but {against[0].message}" if against and STATUS[result.verdict] == "passed" else sentence
 
 
 def _figures(
