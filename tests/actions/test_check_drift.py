@@ -455,3 +455,49 @@ def test_the_reference_of_a_revision(folder: Folder) -> None:
     assert record["details"]["reference"]["revision"] == git(place, "rev-parse", "main")
     assert folder.run(reference_rev="v1")[0] == 2
     assert folder.run(reference_rev="main", reference="other.csv")[0] == 2
+
+
+def test_folders_and_patterns_are_one_table(folder: Folder) -> None:
+    whole = soil(1)
+    for name, part in (("a.csv", whole[:100]), ("deep/b.csv", whole[100:250]), ("deep/c.csv", whole[250:])):
+        folder.write(f"reference/{name}", part)
+    folder.write("reference/README.md", "about")
+    new = soil(2, pH=0.8)
+    folder.write("batch-1.csv", new[:200])
+    folder.write("batch-2.csv", new[200:])
+    folder.write("new.csv", new)
+    code, record = folder.run(reference="reference", current="batch-*.csv")
+    assert code == 1
+    assert record["details"]["rows"] == [300, 300]
+    assert record["details"]["columns"] == folder.run()[1]["details"]["columns"]
+    used = [i["path"] for i in record["provenance"]["inputs"]]
+    assert used == ["reference/a.csv", "reference/deep/b.csv", "reference/deep/c.csv", "batch-1.csv", "batch-2.csv"]
+    folder.write("batch-2.csv", new[200:].drop(columns="pH"))
+    assert folder.run(reference="reference", current="batch-*.csv")[0] == 2
+    assert "other columns than batch-1.csv: pH" in folder.errors()[0]
+    assert folder.run(current="none-*.csv")[0] == 2
+    (folder.folder / "empty").mkdir()
+    assert folder.run(current="empty")[0] == 2
+
+
+def test_a_change_cannot_move_a_reference_of_several_files(folder: Folder) -> None:
+    place = folder.folder
+    folder.write("reference/a.csv", soil(1)[:150])
+    folder.write("reference/b.csv", soil(1)[150:])
+    git(place, "init", "-q", "-b", "main")
+    git(place, "add", ".")
+    git(place, "commit", "-q", "-m", "base")
+    base = git(place, "rev-parse", "HEAD")
+    git(place, "checkout", "-q", "-b", "change")
+    folder.write("new.csv", soil(2, pH=1.5))
+    folder.write("reference/c.csv", soil(3, n=3000, pH=1.5))
+    git(place, "add", ".")
+    git(place, "commit", "-q", "-m", "a batch, and more reference")
+    head = git(place, "rev-parse", "HEAD")
+    event = {"pull_request": {"head": {"sha": head}, "base": {"sha": base, "ref": "main"}}}
+    code, record = folder.run(event, head, reference="reference")
+    assert code == 1
+    assert codes(record)["gate-changed"] == "warning"
+    assert record["details"]["rows"] == [300, 300]
+    (place / "reference/c.csv").unlink()
+    assert "gate-changed" not in codes(folder.run(event, head, reference="reference")[1])

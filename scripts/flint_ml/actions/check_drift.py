@@ -44,12 +44,13 @@ class CheckDriftInputs(GateInputs):
     """Inputs of check-drift."""
 
     reference: str = Field(
-        description="The trusted table: CSV (also .gz, .bz2, .zst), Parquet, or a profile by `flint-ml drift-profile`."
+        description="The trusted table: CSV (also .gz, .bz2, .zst) or Parquet, a folder or pattern of such files with "
+        "the same columns, or a profile by `flint-ml drift-profile`."
     )
     reference_rev: str = Field(
         "", description="Revision to take the reference from, through Git or DVC, such as `main`."
     )
-    current: str = Field(description="The new table to compare with it.")
+    current: str = Field(description="The new table to compare with it: a file, folder or pattern.")
     columns: dict[str, ColumnSetting] | list[str] = Field(
         default_factory=list,
         description="Columns to compare, names or patterns like `nm_*` (default: all common). In flint-ml.yml also a "
@@ -146,19 +147,20 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     from flint_ml.drift import summary
     from flint_ml.drift.check import check, check_profile
     from flint_ml.drift.profile import is_profile, read_profile
-    from flint_ml.drift.tables import open_table
+    from flint_ml.drift.tables import open_tables
 
-    current = job.existing(inputs.current, "current")
+    files = _files(job, inputs.current, "current")
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
         here, trusted = _reference(inputs, job, Path(folder))
-        table = open_table(current, inputs.current)
-        if is_profile(here):
-            profile = read_profile(trusted.path, inputs.reference)
+        table = open_tables(files, inputs.current)
+        if is_profile(here[0]):
+            profile = read_profile(trusted.paths[0], inputs.reference)
             result = check_profile(profile, inputs.reference, table, rules_of(inputs))
         else:
-            result = check(open_table(trusted.path, inputs.reference), table, rules_of(inputs))
+            result = check(open_tables(trusted.paths, inputs.reference), table, rules_of(inputs))
         _note_reference(job, here, trusted)
-        job.use(current)
+        for file in files:
+            job.use(file)
     findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
     if trusted.message:
         findings.insert(0, Finding(severity="warning", code="gate-changed", message=trusted.message, hint=trusted.hint))
@@ -185,25 +187,49 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     )
 
 
-def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[Path, Trusted]:
-    """Where the reference is said to be, and the file that is trusted."""
-    from flint_ml.drift.trusted import file_at, trusted_file
+def _files(job: Job, text: str, name: str) -> list[Path]:
+    """The files that a path, a folder or a pattern means, in order of name."""
+    from flint_ml.drift.tables import is_table
+
+    if not any(sign in text for sign in "*?[") or job.path(text, name).exists():
+        path = job.existing(text, name)
+        return sorted(p for p in path.rglob("*") if p.is_file() and is_table(p)) if path.is_dir() else [path]
+    pattern = job.path(text, name)
+    found = Path(pattern.anchor).glob(pattern.relative_to(pattern.anchor).as_posix())
+    files = sorted(job.path(str(p), name) for p in found if p.is_file() and is_table(p))
+    if not files:
+        raise InputError(
+            f"{text!r} matches no CSV or Parquet file", where=name,
+            hint="check the pattern; if DVC tracks the files, run pull-data before this step", code="missing-file",
+        )  # fmt: skip
+    return files
+
+
+def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[list[Path], Trusted]:
+    """Where the reference is said to be, and the files that are trusted."""
+    from flint_ml.drift.trusted import file_at, trusted_file, trusted_files
 
     if inputs.reference_rev:
-        here = job.path(inputs.reference, "reference")
-        return here, file_at(job.git, inputs.reference_rev, here, folder)
-    here = job.existing(inputs.reference, "reference")
-    return here, trusted_file(job.git, _base_commit(job), here, folder)
+        place = job.path(inputs.reference, "reference")
+        return [place], file_at(job.git, inputs.reference_rev, place, folder)
+    files = _files(job, inputs.reference, "reference")
+    place = job.path(inputs.reference, "reference")
+    if files == [place]:
+        return files, trusted_file(job.git, _base_commit(job), place, folder)
+    pattern = place / "*" if place.is_dir() else place
+    return files, trusted_files(job.git, _base_commit(job), files, pattern, folder)
 
 
-def _note_reference(job: Job, here: Path, trusted: Trusted) -> None:
-    if trusted.path == here:
-        job.use(here)
+def _note_reference(job: Job, here: list[Path], trusted: Trusted) -> None:
+    if trusted.paths == tuple(here):
+        for path in here:
+            job.use(path)
         return
     from flint_ml.data.dvcfiles import file_md5
 
-    name = f"{job.relative(here)} at {(trusted.revision or '')[:10]}"
-    job.used.append(Input(path=name, md5=file_md5(trusted.path), bytes=trusted.path.stat().st_size))
+    for path in trusted.paths:
+        name = f"{job.relative(here[0]) if len(here) == 1 else path.name} at {(trusted.revision or '')[:10]}"
+        job.used.append(Input(path=name, md5=file_md5(path), bytes=path.stat().st_size))
 
 
 def _base_commit(job: Job) -> str | None:

@@ -29,7 +29,7 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Source:
-    """A table that is not read yet: its column names in order, and how to read it."""
+    """A table that is not read yet: its column names in order, and how to read it, or the ``parts`` that make it up."""
 
     path: Path
     label: str
@@ -39,6 +39,7 @@ class Source:
     decimal: str = "."
     encoding: str = "utf8"
     blank_lines: int = 0
+    parts: tuple[Source, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
 
@@ -75,6 +76,50 @@ def open_table(path: Path, label: str) -> Source:
         source = _open_text(path, label)
     _check_names(source)
     return source
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table, by its name."""
+    suffixes = [s.lower() for s in path.suffixes]
+    inner = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
+    return inner in _PARQUET | _TEXT and not path.name.startswith((".", "_"))
+
+
+def open_tables(paths: Sequence[Path], label: str) -> Source:
+    """Look at one table, or at several that are the parts of one and have the same columns.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_table`, or if there is no part or their columns differ.
+    """
+    if len(paths) == 1:
+        return open_table(paths[0], label)
+    if not paths:
+        raise _bad(
+            label, "holds no table", "name a file, a folder or a pattern of CSV or Parquet files", "missing-file"
+        )
+    parts = tuple(open_table(path, f"{label}: {path.name}") for path in paths)
+    for part in parts[1:]:
+        differ = sorted(set(part.names) ^ set(parts[0].names))
+        if differ:
+            raise _bad(
+                part.label, f"has other columns than {paths[0].name}: {', '.join(differ[:4])}",
+                "the files of one table need the same columns", "different-columns",
+            )  # fmt: skip
+    return Source(paths[0], label, parts[0].names, parts[0].parquet, parts=parts)
+
+
+def _read_parts(source: Source, names: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    tables = [read_columns(part, names) for part in source.parts]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException:
+        # A column of numbers in one file and of text in another is text.
+        text = pa.schema([(name, pa.string()) for name in names])
+        return pa.concat_tables([table.cast(text) for table in tables])
 
 
 def _open_parquet(path: Path, label: str) -> Source:
@@ -132,7 +177,7 @@ def _open_text(path: Path, label: str) -> Source:
         raise _bad(label, f"has no readable header: {error}", "check the first line and its quotes") from None
     decimal = _decimal(lines[1:], delimiter)
     notes = (f"{label} is not UTF-8; it was read as Windows-1252",) if encoding == "cp1252" else ()
-    return Source(path, label, _named(names), False, delimiter, decimal, encoding, blank, notes)
+    return Source(path, label, _named(names), False, delimiter, decimal, encoding, blank, notes=notes)
 
 
 def _named(names: Sequence[str]) -> tuple[str, ...]:
@@ -167,6 +212,8 @@ def read_columns(source: Source, names: Sequence[str]) -> Any:
     """
     import pyarrow as pa
 
+    if source.parts:
+        return _read_parts(source, names)
     if source.parquet:
         import pyarrow.parquet as pq
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from flint_ml.data.dvcfiles import hash_at, read_at
+from flint_ml.data.dvcfiles import hash_at, members, read_at, tracked
 from flint_ml.data.git import Git
+from flint_ml.drift.tables import is_table
 from flint_ml.errors import InputError
 
 
 @dataclass(frozen=True)
 class Trusted:
-    """The reference to compare with; ``message`` says so where the change altered it."""
+    """The files of the reference to compare with; ``message`` says so where the change altered it."""
 
-    path: Path
+    paths: tuple[Path, ...]
     revision: str | None = None
     message: str | None = None
     hint: str | None = None
@@ -32,23 +35,23 @@ def trusted_file(git: Git, base: str | None, here: Path, folder: Path) -> Truste
     """
     root = git.root
     if base is None or root is None or not here.is_relative_to(root.resolve()):
-        return Trusted(here)
+        return Trusted((here,))
     name = here.relative_to(root.resolve()).as_posix()
     there = hash_at(git, base, name)
     if there is None:
         if not git.tracked(here):
-            return Trusted(here)
+            return Trusted((here,))
         message = f"the reference `{name}` is new with this change; the base has none"
-        return Trusted(here, None, message, "look at where it comes from before you trust the result")
+        return Trusted((here,), None, message, "look at where it comes from before you trust the result")
     if there == hash_at(git, None, name):
-        return Trusted(here, base)
+        return Trusted((here,), base)
     content = read_at(git, base, name)
     if content is None:
-        return Trusted(here)
+        return Trusted((here,))
     path = folder / here.name
     path.write_bytes(content)
     message = f"this change alters the reference `{name}`; the new data were compared with the base's version"
-    return Trusted(path, base, message, "the new reference holds after the merge")
+    return Trusted((path,), base, message, "the new reference holds after the merge")
 
 
 def file_at(git: Git, revision: str, place: Path, folder: Path) -> Trusted:
@@ -74,4 +77,48 @@ def file_at(git: Git, revision: str, place: Path, folder: Path) -> Trusted:
         )
     path = folder / place.name
     path.write_bytes(content)
-    return Trusted(path, commit)
+    return Trusted((path,), commit)
+
+
+def trusted_files(git: Git, base: str | None, here: Sequence[Path], pattern: Path, folder: Path) -> Trusted:
+    """The files of a reference of several parts, or those that ``pattern`` means at the commit ``base``.
+
+    ``pattern`` is an absolute path with ``*``, ``?`` and ``[]``; ``here`` is what it means in the working tree.
+
+    Raises
+    ------
+    InputError
+        If DVC tracks a part at the base and the cache does not hold it.
+    """
+    root = git.root
+    if base is None or root is None or not pattern.is_relative_to(root.resolve()):
+        return Trusted(tuple(here))
+    top = root.resolve()
+    wanted = pattern.relative_to(top).as_posix()
+    there = [name for name in listing_at(git, base) if fnmatchcase(name, wanted) and is_table(Path(name))]
+    names = sorted(path.relative_to(top).as_posix() for path in here)
+    if not there:
+        if not any(git.tracked(path) for path in here):
+            return Trusted(tuple(here))
+        message = f"the reference `{wanted}` is new with this change; the base has none"
+        return Trusted(tuple(here), None, message, "look at where it comes from before you trust the result")
+    if names == there and all(hash_at(git, base, name) == hash_at(git, None, name) for name in names):
+        return Trusted(tuple(here), base)
+    paths = []
+    for number, name in enumerate(there):
+        path = folder / f"{number:05d}" / Path(name).name
+        path.parent.mkdir()
+        path.write_bytes(read_at(git, base, name) or b"")
+        paths.append(path)
+    message = f"this change alters the reference `{wanted}`; the new data were compared with the base's version"
+    return Trusted(tuple(paths), base, message, "the new reference holds after the merge")
+
+
+def listing_at(git: Git, revision: str) -> list[str]:
+    """All files that Git or DVC keeps at ``revision``, sorted, relative to the root."""
+    names = set(git.files(revision))
+    root = git.root
+    for path, entry in tracked(git, revision).items():
+        inside = members(root, entry) if entry.is_dir and root is not None else None
+        names |= {f"{path}/{name}" for name in inside} if inside is not None else {path}
+    return sorted(names)
