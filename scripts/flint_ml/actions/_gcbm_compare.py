@@ -35,9 +35,10 @@ MOST_EFFECTS = 12
 
 @dataclass
 class Side:
-    """This change's run and what it was made from."""
+    """This change's run and what it was made from; ``runnable`` is the project with its parameters replaced."""
 
     project: Project
+    runnable: Project
     given: Path
     simulated: runs.Simulated
     params: Mapping[str, Any]
@@ -167,10 +168,10 @@ def _rerun(inputs: Inputs, side: Side, path: Path, params: Mapping[str, Any]) ->
     project = runs.open_project(path)
     copy = runs.with_params(project, params, side.work / "base-params")
     if side.simulated.fingerprint and fingerprint(copy) == side.simulated.fingerprint:
-        return project, side.simulated
+        return copy, side.simulated
     extra = [(MAPPED, copy.years[-1])] if inputs.figures != "none" else []
     maps = runs.map_request([], copy.years, side.work / "base-maps", extra)
-    return project, runs.embedded(copy, maps=maps, max_memory=side.memory)
+    return copy, runs.embedded(copy, maps=maps, max_memory=side.memory)
 
 
 def compare(inputs: Inputs, job: Job, side: Side, chosen: Sequence[str]) -> Compared | Nothing:
@@ -191,7 +192,7 @@ def compare(inputs: Inputs, job: Job, side: Side, chosen: Sequence[str]) -> Comp
     if found.project is not None and found.simulated is not side.simulated:
         from flint_ml.gcbm.inputdiff import changes
 
-        compared.changes = changes(found.project.config_dir, side.project.config_dir)
+        compared.changes = changes(found.project, side.runnable)
         if inputs.effects and compared.differs:
             with job.group("Effect of each change"):
                 _effects(compared, job, side)
@@ -218,7 +219,7 @@ def _effects(compared: Compared, job: Job, side: Side) -> None:
         return indicators(run(runs.open_project(folder), max_memory=side.memory))
 
     compared.effects = one_at_a_time(
-        project.config_dir, side.project.config_dir, changes, again, before=compared.baseline.table,
+        project, side.runnable, changes, again, before=compared.baseline.table,
         after=side.simulated.table, progress=lambda what, done, of: job.say(f"{done} of {of}: {what}"),
     )  # fmt: skip
 
@@ -253,11 +254,11 @@ def _pixels(side: Side, found: Baseline) -> Changed | None:
 
 
 def by_meaning(
-    found: dict[str, Any], job: Job, project: Project, compared: Compared | Nothing | None, output_dir: str
+    found: dict[str, Any], inputs: Inputs, job: Job, project: Project, compared: Compared | Nothing | None
 ) -> dict[str, Any]:
     """Changed files of the project replaced by what changed in them: layers in pixels, parameters by name."""
     changes = compared.changes if isinstance(compared, Compared) else None
-    root, output = bases.inside(job.git, project.root), bases.inside(job.git, job.path(output_dir))
+    root, output = bases.inside(job.git, project.root), bases.inside(job.git, job.path(inputs.output_dir))
 
     def result(path: str) -> bool:
         return output is not None and dvcfiles.within(path, output)
@@ -278,11 +279,21 @@ def by_meaning(
         main = layer.transitions[0] if layer.transitions else None
         text = f"{layer.pixels:,} pixels, {layer.area_ha:.4g} ha" + (f", {main.old} → {main.new}" if main else "")
         found["data"].append({"path": file or layer.name, "change": text, "kind": "layer"})
+    if changes.parameters and inputs.params:
+        # The rows of params.yaml stand below by table and key.
+        found["params"] = [row for row in found["params"] if not _in_section(row["path"], inputs.params)]
     found["params"] += [{"path": c.pointer, "base": c.old, "head": c.new} for c in changes.configuration]
     found["params"] += [
         {"path": f"{c.table} ({c.key}) {c.column}", "base": c.old, "head": c.new} for c in changes.parameters
     ]
     return found
+
+
+def _in_section(path: str, params: str) -> bool:
+    """Whether a changed value of a parameter file is one of the overrides."""
+    file, _, section = params.partition(":")
+    place, _, name = path.rpartition(":")
+    return (place or "params.yaml").endswith(file) and (not section or name.startswith(f"{section}."))
 
 
 def _input_places(project: Project) -> list[Path]:

@@ -150,7 +150,7 @@ def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: in
     with staged(target) as folder:
         with job.group("Simulation"):
             simulated, warnings = _engine(inputs, job, project_run, work, memory)
-        side = compare.Side(project, given, simulated, params, work, memory)
+        side = compare.Side(project, project_run, given, simulated, params, work, memory)
         compared = None if inputs.base == "none" else compare.compare(inputs, job, side, chosen)
         scored = scoring.score(job, inputs.observations, simulated, compared)
         values = tables.metrics(simulated.table, chosen)
@@ -183,7 +183,7 @@ def _changes(inputs: Inputs, job: Job, project: Project, compared: Any) -> dict[
         found = changes.describe(job.git, commit, config=job.config, watched=watched).as_dict()
     elif not isinstance(compared, compare.Compared):
         return None
-    return compare.by_meaning(found, job, project, compared, inputs.output_dir)
+    return compare.by_meaning(found, inputs, job, project, compared)
 
 
 def _shown(problems: list[Problem], warnings: list[Problem], simulated: runs.Simulated) -> list[Problem]:
