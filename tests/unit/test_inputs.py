@@ -75,6 +75,20 @@ def test_the_command_line_has_the_same_names() -> None:
     assert made(given).alpha == 0.01
 
 
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("--strict", "ref.csv"), {"strict": True, "reference": "ref.csv"}),
+        (("--strict", "false", "ref.csv"), {"strict": False, "reference": "ref.csv"}),
+        (("ref.csv", "--strict"), {"strict": True, "reference": "ref.csv"}),
+        (("--strict", "", "ref.csv"), {"reference": "ref.csv"}),
+        (("--strict=no", "ref.csv"), {"strict": False, "reference": "ref.csv"}),
+    ],
+)
+def test_a_switch_does_not_swallow_what_follows(argv: tuple[str, ...], expected: dict[str, Any]) -> None:
+    assert arguments(*argv) == expected
+
+
 def test_an_unknown_option_is_an_input_error() -> None:
     with pytest.raises(InputError, match="--colums") as caught:
         arguments("--colums", "a")

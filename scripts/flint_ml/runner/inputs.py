@@ -107,6 +107,20 @@ def from_environment(model: type[ActionInputs], env: Mapping[str, str]) -> dict[
 
 
 class _Parser(argparse.ArgumentParser):
+    switches: set[str]
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """``--check PROJECT``: a switch takes the next word only where it is true or false."""
+        words = [str(word) for word in args or []]
+        plain: list[str] = []
+        while words:
+            word = words.pop(0)
+            if word in self.switches:
+                value = words.pop(0) if words and words[0].strip().lower() in {*_TRUE, *_FALSE, ""} else "true"
+                word = f"{word}={value}"
+            plain.append(word)
+        return super().parse_args(plain, namespace)
+
     def error(self, message: str) -> Any:
         raise InputError(message, where=self.prog, hint=f"`{self.prog} --help` lists the options", code="invalid-input")
 
@@ -114,6 +128,7 @@ class _Parser(argparse.ArgumentParser):
 def parser(program: str, description: str, model: type[ActionInputs], positionals: Sequence[str]) -> _Parser:
     """A command-line parser with one option for each input."""
     result = _Parser(prog=program, description=description, allow_abbrev=False)
+    result.switches = {f"--{dashed(key)}" for key, field in model.model_fields.items() if shape(field) == "bool"}
     for key, field in model.model_fields.items():
         name = dashed(key)
         text = (field.description or "").replace("%", "%%") + f" {default_text(field)}".rstrip()
