@@ -501,3 +501,20 @@ def test_a_change_cannot_move_a_reference_of_several_files(folder: Folder) -> No
     assert record["details"]["rows"] == [300, 300]
     (place / "reference/c.csv").unlink()
     assert "gate-changed" not in codes(folder.run(event, head, reference="reference")[1])
+
+
+@pytest.mark.parametrize("groups", [[], ["site"]])
+def test_dates_and_identifiers_with_gaps_are_compared_by_their_gaps(folder: Folder, groups: list[str]) -> None:
+    def batch(seed: int, gaps: int) -> pd.DataFrame:
+        data = soil(seed)[["sample_id"]]
+        data["sampled"] = pd.date_range(f"202{seed}-01-01", periods=300).strftime("%Y-%m-%d")
+        data["site"] = [f"P{i % 60}" for i in range(300)]
+        data.loc[:gaps, ["sample_id", "sampled"]] = None
+        return data
+
+    folder.write("reference.csv", batch(1, 3))
+    folder.write("new.csv", batch(2, 200))
+    code, record = folder.run(figures="auto", groups=groups, exclude=["site"] if not groups else [])
+    assert code == 1
+    assert set(json.loads(folder.output("drifted-columns"))) == {"sample_id", "sampled"}
+    assert record["figures"] == []

@@ -254,6 +254,8 @@ def _figures(result: Result, job: Job) -> list[Figure]:
         file = f"spectra-{position + 1}.png"
         alt = figures.spectra(result, spectrum, job.figures_dir / file)
         drawn.append(Figure(title=f"Spectra ({spectrum.spectrum.label})", alt=alt, path=job.figure_path(file)))
+    if not figures.worst(result):
+        return drawn
     file = "distributions.png"
     alt, fallback = figures.distributions(result, job.figures_dir / file)
     title = "Columns that drifted most" if result.drifted else "Columns that differ most"

@@ -23,7 +23,8 @@ _FALLBACK_POINTS = 21
 def worst(result: Result, limit: int = 4) -> list[ColumnResult]:
     """The columns to draw: those that drifted first, at most two bands of a spectrum while others are left."""
     bands = {name for r in result.spectra for name in r.spectrum.columns}
-    able = [c for c in result.tested if len(c.column.reference) and len(c.column.current)]
+    drawable = {"numeric", "category", "boolean"}
+    able = [c for c in result.tested if c.column.kind in drawable and all(c.column.present)]
     plain = [c for c in able if c.column.name not in bands]
     spectral = [c for c in able if c.column.name in bands]
     keep = max(limit - 2, limit - len(spectral))

@@ -13,6 +13,7 @@ from flint_ml.drift.dataset import SpectrumResult, class_codes, row_values
 from flint_ml.drift.distributions import Floats
 from flint_ml.drift.family import ColumnResult, Hypothesis, decide, settle
 from flint_ml.drift.groups import Clustering, Codes, Sample, blocks_of, clustering, codes_of, permute_groups
+from flint_ml.drift.matrix import present
 from flint_ml.drift.rules import Rules
 from flint_ml.errors import InputError
 
@@ -99,6 +100,9 @@ def decide_by_groups(
 
 def _sample(tables: tuple[Any, Any], pair: Pair, hypothesis: Hypothesis, units: Units) -> Sample:
     columns = [table.column(pair.name) for table in tables]
+    if pair.kind not in {"numeric", "category", "boolean"} and hypothesis.aspect == "missing":
+        there = np.concatenate([present(column.combine_chunks()) for column in columns])
+        return Sample((~there).astype(float), units.both, 2)
     if pair.labels:
         codes = np.concatenate([class_codes(column, pair.labels) for column in columns])
         if hypothesis.aspect == "missing":
