@@ -1,0 +1,219 @@
+"""deploy-model: the version that a cluster should serve goes into the manifests that the cluster follows."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+
+from flint_ml.actions._registry import MODEL_NAME_PATTERN, existing_registry, tracking_uri_field
+from flint_ml.errors import InputError
+from flint_ml.gitops import access
+from flint_ml.gitops.manifest import Edit, Target, check_target
+from flint_ml.gitops.message import Origin, commit_message
+from flint_ml.gitops.pulls import Pulls, api_of
+from flint_ml.gitops.remote import Remote
+from flint_ml.gitops.rolling import Deployment, Order, propose, push
+from flint_ml.gitops.yamlpath import parse_path
+from flint_ml.record import Column, Finding, Table
+from flint_ml.registry.connect import connect
+from flint_ml.registry.promote import wanted_version
+from flint_ml.registry.store import Version
+from flint_ml.runner.inputs import ActionInputs
+from flint_ml.runner.job import Action, Job, Outcome
+
+
+class Inputs(ActionInputs):
+    """Inputs of deploy-model."""
+
+    manifests: str = Field(
+        description="The manifests repository: `owner/name`, an https or SSH address, or a folder.",
+        min_length=1, max_length=2000,
+    )  # fmt: skip
+    branch: str = Field("", description="Branch that the cluster follows. Default: the repository's default branch.")
+    token: SecretStr | None = Field(
+        None,
+        description="Token for an https address, with `contents: write` there (and `pull-requests: write` for "
+        "`pull-request`). No default: the workflow's own token opens its own repository only.",
+    )
+    ssh_key: SecretStr | None = Field(
+        None, description="Private deploy key for an SSH address, with write access, without a passphrase."
+    )
+    known_hosts: str = Field(
+        "",
+        description="Lines of `known_hosts` with the SSH server's keys. Default: GitHub's published key for "
+        "github.com; for other servers the first key seen counts for the job.",
+    )
+    mode: Literal["push", "pull-request"] = Field(
+        "push", description="`push` commits to the branch, `pull-request` leaves the merge to a person."
+    )
+    model_name: str = Field(description="Name of the registered model.", pattern=MODEL_NAME_PATTERN)
+    version: str = Field("staging", description="Number or alias of the version to deploy.")
+    tracking_uri: str = tracking_uri_field()
+    file: str = Field(description="Manifest in that repository, such as `staging/kustomization.yaml`.", min_length=1)
+    path: str = Field(
+        description="Place of the value in it, such as `spec.template.spec.containers[name=api]."
+        "env[name=MODEL_VERSION].value`.",
+        min_length=1,
+    )
+    value: str = Field("{version}", description="What is written there; `{version}` stands for the number.")
+    strategy: Literal["rolling"] = Field("rolling", description="`rolling` sets the version in one place.")
+    rollback: bool = Field(False, description="Allow an older version than the one in the manifest.")
+    kubernetes_version: str = Field(
+        "", description="Kubernetes that the manifest is checked for, such as `1.33`. Default: the newest known.",
+        pattern=r"^(v?1\.\d{1,3}(\.\d+)?)?$",
+    )  # fmt: skip
+    timeout: float = Field(120, description="Seconds that the manifests repository may take.", gt=0, le=3600)
+
+
+def run(inputs: Inputs, job: Job) -> Outcome:
+    """Look at the manifests, ask the registry, set the version, push or propose."""
+    target = Target(check_target(inputs.file, inputs.value), inputs.path, inputs.value, inputs.kubernetes_version)
+    parse_path(inputs.path)
+    place, login = _login(inputs, job)
+    registry = _Registry(inputs, job)
+    end = time.monotonic() + inputs.timeout
+    with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder, job.group(f"Deploying to {place.url}"):
+        env = access.environment(place, login, Path(folder))
+        remote = Remote(place, env, Path(folder) / "manifests.git", end)
+        order = Order(
+            inputs.branch or remote.default_branch(), target, registry.number, registry.message,
+            rollback=inputs.rollback, say=job.say,
+        )  # fmt: skip
+        if inputs.mode == "pull-request":
+            done = propose(remote, order, _pulls(place, login, job), inputs.model_name)
+        else:
+            done = push(remote, order)
+    return _outcome(inputs, place, order.branch, done=done, origin=registry.origin(done.number))
+
+
+def _login(inputs: Inputs, job: Job) -> tuple[access.Place, access.Login]:
+    place = access.place(inputs.manifests, job.context.server_url, job.workspace.base)
+    if place.kind == "folder":
+        job.existing(place.url, "manifests")
+    login = access.Login(
+        inputs.token.get_secret_value().strip() if inputs.token else "",
+        inputs.ssh_key.get_secret_value() if inputs.ssh_key else "",
+        inputs.known_hosts,
+    )
+    if login.token:
+        job.commands.mask(login.token)
+        job.commands.mask(login.header)
+        job.commands.mask(base64.b64encode(login.token.encode()).decode())
+    access.check_login(place, login)
+    return place, login
+
+
+def _pulls(place: access.Place, login: access.Login, job: Job) -> Pulls:
+    from flint_ml.github.client import GitHub
+
+    if not place.repository or not login.token:
+        raise InputError(
+            "a pull request needs a repository on GitHub and a token for it",
+            where="mode", hint="give `token`, or use `mode: push`", code="no-token",
+        )  # fmt: skip
+    address = api_of(place, job.context.server_url, job.context.api_url)
+    return Pulls(GitHub(login.token, place.repository, address, say=job.say))
+
+
+class _Registry:
+    """The version that is wanted, asked anew at each try."""
+
+    def __init__(self, inputs: Inputs, job: Job) -> None:
+        self.inputs = inputs
+        self.run = job.context.run_url
+        address = existing_registry(inputs.tracking_uri, job)
+        self.shown = address.shown(job.workspace.root)
+        self.store = connect(address, job.env)
+        self.known: dict[int, Version] = {}
+
+    def number(self) -> int:
+        version = wanted_version(self.store, self.inputs.model_name, self.inputs.version, rollback=False)
+        self.known[version.number] = version
+        return version.number
+
+    def origin(self, number: int) -> Origin:
+        return Origin(self.inputs.model_name, number, self.shown, self.run, self.known[number].tags)
+
+    def message(self, number: int, edit: Edit) -> str:
+        return commit_message(self.origin(number), edit.file, self.inputs.path, edit.old, edit.new)
+
+
+def _findings(inputs: Inputs, done: Deployment) -> list[Finding]:
+    findings = list(done.findings)
+    if done.result == "newer":
+        findings.append(
+            Finding(
+                severity="warning", code="newer-deployed",
+                message=f"{inputs.file} has `{done.old}`, which is newer than version {done.number}; it stays",
+                hint="to go back on purpose, set `rollback: true`",
+            )
+        )  # fmt: skip
+    return findings
+
+
+def _url(place: access.Place, done: Deployment) -> str | None:
+    if done.pull:
+        return done.pull.url
+    return f"{place.web}/commit/{done.commit}" if place.web and done.commit else None
+
+
+def _headline(inputs: Inputs, branch: str, done: Deployment, title: str) -> str:
+    if done.result == "newer":
+        return f"{title} was not deployed: {inputs.file} has the newer `{done.old}`"
+    if done.result == "same":
+        waits = f"; pull request #{done.pull.number} proposes it already" if done.pull else ""
+        there = f"{title} is in {inputs.file} on {branch} already"
+        return f"{title}{waits}" if waits else there
+    if done.pull:
+        return f"pull request #{done.pull.number} sets {title} in {inputs.file} (before: {done.old})"
+    return f"{title} is in {inputs.file} on {branch} (before: {done.old})"
+
+
+def _outcome(inputs: Inputs, place: access.Place, branch: str, *, done: Deployment, origin: Origin) -> Outcome:
+    url, changed = _url(place, done), done.result == "changed"
+    message = {"same": "unchanged", "newer": "a newer version stays"}.get(done.result) or (
+        f"version {done.number} proposed" if done.pull else f"version {done.number}"
+    )
+    rows: list[list[Any]] = [
+        ["version", f"models:/{origin.model}/{origin.number}"],
+        ["manifest", f"{inputs.file}: {inputs.path}"],
+        ["value", f"{done.old} → {done.new}" if changed else done.old],
+        ["manifests", f"{place.url}, branch {branch}"],
+        ["commit", done.commit or "none, nothing changed"],
+        ["pull request of the model", origin.pull_request or "unknown"],
+    ]
+    return Outcome(
+        "warned" if done.result == "newer" else "passed",
+        _headline(inputs, branch, done, origin.title),
+        message,
+        tables=[Table(title="Deployment", columns=[Column(name="what"), Column(name="value")], rows=rows)],
+        findings=_findings(inputs, done),
+        details={
+            "result": done.result, "model": origin.model, "version": done.number, "before": done.old,
+            "value": done.new, "manifests": place.url, "branch": branch, "file": inputs.file, "path": inputs.path,
+            "commit": done.commit, "pull_request": done.pull.number if done.pull else None, "url": url,
+            "tries": done.tries, "strategy": inputs.strategy, "mode": inputs.mode,
+        },
+        outputs={"changed": changed, "commit": done.commit, "url": url},
+    )  # fmt: skip
+
+
+ACTION = Action(
+    name="deploy-model",
+    summary="set the version that a cluster serves, in its manifests repository",
+    description="Set a registered model's version in the manifests that a cluster follows, by push or pull request.",
+    badge="Deployment",
+    inputs=Inputs,
+    run=run,
+    outputs={
+        "changed": "`true` if a commit was made.",
+        "commit": "Hash of the commit in the manifests repository; empty if nothing changed.",
+        "url": "Address of the commit or of the pull request; empty where the repository has no pages.",
+    },
+    icon="upload-cloud",
+)
