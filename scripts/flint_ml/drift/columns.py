@@ -75,7 +75,7 @@ def _numbers(column: Any) -> Floats:
     start = 0
     # Chunk by chunk over DLPack: Arrow's own to_numpy() imports pandas, which takes longer than the comparison.
     for chunk in column.chunks:
-        part = (chunk.drop_null() if chunk.null_count else chunk).cast(pa.float64())
+        part = (chunk.drop_null() if chunk.null_count else chunk).cast(pa.float64(), safe=False)
         if len(part):
             values[start : start + len(part)] = np.from_dlpack(part)
         start += len(part)
@@ -96,7 +96,7 @@ def text_as_numbers(column: Any) -> Any:
     good = pc.fill_null(pc.match_substring_regex(stripped, r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"), False)
     count = len(column) - column.null_count
     share = (pc.sum(good).as_py() or 0) / count if count else 0.0
-    return pc.if_else(good, stripped, pa.scalar(None, pa.string())).cast(pa.float64()), share
+    return pc.if_else(good, stripped, pa.scalar(None, pa.string())).cast(pa.float64(), safe=False), share
 
 
 def _counts(reference: Any, current: Any) -> tuple[list[str], Ints, Ints]:

@@ -140,9 +140,12 @@ def _variance_parts(values: Floats, codes: Codes) -> tuple[float, float, float] 
     count, total = len(sizes), len(values)
     if count < 2 or total <= count:
         return None
-    means = np.bincount(inverse, weights=values) / sizes
-    between = float(np.sum(sizes * (means - values.mean()) ** 2)) / (count - 1)
-    within = float(np.sum((values - means[inverse]) ** 2)) / (total - count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.bincount(inverse, weights=values) / sizes
+        between = float(np.sum(sizes * (means - values.mean()) ** 2)) / (count - 1)
+        within = float(np.sum((values - means[inverse]) ** 2)) / (total - count)
+    if not np.isfinite(between + within):
+        return None
     typical = (total - float(np.sum(sizes**2)) / total) / (count - 1)
     return between, within, typical
 

@@ -35,7 +35,7 @@ def vector(column: Any) -> Floats:
         start += len(chunk)
         if chunk.null_count == len(chunk):
             continue
-        numbers = np.from_dlpack((chunk.drop_null() if chunk.null_count else chunk).cast(pa.float64()))
+        numbers = np.from_dlpack((chunk.drop_null() if chunk.null_count else chunk).cast(pa.float64(), safe=False))
         if chunk.null_count:
             place[present(chunk)] = numbers
         else:
