@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import sqlite3
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -551,3 +552,16 @@ def test_parameters_of_params_yaml_and_the_fit_to_observations(repository: Place
     assert re.fullmatch(r"turnover_parameter \(.*Spruce.*\) stem", parameters[0])
     code, record = repository.run(params="params.yaml:nothing")
     assert (code, "there is no `nothing`" in record["headline"]) == (2, True)
+
+
+def test_a_zip_without_a_project_is_named_and_leaves_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = place.folder.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with zipfile.ZipFile(place.folder / "other.zip", "w") as bundle:
+        bundle.writestr("readme.txt", "nothing")
+    code, record = place.run(project="other.zip")
+    assert code == 2
+    assert record["headline"].startswith("other.zip: no gcbm_config.cfg")
+    place.run(check=True)
+    assert list(temporary.iterdir()) == []

@@ -68,7 +68,11 @@ def open_project(path: Path, config_dir: str = "") -> Project:
         There is no project, or more than one; its configuration cannot be read.
     """
     if not config_dir:
-        return load_project(path)
+        try:
+            return load_project(path)
+        except InputError as error:
+            _of_zip(error, path)
+            raise
     if path.is_file():
         raise InputError(
             "cannot be used with a zip file", where="config-dir", hint="unpack it, or zip one project only",
@@ -79,11 +83,24 @@ def open_project(path: Path, config_dir: str = "") -> Project:
 
 def close_project(project: Project, given: Path) -> None:
     """Remove the folder that a zip was unpacked to."""
-    if given.is_file():
-        temporary = Path(tempfile.gettempdir()).resolve()
-        for folder in [project.root.resolve(), *project.root.resolve().parents]:
-            if folder.parent == temporary and folder.name.startswith("gcbm-"):
-                shutil.rmtree(folder, ignore_errors=True)
+    folder = _unpacked(project.root) if given.is_file() else None
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpacked(path: Path) -> Path | None:
+    """The temporary folder of an unpacked zip that ``path`` lies in."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    places = [path.resolve(), *path.resolve().parents]
+    return next((p for p in places if p.parent == temporary and p.name.startswith("gcbm-")), None)
+
+
+def _of_zip(error: InputError, given: Path) -> None:
+    """Name the zip instead of the folder that it was unpacked to, and remove that."""
+    folder = _unpacked(Path(error.where)) if given.is_file() and error.where else None
+    if folder is not None and error.where is not None:
+        error.where = error.where.replace(str(folder), given.name)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def megabytes(text: str) -> int | None:
