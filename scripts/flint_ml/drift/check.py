@@ -87,7 +87,7 @@ def check(reference: Source, current: Source, rules: Rules) -> Result:
     tables = (read_columns(reference, [*common, *places]), read_columns(current, [*common, *places]))
     result, pairs = _compare(tables, common, rules, (reference.label, current.label))
     result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
-    result.notes += quality_notes(tables, pairs, rules)
+    result.notes += quality_notes(tables, pairs, rules, bands=_bands(result))
     there, here = set(reference.names), set(current.names)
     gone = [name for name in reference.names if name not in here]
     result.notes += other_units(gone, [name for name in current.names if name not in there])
@@ -113,7 +113,7 @@ def check_profile(profile: Profile, label: str, current: Source, rules: Rules) -
     result, pairs = _compare(tables, common, rules, (label, current.label), profile.calibrations)
     result.rows = (profile.rows, tables[1].num_rows)
     result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
-    result.notes += quality_notes(tables, pairs, rules, rows=False)
+    result.notes += quality_notes(tables, pairs, rules, bands=_bands(result), rows=False)
     text = f"the reference is a profile of {profile.rows:,} rows: D of a column is exact to {profile.bound:.4f}"
     result.notes.append(Note("info", "profile", text))
     return result
@@ -177,6 +177,10 @@ def _decide_all(
             decide_within(inside, spectrum.hypotheses, rules)
     result.tests = len(family) + (1 if whole else 0)
     result.found = detectable(_independent(result), result.tests, rules.alpha, rules.min_effect)
+
+
+def _bands(result: Result) -> set[str]:
+    return {name for r in result.spectra for name in r.spectrum.columns}
 
 
 def _independent(result: Result) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,17 +37,35 @@ def other_units(gone: Sequence[str], new: Sequence[str]) -> list[Note]:
     ]
 
 
-def quality_notes(tables: tuple[Any, Any], pairs: Sequence[Pair], rules: Rules, *, rows: bool = True) -> list[Note]:
-    """Everything about the values that a person should look at, drift or not; ``rows`` also looks for copies."""
+def quality_notes(
+    tables: tuple[Any, Any],
+    pairs: Sequence[Pair],
+    rules: Rules,
+    *,
+    bands: Collection[str] = (),
+    rows: bool = True,
+) -> list[Note]:
+    """Everything about the values that a person should look at, drift or not.
+
+    Of the ``bands`` of a spectrum only given rules are checked: the calibration space says the rest. ``rows`` also
+    looks for copies.
+    """
     notes: list[Note] = []
     outside: list[tuple[float, str]] = []
     for pair in pairs:
         notes += _given(pair, rules)
-        if pair.kind == "numeric" and not pair.labels and len(pair.reference) and len(pair.current):
+        if (
+            pair.kind == "numeric"
+            and pair.name not in bands
+            and not pair.labels
+            and len(pair.reference)
+            and len(pair.current)
+        ):
             notes += _constant(pair) + _unit_slip(pair)
             share = _outside(pair)
             # Of new values like the reference's, 2 in n + 1 lie beyond its smallest or largest.
-            if share > max(_SHARE, 10 / (len(pair.reference) + 1)) and rules.of(pair.name).range is None:
+            few = share * len(pair.current) < 3 or share <= max(_SHARE, 10 / (len(pair.reference) + 1))
+            if not few and rules.of(pair.name).range is None:
                 outside.append((share, pair.name))
     if outside:
         outside.sort(reverse=True)
