@@ -43,9 +43,10 @@ def vector(column: Any) -> Floats:
     return result
 
 
-def matrix(table: Any, names: Sequence[str]) -> Floats:
-    """The columns ``names`` side by side, rows × columns, missing values as NaN."""
-    result = np.empty((table.num_rows, len(names)))
+def matrix(table: Any, names: Sequence[str], rows: npt.NDArray[np.intp] | None = None) -> Floats:
+    """The columns ``names`` side by side, rows × columns, missing values as NaN; all rows, or those given."""
+    result = np.empty((table.num_rows if rows is None else len(rows), len(names)))
     for position, name in enumerate(names):
-        result[:, position] = vector(table.column(name))
+        values = vector(table.column(name))
+        result[:, position] = values if rows is None else values[rows]
     return result

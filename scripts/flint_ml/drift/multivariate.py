@@ -140,12 +140,11 @@ def _aucs(design: Floats, labels: Floats, folds: Indices) -> Floats:
     return np.where(used > 0, total / np.maximum(used, 1), 0.5)
 
 
-def _chosen(sizes: tuple[int, int], rng: np.random.Generator) -> Indices:
-    parts = []
-    for start, size in ((0, sizes[0]), (sizes[0], sizes[1])):
-        rows = np.arange(start, start + size)
-        parts.append(np.sort(rng.choice(rows, _ROWS_A_SIDE, replace=False)) if size > _ROWS_A_SIDE else rows)
-    return np.concatenate(parts)
+def sample_rows(size: int, side: int) -> Indices:
+    """Rows of one table that take part, in order: all, or 2,000 at random. ``side`` is 0 or 1."""
+    if size <= _ROWS_A_SIDE:
+        return np.arange(size)
+    return np.sort(np.random.default_rng([20216, side]).choice(size, _ROWS_A_SIDE, replace=False))
 
 
 def separate(
@@ -164,17 +163,17 @@ def separate(
     units
         Group of each row (site, profile); whole groups are then permuted, and folds hold whole groups.
 
-    Returns None for fewer than thirty rows a side or no feature. At most 2,000 rows a side take part.
+    Returns None for fewer than thirty rows a side or no feature.
     """
     if not features or min(sizes) < MIN_ROWS:
         return None
     rng = np.random.default_rng(20216)
-    rows = _chosen(sizes, rng)
-    truth = np.where(rows < sizes[0], -1.0, 1.0)
-    linear = np.column_stack([f.values[rows] for f in features])
-    products, pairs = _products(linear, [i for i, f in enumerate(features) if f.numeric], len(rows))
+    rows = sum(sizes)
+    truth = np.where(np.arange(rows) < sizes[0], -1.0, 1.0)
+    linear = np.column_stack([f.values for f in features])
+    products, pairs = _products(linear, [i for i, f in enumerate(features) if f.numeric], rows)
     designs = [linear, np.column_stack([linear, products])] if pairs else [linear]
-    _, unit = np.unique(np.arange(len(rows)) if units is None else units[rows], return_inverse=True)
+    _, unit = np.unique(np.arange(rows) if units is None else units, return_inverse=True)
     count = int(unit.max()) + 1
     folds = rng.permutation(np.arange(count) % min(_FOLDS, count))[unit]
     first = np.zeros(count)
@@ -197,7 +196,7 @@ def separate(
             break
     names = [(f.column,) for f in features] + [(features[i].column, features[j].column) for i, j in pairs]
     return Separation(
-        seen, monte_carlo_p(exceeded, drawn), drawn, (int((truth < 0).sum()), int((truth > 0).sum())),
+        seen, monte_carlo_p(exceeded, drawn), drawn, sizes,
         _carriers(designs[int(np.argmax(values))], truth, names),
     )  # fmt: skip
 
