@@ -27,5 +27,6 @@ def adjust(p_values: Sequence[float], correction: Correction) -> list[float]:
     else:
         stepped = np.minimum.accumulate((ordered * count / np.arange(1, count + 1))[::-1])[::-1]
     result = np.empty(count)
-    result[order] = np.minimum(stepped, 1.0)
+    # Never below the p-value itself, which rounding could bring about.
+    result[order] = np.maximum(np.minimum(stepped, 1.0), ordered)
     return [float(v) for v in result]
