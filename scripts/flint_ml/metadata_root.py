@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flint_ml.actions.gate_plan import ORDER
 from flint_ml.runner.inputs import dashed
 from flint_ml.runner.job import Action
 
@@ -57,10 +58,7 @@ def _train_step() -> list[str]:
 
 
 def _verdict_step() -> list[str]:
-    outcomes = " ".join(
-        f"${{{{ steps.{name}.outcome }}}}"
-        for name in ("pull-data", "check-drift", "train", "compare-metrics", "report", "register-model")
-    )
+    outcomes = " ".join(f"${{{{ steps.{name}.outcome }}}}" for name in (*ORDER, "report", "register-model"))
     return [
         "    - id: verdict",
         "      if: ${{ !cancelled() }}",
@@ -118,8 +116,10 @@ def root_action_yml(gate: Action, steps: dict[str, Action], described: dict[str,
         *_plan_step(),
     ]
     after: list[str] = []
-    for name in ("pull-data", "check-drift", "train", "compare-metrics"):
-        body = _train_step() if name == "train" else [f"      uses: ./actions/{name}", *_with(steps[name], names, {})]
+    common = {"results-dir", "config", "working-directory", "on-failure"}
+    for name in ORDER:
+        given = common if name == "run-gcbm" else names
+        body = _train_step() if name == "train" else [f"      uses: ./actions/{name}", *_with(steps[name], given, {})]
         lines += _step(name, _planned(name, *after), body)
         after.append(name)
     report = {"expect": "${{ steps.plan.outputs.expect || inputs.expect }}"}

@@ -130,6 +130,13 @@ def test_the_plan(project: Path, arguments: tuple[str, ...], last: str) -> None:
     assert log.strip().splitlines()[-1].endswith(last)
 
 
+def test_a_simulation_takes_the_trainings_place(project: Path) -> None:
+    _, log, _ = run(project, "gate-plan", "--expect", "run-gcbm,pull-data")
+    assert "pull-data, run-gcbm, post-report" in log
+    values = gate.step_values(actions.load("gate").inputs(metrics=["m.json"], base="b.json"), "run-gcbm")
+    assert set(values) == {"results-dir", "config", "working-directory"}
+
+
 HEAVY = ("numpy", "pandas", "requests", "jinja2", "flint_ml.metrics", "flint_ml.report", "flint_ml.registry")
 
 

@@ -18,6 +18,7 @@ from flint_ml.runner.job import Action, Job, Outcome
 from flint_ml.runner.settings import read_settings
 
 EXPECT = ["pull-data", "check-drift", "train", "compare-metrics"]
+ORDER = ["pull-data", "check-drift", "run-gcbm", "train", "compare-metrics"]
 OUTPUTS = {
     "steps": "The steps of this run, as JSON.",
     "command": "The command that trains and evaluates.",
@@ -74,7 +75,7 @@ def wants_model(inputs: Any, job: Job) -> bool:
 
 def plan(inputs: Any, job: Job) -> dict[str, Any]:
     """The gate's steps and what they need, as outputs."""
-    steps = [step for step in EXPECT if step in inputs.expect]
+    steps = [step for step in ORDER if step in inputs.expect]
     steps += ["post-report", *(["register-model"] if wants_model(inputs, job) else [])]
     return {
         "steps": steps,
