@@ -234,6 +234,12 @@ BAD = {
     "missing layer": (
         lambda p: _remove(p, "layers/tiled/Species.tiff"), "Species.tiff does not exist",
     ),
+    "attribute value without entry": (
+        lambda p: p.edit(
+            "layers/tiled/wildfire.json", lambda a: a.update(attributes={"7": next(iter(a["attributes"].values()))})
+        ),
+        "values without an entry in its attributes: 1 (",
+    ),
     "classifier values without growth curve": (
         lambda p: p.edit("layers/tiled/Species.json", lambda a: a["attributes"].clear()), "no growth curve",
     ),

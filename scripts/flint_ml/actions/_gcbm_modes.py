@@ -22,9 +22,10 @@ _ORDER = {"error": 0, "unsupported": 1, "warning": 2}
 
 def check(project: Project, job: Job, engine: str) -> Outcome:
     """Everything missing or inconsistent in ``project``, in one list. Exit code 2 where it cannot be run."""
+    from flint_ml.gcbm.report.unlisted import unlisted
     from flint_ml.gcbm.validation import validate
 
-    found = sorted(validate(project), key=lambda problem: _ORDER[problem.severity])
+    found = sorted([*validate(project), *unlisted(project)], key=lambda problem: _ORDER[problem.severity])
     bad = [p for p in found if p.severity == "error" or (p.severity == "unsupported" and engine == "embedded")]
     warnings = len(found) - len(bad)
     if bad:

@@ -137,6 +137,7 @@ def _run(inputs: Inputs, job: Job, project: Project, work: Path) -> Outcome:
 
 def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None) -> Outcome:
     """Run or merge, compare, write all results at once, and report."""
+    from flint_ml.gcbm.report.unlisted import unlisted
     from flint_ml.gcbm.validation import validate
 
     chosen = words.choose(inputs.indicators)
@@ -144,7 +145,7 @@ def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: in
     _note_inputs(job, project, given)
     params = _params(inputs, job)
     project_run = runs.with_params(project, params, work / "params")
-    problems = validate(project_run, pixels=False)
+    problems = [*validate(project_run, pixels=False), *unlisted(project_run)]
     runs.refuse_faults(project_run, problems)
     target = job.path(inputs.output_dir, "output-dir")
     with staged(target) as folder:
