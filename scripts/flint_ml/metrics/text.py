@@ -117,7 +117,12 @@ def headline(result: Overall, rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row], title: str = "Metrics", *, base: str = "base", head: str = "this change") -> Table:
-    """The first-screen table; the interval's column is there when any row has one."""
+    """The first-screen table; the interval's column is there when any row has one.
+
+    A count that did not change (number of samples) says nothing beside metrics that have a direction: it is left out.
+    """
+    if any(row.rule.direction != "none" for row in rows):
+        rows = [row for row in rows if row.rule.direction != "none" or row.base != row.head]
     intervals = any(row.interval for row in rows)
     columns = [Column(name="metric"), Column(name=base, type="number"), Column(name=head, type="number")]
     columns += [Column(name="change")]
