@@ -108,9 +108,10 @@ def results_table(simulated: Simulated, chosen: list[str]) -> RecordTable:
     for name in [name for name in words.HEADLINE if name in chosen] or chosen:
         values = [value(table, year, name) or 0.0 for year in years]
         if name in words.AFTER_SPINUP:
-            over = words.amount(values[-1] - (value(table, 0, name) or 0.0), sign=True)
+            change = values[-1] - (value(table, 0, name) or 0.0)
+            over = words.amount(change, sign=True) if abs(change) > 1e-9 * abs(values[-1]) else "0"
         else:
-            over = words.amount(sum(values))
+            over = words.amount(sum(values)) if any(values) else "0"
         rows.append([words.titled(name), *(value(table, year, name) for year in ends), over])
     return RecordTable(title=f"Results {words.span(years)}", columns=columns, rows=rows)
 
