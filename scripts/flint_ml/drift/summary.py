@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flint_ml.drift.bands import Spectrum
 from flint_ml.drift.check import Result
 from flint_ml.drift.dataset import SpectrumResult
 from flint_ml.drift.family import ColumnResult, Hypothesis
@@ -11,6 +12,8 @@ from flint_ml.markdown import number
 from flint_ml.record import Column, Metric, Table
 
 _NAMED = 3
+# Bands that are listed one by one; the record's details hold all of them.
+_BANDS = 20
 
 
 def _p(value: float) -> str:
@@ -91,21 +94,53 @@ def _cell(hypothesis: Hypothesis) -> str:
 
 
 def tables(result: Result) -> list[Table]:
-    """One row for each column that was compared, worst first; then the tests of the table as a whole."""
+    """One row for each column, worst first, the bands of a spectrum as one; then the whole table; then the bands."""
+    bands = {name: r.spectrum for r in result.spectra for name in r.spectrum.columns}
     rows: list[list[Any]] = []
+    single: list[list[Any]] = []
+    folded: set[str] = set()
     for column in result.tested:
-        lead = column.leading
-        assert lead is not None
-        what = "missing values" if lead.aspect == "missing" else column.column.kind
-        rows.append([lead.column, what, *_row(lead), _typical(column), "drifted" if column.drifted else "same"])
-    names = ["column", "what", "test", "effect", "p (adjusted)", "reference → new", "result"]
-    found = [Table(title="Columns, worst first", columns=[Column(name=name) for name in names], rows=rows)]
+        spectrum = bands.get(column.column.name)
+        (rows if spectrum is None else single).append(_line(column))
+        if spectrum is not None and spectrum.name not in folded:
+            folded.add(spectrum.name)
+            rows.append(_folded(spectrum, result))
+    # A spectrum says less than a named column: in equal company it comes after.
+    rows.sort(key=lambda row: (row[-1] == "same", row[1] == "spectrum"))
+    heads = ["column", "what", "test", "effect", "p (adjusted)", "reference → new", "result"]
+    found = [_table("Columns, worst first", heads, rows)]
     whole = [h for r in result.spectra for h in r.hypotheses] + ([result.whole.hypothesis] if result.whole else [])
     if whole:
         lines: list[list[Any]] = [[h.column, h.aspect, *_row(h), "drifted" if h.drifted else "same"] for h in whole]
-        heads = ["tested", "by", "test", "effect", "p (adjusted)", "result"]
-        found.append(Table(title="The table as a whole", columns=[Column(name=n) for n in heads], rows=lines))
+        found.append(
+            _table("The table as a whole", ["tested", "by", "test", "effect", "p (adjusted)", "result"], lines)
+        )
+    if single:
+        shown = single[:_BANDS]
+        title = "Bands, worst first" + (f" (the first {_BANDS} of {len(single)})" if len(single) > _BANDS else "")
+        found.append(_table(title, heads, shown))
     return found
+
+
+def _table(title: str, heads: list[str], rows: list[list[Any]]) -> Table:
+    return Table(title=title, columns=[Column(name=name) for name in heads], rows=rows)
+
+
+def _line(column: ColumnResult) -> list[Any]:
+    """The table row of one column."""
+    lead = column.leading
+    assert lead is not None
+    what = "missing values" if lead.aspect == "missing" else column.column.kind
+    return [lead.column, what, *_row(lead), _typical(column), "drifted" if column.drifted else "same"]
+
+
+def _folded(spectrum: Spectrum, result: Result) -> list[Any]:
+    """All bands of a spectrum in one row, which shows the worst of them."""
+    mine = [column for column in result.tested if column.column.name in spectrum.columns]
+    drifted = sum(column.drifted for column in mine)
+    worst = _line(mine[0])
+    name = f"{spectrum.label}; worst: {worst[0]}"
+    return [name, "spectrum", *worst[2:6], f"{drifted} of {len(mine)} drifted" if drifted else "same"]
 
 
 def _row(hypothesis: Hypothesis) -> list[str]:
