@@ -104,7 +104,7 @@ def test_a_finished_action_leaves_record_figures_outputs_and_summary(tmp_path: P
     summary = (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
     assert "✅ Sample: Ended" in summary
     assert "<b>" not in summary
-    assert "::warning title=drift-of-plots::look here there" in ran.out.getvalue()
+    assert "::warning title=drift-of-plots::look here. There" in ran.out.getvalue()
 
 
 def test_an_error_is_one_annotation_and_loses_nothing(tmp_path: Path) -> None:

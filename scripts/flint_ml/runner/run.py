@@ -267,6 +267,14 @@ def _relative(run: _Run, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
+def _sentence(finding: Finding) -> str:
+    """A finding with its hint, as two sentences."""
+    text = finding.message
+    if not finding.hint or finding.hint in text:
+        return text
+    return f"{text if text.endswith(('.', '!', '?')) else text + '.'} {finding.hint[0].upper()}{finding.hint[1:]}"
+
+
 def summary_markdown(record: Record, rows: int = 30) -> str:
     """A record as a section of the job summary."""
     mark = markdown.MARKS[record.status]
@@ -278,8 +286,7 @@ def summary_markdown(record: Record, rows: int = 30) -> str:
     for table in record.tables[:1]:
         lines += ["", f"**{markdown.escape(table.title)}**", "", markdown.grid(table, limit=rows)]
     for finding in record.findings[:20]:
-        hint = f" {finding.hint}" if finding.hint and finding.hint not in finding.message else ""
-        lines += ["", f"- {finding.severity}: {markdown.escape(finding.message + hint)}"]
+        lines += ["", f"- {finding.severity}: {markdown.escape(_sentence(finding))}"]
     return "\n".join(lines)
 
 
@@ -301,5 +308,4 @@ def _show(run: _Run, record: Record, path: str) -> None:
         commands.annotate(level, record.headline, title=f"{record.badge.label}: {record.badge.message}")
     for finding in record.findings:
         if finding.severity == "warning":
-            hint = f" {finding.hint}" if finding.hint and finding.hint not in finding.message else ""
-            commands.annotate("warning", finding.message + hint, title=record.name)
+            commands.annotate("warning", _sentence(finding), title=record.name)
