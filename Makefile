@@ -33,8 +33,9 @@ metadata: install
 # What a release holds; REF and IMAGE as the release workflow or a test wants them.
 REF ?= v1
 IMAGE ?= docker://flint-ml-actions:test
+FLINT_IMAGE ?= docker://flint-ml-actions-flint:test
 release-tree: install
-	@$(BIN)/python tools/release_tree.py --ref $(REF) --image $(IMAGE)
+	@$(BIN)/python tools/release_tree.py --ref $(REF) --image $(IMAGE) --flint-image $(FLINT_IMAGE)
 
 # Locks are universal (one file for Python 3.11 to 3.13); image.txt and record.txt are subsets of dev.txt.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet

@@ -15,6 +15,8 @@ from pathlib import Path
 
 REPOSITORY = "moja-global/flint-ml-actions"
 SOURCE_IMAGE = "../../Dockerfile"
+# The C++ lies in an image of its own: the Dockerfile's target `flint`.
+FLINT_ACTIONS = ("run-gcbm-flint",)
 COPIED = ("README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "requirements", "scripts/flint_ml")
 _REF = re.compile(r"^v\d+(\.\d+){0,2}$")
 _IMAGE = re.compile(r"^docker://[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?$")
@@ -33,7 +35,7 @@ def package_version(root: Path) -> str:
     return found[1]
 
 
-def check(root: Path, ref: str, image: str) -> None:
+def check(root: Path, ref: str, *images: str) -> None:
     """Refuse a release whose parts disagree.
 
     Raises
@@ -43,13 +45,14 @@ def check(root: Path, ref: str, image: str) -> None:
     """
     if not _REF.match(ref):
         raise ReleaseError(f"reference {ref!r} is not v1, v1.2 or v1.2.3")
-    if not _IMAGE.match(image):
-        raise ReleaseError(f"image {image!r} is not docker://NAME[:TAG] or docker://NAME@sha256:DIGEST")
+    for image in images:
+        if not _IMAGE.match(image):
+            raise ReleaseError(f"image {image!r} is not docker://NAME[:TAG] or docker://NAME@sha256:DIGEST")
     version = package_version(root)
     if not f"v{version}.".startswith(f"{ref}."):
         raise ReleaseError(f"reference {ref} does not fit the package's version {version}")
     if "." in ref:
-        if "@sha256:" not in image:
+        if not all("@sha256:" in image for image in images):
             raise ReleaseError("a numbered release names its image by digest")
         if f"## [{version}]" not in (root / "CHANGELOG.md").read_text(encoding="utf-8"):
             raise ReleaseError(f"CHANGELOG.md has no entry for {version}")
@@ -70,9 +73,9 @@ def released(text: str, ref: str, image: str) -> str:
     return re.sub(r"(?m)^(\s*(?:- )?uses:\s*)\./actions/([a-z-]+)\s*$", rf"\g<1>{REPOSITORY}/\g<2>@{ref}", text)
 
 
-def build(root: Path, target: Path, ref: str, image: str) -> list[Path]:
+def build(root: Path, target: Path, ref: str, image: str, flint_image: str) -> list[Path]:
     """Write the release tree to ``target`` (replaced whole) and return its ``action.yml`` files."""
-    check(root, ref, image)
+    check(root, ref, image, flint_image)
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".release-", dir=target.parent))
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -81,7 +84,8 @@ def build(root: Path, target: Path, ref: str, image: str) -> list[Path]:
     for folder in action_folders(root):
         shutil.copytree(folder, work / folder.name, ignore=ignore)
         path = work / folder.name / "action.yml"
-        path.write_text(released(path.read_text(encoding="utf-8"), ref, image), encoding="utf-8")
+        own = flint_image if folder.name in FLINT_ACTIONS else image
+        path.write_text(released(path.read_text(encoding="utf-8"), ref, own), encoding="utf-8")
         written.append(path)
     for name in COPIED:
         source = root / name
@@ -103,10 +107,13 @@ def main() -> int:
     options = argparse.ArgumentParser(description="Build the release tree.")
     options.add_argument("--ref", default="v1", help="what the root action's steps call the sub-actions by")
     options.add_argument("--image", default="docker://flint-ml-actions:test", help="image of the Docker actions")
+    options.add_argument(
+        "--flint-image", default="docker://flint-ml-actions-flint:test", help="image of run-gcbm-flint"
+    )
     options.add_argument("--target", type=Path, default=Path("build/release"))
     given = options.parse_args()
     try:
-        written = build(Path(__file__).resolve().parent.parent, given.target, given.ref, given.image)
+        written = build(Path(__file__).resolve().parent.parent, given.target, given.ref, given.image, given.flint_image)
     except ReleaseError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

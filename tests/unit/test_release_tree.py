@@ -19,7 +19,7 @@ DIGEST = "docker://ghcr.io/moja-global/flint-ml-actions@sha256:" + "a" * 64
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("release") / "tree"
-    release_tree.build(ROOT, target, "v1", "docker://flint-ml-actions:test")
+    release_tree.build(ROOT, target, "v1", "docker://flint-ml-actions:test", "docker://flint-ml-actions-flint:test")
     return target
 
 
@@ -33,7 +33,8 @@ def test_every_action_is_at_the_root_with_the_image(built: Path) -> None:
     for folder in sources:
         released, source = load(built / folder.name / "action.yml"), load(folder / "action.yml")
         if source["runs"]["using"] == "docker":
-            assert released["runs"]["image"] == "docker://flint-ml-actions:test"
+            name = "flint-ml-actions-flint" if folder.name == "run-gcbm-flint" else "flint-ml-actions"
+            assert released["runs"]["image"] == f"docker://{name}:test"
         assert released["inputs"] == source["inputs"]
 
 
@@ -62,7 +63,7 @@ def test_what_setup_needs_is_there_and_nothing_else(built: Path) -> None:
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, ref: str, image: str, words: str) -> None:
     with pytest.raises(release_tree.ReleaseError, match=words):
-        release_tree.build(ROOT, tmp_path / "tree", ref, image)
+        release_tree.build(ROOT, tmp_path / "tree", ref, image, DIGEST)
     assert not (tmp_path / "tree").exists()
 
 
