@@ -20,6 +20,7 @@ SUMMARIES = {
     "compare-metrics": "this change against the base: better, same or worse",
     "post-report": "one comment on the pull request that lets a lead decide",
     "register-model": "a new version in the MLflow registry, traceable to code and data",
+    "deploy-model": "set the version that a cluster serves, in its manifests repository",
     "promote": "move a version to Production, or back to the one before",
     "gate": "the whole gate in one step: data, drift, your command, metrics, report",
     "gate-plan": "say which steps the gate would run here (the root action asks this)",

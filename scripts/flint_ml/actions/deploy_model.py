@@ -75,6 +75,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     target = Target(check_target(inputs.file, inputs.value), inputs.path, inputs.value, inputs.kubernetes_version)
     parse_path(inputs.path)
     place, login = _login(inputs, job)
+    pulls = _pulls(place, login, job) if inputs.mode == "pull-request" else None
     registry = _Registry(inputs, job)
     end = time.monotonic() + inputs.timeout
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder, job.group(f"Deploying to {place.url}"):
@@ -84,10 +85,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             inputs.branch or remote.default_branch(), target, registry.number, registry.message,
             rollback=inputs.rollback, say=job.say,
         )  # fmt: skip
-        if inputs.mode == "pull-request":
-            done = propose(remote, order, _pulls(place, login, job), inputs.model_name)
-        else:
-            done = push(remote, order)
+        done = propose(remote, order, pulls, inputs.model_name) if pulls else push(remote, order)
     return _outcome(inputs, place, order.branch, done=done, origin=registry.origin(done.number))
 
 
@@ -140,7 +138,7 @@ class _Registry:
         return Origin(self.inputs.model_name, number, self.shown, self.run, self.known[number].tags)
 
     def message(self, number: int, edit: Edit) -> str:
-        return commit_message(self.origin(number), edit.file, self.inputs.path, edit.old, edit.new)
+        return commit_message(self.origin(number), f"{edit.file}: {self.inputs.path}", edit.old, edit.new)
 
 
 def _findings(inputs: Inputs, done: Deployment) -> list[Finding]:

@@ -149,7 +149,7 @@ def check_login(where: Place, login: Login) -> None:
         raise InputError(
             "is a public key" if public else "is no private key",
             where="ssh-key",
-            hint="give the whole private key with its BEGIN and END lines; the public one is the repository's deploy key",
+            hint="give the whole private key with its BEGIN and END lines; its public part is the deploy key",
             code="wrong-ssh-key",
         )
     if where.kind == "http" and login.ssh_key and not login.token:
@@ -181,7 +181,7 @@ def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str]
     for number, (key, value) in enumerate(config.items()):
         clean |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     clean |= {
-        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C",
+        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C",
         "GIT_ALLOW_PROTOCOL": "http:https:ssh:file", "GIT_PROTOCOL_FROM_USER": "1",
     }  # fmt: skip
     if where.kind == "ssh":

@@ -118,13 +118,13 @@ FAULTS = (
         where="token",
     ),
     Fault(
-        r"redirect",
+        r"redirect|error: 30\d",
         "the repository has moved; a token is not sent to where the server points",
         "give the new address",
         "moved",
     ),
     Fault(
-        r"SSL certificate|certificate verify|server certificate|TLS|gnutls|SSL_",
+        r"SSL certificate|certificate ver|server certificate|SSL_ERROR|self.signed",
         "the server's certificate is not trusted",
         "put the certificate of your own authority where GIT_SSL_CAINFO points",
         "certificate",
@@ -138,7 +138,7 @@ FAULTS = (
     ),
     Fault(
         r"Repository not found|repository '.*' not found|error: 404|does not appear to be a git repository"
-        r"|does not exist|not a git repository|No such file or directory|project you were looking for could not be found",
+        r"|does not exist|not a git repository|No such file or directory|project you were looking for",
         "there is no such repository, or this login may not see it",
         "check the address, and that the token or key is for that repository",
         "repository-not-found",

@@ -49,8 +49,8 @@ def _line(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())[:300]
 
 
-def commit_message(origin: Origin, file: str, path: str, old: str, new: str, verb: str = "Deploy") -> str:
-    """Subject, what changed, and one trailer for each link, which ``git log --format=%(trailers)`` reads."""
+def commit_message(origin: Origin, place: str, old: str, new: str, *, verb: str = "Deploy") -> str:
+    """Subject, what changed at ``place`` (manifest and path), and one Git trailer for each link."""
     trailers = {
         "Model-Version": f"models:/{origin.model}/{origin.number}",
         "Model-Registry": origin.registry,
@@ -61,4 +61,4 @@ def commit_message(origin: Origin, file: str, path: str, old: str, new: str, ver
     }
     lines = [f"{name}: {_line(value)}" for name, value in trailers.items() if value]
     subject = _line(f"{verb} {origin.title}")
-    return "\n".join([subject, "", _line(f"{file}: {path}: {old} -> {new}"), "", *lines]) + "\n"
+    return "\n".join([subject, "", _line(f"{place}: {old} -> {new}"), "", *lines]) + "\n"

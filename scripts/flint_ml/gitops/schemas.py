@@ -16,7 +16,7 @@ _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 def latest() -> str:
     """The newest version of Kubernetes that there are schemas for."""
-    import kubernetes_validate
+    import kubernetes_validate  # type: ignore[import-untyped]
 
     return str(kubernetes_validate.latest_version())
 
@@ -75,7 +75,7 @@ def _resources(data: Any) -> Iterator[dict[str, Any]]:
 
 def _check_one(resource: dict[str, Any], file: str, version: str, patch: bool) -> Finding | None:
     import kubernetes_validate
-    from kubernetes_validate.utils import VersionNotSupportedError
+    from kubernetes_validate.utils import VersionNotSupportedError  # type: ignore[import-untyped]
 
     kind, api_version = resource["kind"], resource.get("apiVersion")
     metadata = resource.get("metadata")
