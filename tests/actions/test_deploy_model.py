@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -286,6 +287,13 @@ def test_a_refused_push(use: Use, said: str, code: str, exit_code: int) -> None:
     assert commits(use.server.repository) == 1
 
 
+def test_a_server_that_hangs(use: Use) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/o/r"
+        code, record = use(manifests=address, timeout="1")
+    assert (code, record["findings"][0]["code"]) == (3, "timeout")
+
+
 def test_a_moved_repository_does_not_get_the_token(use: Use, tmp_path: Path) -> None:
     with serve(tmp_path / "elsewhere") as other:
         use.server.location = other.url
@@ -295,8 +303,8 @@ def test_a_moved_repository_does_not_get_the_token(use: Use, tmp_path: Path) -> 
 
 
 def test_a_disturbance_is_tried_again(use: Use) -> None:
-    use.server.fail = [503]
-    code, record = use(branch="main")
+    use.server.fail = [503, 502]
+    code, record = use()
     assert code == 0, record
     assert content(use.server.repository, "staging/deployment.yaml").count(b'"3"') == 1
 
@@ -411,6 +419,7 @@ def test_a_folder_with_its_branch_checked_out(use: Use, tmp_path: Path) -> None:
     code, record = use(manifests="srv/work", token="")
     assert (code, record["findings"][0]["code"]) == (2, "checked-out-branch")
     code, record = use(manifests="srv/o/manifests.git", token="")
+    assert record["details"]["manifests"] == "srv/o/manifests.git"
     assert (code, record["details"]["result"], record["details"]["url"]) == (0, "changed", None)
 
 

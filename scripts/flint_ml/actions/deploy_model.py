@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,8 +78,9 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     place, login = _login(inputs, job)
     pulls = _pulls(place, login, job) if inputs.mode == "pull-request" else None
     registry = _Registry(inputs, job)
+    shown = job.relative(Path(place.url)) if place.kind == "folder" else place.url
     end = time.monotonic() + inputs.timeout
-    with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder, job.group(f"Deploying to {place.url}"):
+    with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder, job.group(f"Deploying to {shown}"):
         env = access.environment(place, login, Path(folder))
         remote = Remote(place, env, Path(folder) / "manifests.git", end)
         order = Order(
@@ -86,13 +88,13 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             rollback=inputs.rollback, say=job.say,
         )  # fmt: skip
         done = propose(remote, order, pulls, inputs.model_name) if pulls else push(remote, order)
-    return _outcome(inputs, place, order.branch, done=done, origin=registry.origin(done.number))
+    return _outcome(inputs, (shown, order.branch), _url(place, done), done=done, origin=registry.origin(done.number))
 
 
 def _login(inputs: Inputs, job: Job) -> tuple[access.Place, access.Login]:
     place = access.place(inputs.manifests, job.context.server_url, job.workspace.base)
     if place.kind == "folder":
-        job.existing(place.url, "manifests")
+        place = replace(place, url=str(job.existing(place.url, "manifests")))
     login = access.Login(
         inputs.token.get_secret_value().strip() if inputs.token else "",
         inputs.ssh_key.get_secret_value() if inputs.ssh_key else "",
@@ -100,7 +102,7 @@ def _login(inputs: Inputs, job: Job) -> tuple[access.Place, access.Login]:
     )
     if login.token:
         job.commands.mask(login.token)
-        job.commands.mask(login.header)
+        job.commands.mask(login.header(place.user))
         job.commands.mask(base64.b64encode(login.token.encode()).decode())
     access.check_login(place, login)
     return place, login
@@ -172,8 +174,10 @@ def _headline(inputs: Inputs, branch: str, done: Deployment, title: str) -> str:
     return f"{title} is in {inputs.file} on {branch} (before: {done.old})"
 
 
-def _outcome(inputs: Inputs, place: access.Place, branch: str, *, done: Deployment, origin: Origin) -> Outcome:
-    url, changed = _url(place, done), done.result == "changed"
+def _outcome(
+    inputs: Inputs, place: tuple[str, str], url: str | None, *, done: Deployment, origin: Origin
+) -> Outcome:  # fmt: skip
+    (manifests, branch), changed = place, done.result == "changed"
     message = {"same": "unchanged", "newer": "a newer version stays"}.get(done.result) or (
         f"version {done.number} proposed" if done.pull else f"version {done.number}"
     )
@@ -181,7 +185,7 @@ def _outcome(inputs: Inputs, place: access.Place, branch: str, *, done: Deployme
         ["version", f"models:/{origin.model}/{origin.number}"],
         ["manifest", f"{inputs.file}: {inputs.path}"],
         ["value", f"{done.old} → {done.new}" if changed else done.old],
-        ["manifests", f"{place.url}, branch {branch}"],
+        ["manifests", f"{manifests}, branch {branch}"],
         ["commit", done.commit or "none, nothing changed"],
         ["pull request of the model", origin.pull_request or "unknown"],
     ]
@@ -193,7 +197,7 @@ def _outcome(inputs: Inputs, place: access.Place, branch: str, *, done: Deployme
         findings=_findings(inputs, done),
         details={
             "result": done.result, "model": origin.model, "version": done.number, "before": done.old,
-            "value": done.new, "manifests": place.url, "branch": branch, "file": inputs.file, "path": inputs.path,
+            "value": done.new, "manifests": manifests, "branch": branch, "file": inputs.file, "path": inputs.path,
             "commit": done.commit, "pull_request": done.pull.number if done.pull else None, "url": url,
             "tries": done.tries, "strategy": inputs.strategy, "mode": inputs.mode,
         },

@@ -120,10 +120,10 @@ class Login:
     ssh_key: str = field(default="", repr=False)
     known_hosts: str = field(default="", repr=False)
 
-    @property
-    def header(self) -> str:
-        """The token as Git hosts take it: basic authentication, in which GitHub and others ignore the user name."""
-        return base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+    def header(self, user: str) -> str:
+        """The token as Git hosts take it: basic authentication. GitHub ignores the user name, GitLab's deploy tokens
+        need theirs, which then stands in the address."""
+        return base64.b64encode(f"{user or 'x-access-token'}:{self.token}".encode()).decode()
 
 
 def check_login(where: Place, login: Login) -> None:
@@ -174,15 +174,19 @@ def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str]
     }  # fmt: skip
     if where.kind == "http" and login.token:
         parts = urlsplit(where.url)
-        config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {login.header}"
+        config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = (
+            f"Authorization: Basic {login.header(where.user)}"
+        )
         # Git would send the header to wherever the server points.
         config["http.followRedirects"] = "false"
+        # Where the token is refused, Git asks for another one; an empty answer makes it say so.
+        clean["GIT_ASKPASS"] = "true"
     clean |= {"GIT_CONFIG_COUNT": str(len(config))}
     for number, (key, value) in enumerate(config.items()):
         clean |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     clean |= {
-        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C",
-        "GIT_ALLOW_PROTOCOL": "http:https:ssh:file", "GIT_PROTOCOL_FROM_USER": "1",
+        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": clean.get("GIT_ASKPASS", ""), "SSH_ASKPASS_REQUIRE": "never",
+        "GIT_ALLOW_PROTOCOL": "http:https:ssh:file", "GIT_PROTOCOL_FROM_USER": "1", "LC_ALL": "C",
     }  # fmt: skip
     if where.kind == "ssh":
         clean["GIT_SSH_COMMAND"] = _ssh_command(where, login, folder)

@@ -89,17 +89,29 @@ class Remote:
         """
         self._check_branch(branch)
         ref = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
+        code, _, said = self._patient("fetch", "--quiet", "--no-tags", "--depth", "1", self.place.url, ref)
+        if code == 0:
+            name = f"refs/remotes/origin/{branch}"
+            return self._ask("read the branch", "rev-parse", "--verify", name).decode().strip()
+        if faults.missing_branch(said):
+            return None
+        raise faults.error_of(said, "read the manifests")
+
+    def _patient(self, *arguments: str) -> tuple[int, bytes, str]:
+        """A command that only reads from the server; what is only a disturbance is tried again."""
         for attempt in range(4):
-            code, _, said = self._run("fetch", "--quiet", "--no-tags", "--depth", "1", self.place.url, ref)
-            if code == 0:
-                name = f"refs/remotes/origin/{branch}"
-                return self._ask("read the branch", "rev-parse", "--verify", name).decode().strip()
-            if faults.missing_branch(said):
-                return None
-            if attempt == 3 or not faults.passing(said) or self.left < 2.0**attempt:
+            code, out, said = self._run(*arguments)
+            if code == 0 or attempt == 3 or not faults.passing(said) or self.left < 2.0**attempt:
                 break
             time.sleep(2.0**attempt / 2)
-        raise faults.error_of(said, "read the manifests")
+        return code, out, said
+
+    def _list(self, *arguments: str) -> list[str]:
+        """Lines of ``git ls-remote``."""
+        code, out, said = self._patient("ls-remote", *arguments)
+        if code != 0:
+            raise faults.error_of(said, "read the manifests")
+        return out.decode(errors="replace").splitlines()
 
     def _check_branch(self, branch: str) -> None:
         code, _, _ = self._run("check-ref-format", "--branch", branch)
@@ -108,13 +120,12 @@ class Remote:
 
     def branches(self) -> list[str]:
         """Names of the branches."""
-        out = self._ask("list the branches", "ls-remote", "--heads", self.place.url).decode(errors="replace")
-        return [line.partition("\trefs/heads/")[2] for line in out.splitlines()]
+        return [line.partition("\trefs/heads/")[2] for line in self._list("--heads", self.place.url)]
 
     def default_branch(self) -> str:
         """Name of the branch that the repository's HEAD is."""
-        out = self._ask("read the manifests", "ls-remote", "--symref", self.place.url, "HEAD").decode(errors="replace")
-        head = next((line for line in out.splitlines() if line.startswith("ref: refs/heads/")), "")
+        lines = self._list("--symref", self.place.url, "HEAD")
+        head = next((line for line in lines if line.startswith("ref: refs/heads/")), "")
         name = head.removeprefix("ref: refs/heads/").partition("\t")[0]
         if not name:
             raise InputError("the manifests repository is empty", where="manifests", code="empty-repository")
