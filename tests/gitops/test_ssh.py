@@ -53,8 +53,12 @@ class Server:
         process.exit(await child.wait())
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.server.close)
+        asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(30)
         self.loop.call_soon_threadsafe(self.loop.stop)
+
+    async def _stop(self) -> None:
+        self.server.close()
+        await self.server.wait_closed()
 
     @property
     def url(self) -> str:

@@ -20,6 +20,7 @@ PUBLIC = {
     "compare-metrics": "metrics base-revision base rules predictions base-predictions on-failure",
     "post-report": "title key expect publisher token figures pull-request run-id artifact fail-on",
     "register-model": "model model-name tracking-uri stage require allow-ephemeral",
+    "deploy-model": "manifests branch token ssh-key mode model-name version tracking-uri file path strategy timeout",
     "gate": "command expect token fail-on model model-name tracking-uri",
 }
 OUTPUTS = {
@@ -28,6 +29,7 @@ OUTPUTS = {
     "compare-metrics": "verdict table",
     "post-report": "decision posted comment-id comment-url report pull-request key",
     "register-model": "version run-id model-uri created",
+    "deploy-model": "changed commit url",
     "gate": "decision report",
 }
 

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
+from flint_ml.actions._deploy_blue_green import CheckInput, ColourInput, outcome_of, switch_of
 from flint_ml.actions._registry import MODEL_NAME_PATTERN, existing_registry, tracking_uri_field
 from flint_ml.errors import InputError
-from flint_ml.gitops import access
+from flint_ml.gitops import access, bluegreen
 from flint_ml.gitops.manifest import Edit, Target, check_target
 from flint_ml.gitops.message import Origin, commit_message
 from flint_ml.gitops.pulls import Pulls, api_of
@@ -62,7 +63,24 @@ class Inputs(ActionInputs):
         min_length=1,
     )
     value: str = Field("{version}", description="What is written there; `{version}` stands for the number.")
-    strategy: Literal["rolling"] = Field("rolling", description="`rolling` sets the version in one place.")
+    strategy: Literal["rolling", "blue-green"] = Field(
+        "rolling",
+        description="`rolling` sets the version in one place. `blue-green` deploys the colour that serves nobody, "
+        "checks it, and switches; `file` and `path` then name the selector of the Service.",
+    )
+    colours: dict[str, ColourInput] = Field(
+        {}, description="blue-green: the two values of the selector, each with `file`, `path` and `url`."
+    )
+    checks: dict[str, CheckInput] = Field(
+        {}, description="blue-green: smoke tests by name, each with `path`, `status`, `contains` and `body`."
+    )
+    live_url: str = Field("", description="blue-green: address of the Service, checked after the switch.")
+    smoke_timeout: float = Field(
+        300,
+        description="blue-green: seconds until the checks must pass; the cluster needs time to follow.",
+        gt=0,
+        le=7200,
+    )
     rollback: bool = Field(False, description="Allow an older version than the one in the manifest.")
     kubernetes_version: str = Field(
         "", description="Kubernetes that the manifest is checked for, such as `1.33`. Default: the newest known.",
@@ -83,12 +101,14 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder, job.group(f"Deploying to {shown}"):
         env = access.environment(place, login, Path(folder))
         remote = Remote(place, env, Path(folder) / "manifests.git", end)
-        order = Order(
-            inputs.branch or remote.default_branch(), target, registry.number, registry.message,
-            rollback=inputs.rollback, say=job.say,
-        )  # fmt: skip
+        branch = inputs.branch or remote.default_branch()
+        if inputs.strategy == "blue-green":
+            switch = switch_of(inputs, branch, registry.number, registry.say_it, job.say)
+            switched = bluegreen.deploy(remote, switch, lambda: remote.extend(inputs.timeout))
+            return outcome_of(inputs, shown, branch, switched, place.web)
+        order = Order(branch, target, registry.number, registry.message, rollback=inputs.rollback, say=job.say)
         done = propose(remote, order, pulls, inputs.model_name) if pulls else push(remote, order)
-    return _outcome(inputs, (shown, order.branch), _url(place, done), done=done, origin=registry.origin(done.number))
+    return _outcome(inputs, (shown, branch), _url(place, done), done=done, origin=registry.origin(done.number))
 
 
 def _login(inputs: Inputs, job: Job) -> tuple[access.Place, access.Login]:
@@ -138,6 +158,9 @@ class _Registry:
 
     def origin(self, number: int) -> Origin:
         return Origin(self.inputs.model_name, number, self.shown, self.run, self.known[number].tags)
+
+    def say_it(self, verb: str, where: str, number: int, edit: Edit) -> str:
+        return commit_message(self.origin(number), where, edit.old, edit.new, verb=verb)
 
     def message(self, number: int, edit: Edit) -> str:
         return commit_message(self.origin(number), f"{edit.file}: {self.inputs.path}", edit.old, edit.new)

@@ -50,6 +50,10 @@ class Remote:
         """Seconds until the time is over."""
         return self.end - time.monotonic()
 
+    def extend(self, seconds: float) -> None:
+        """Begin to count the time anew."""
+        self.end = time.monotonic() + seconds
+
     def _run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, bytes, str]:
         """Exit code, output and messages of a Git command, which is ended with all its helpers when time is over."""
         try:

@@ -1,0 +1,200 @@
+"""Blue/green: the version goes to the colour that serves nobody, is tried there, and only then gets the traffic.
+
+The state is in Git and nowhere else: each colour's version in its manifest, and the live colour in the selector of the
+Service. A job that is killed leaves a state that the next one goes on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flint_ml.errors import InputError, OutsideError
+from flint_ml.gitops.manifest import Edit, Target, current, plan
+from flint_ml.gitops.remote import Lost, Remote
+from flint_ml.gitops.rolling import tip_of, wait
+from flint_ml.gitops.smoke import Result
+from flint_ml.record import Finding
+
+Smoke = Callable[[str, int], list[Result]]
+
+
+@dataclass(frozen=True)
+class Colour:
+    """One of the two: where its version stands, and the address at which it answers."""
+
+    target: Target
+    url: str
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What is wanted.
+
+    Attributes
+    ----------
+    selector
+        Where the Service names the live colour.
+    smoke
+        Runs the checks at an address for a version.
+    message
+        The commit message: what is done, for which version, which change.
+    live_url
+        Address of the Service, checked after the switch; empty for none.
+    """
+
+    branch: str
+    selector: Target
+    colours: Mapping[str, Colour]
+    wanted: Callable[[], int]
+    smoke: Smoke
+    message: Callable[[str, int, Edit], str]
+    live_url: str = ""
+    rollback: bool = False
+    say: Callable[[str], None] = field(default=lambda _text: None)
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What became of it.
+
+    Attributes
+    ----------
+    result
+        ``changed``: the version is live; ``same``, ``newer``: nothing was done; ``failed``: its checks failed and
+        what was live before is live.
+    old
+        What stands at the live colour, or stood there before the switch.
+    results
+        The last round of checks.
+    """
+
+    result: Literal["changed", "same", "newer", "failed"]
+    number: int
+    live: str
+    idle: str
+    old: str
+    commits: tuple[str, ...] = ()
+    results: tuple[Result, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class _State:
+    """What Git says now."""
+
+    live: str
+    idle: str
+    values: Mapping[str, str]
+
+
+def _state(remote: Remote, tip: str, switch: Switch) -> _State:
+    live = current(remote, tip, switch.selector.file, switch.selector.path)
+    if live not in switch.colours:
+        raise InputError(
+            f"the selector names `{live}`, which is none of: {', '.join(switch.colours)}",
+            where=switch.selector.file, code="unknown-colour",
+            hint="name the colours in `colours` as the selector does",
+        )  # fmt: skip
+    idle = next(name for name in switch.colours if name != live)
+    values = {
+        name: current(remote, tip, colour.target.file, colour.target.path) for name, colour in switch.colours.items()
+    }
+    return _State(live, idle, values)
+
+
+def _commit(
+    remote: Remote, switch: Switch, change: Callable[[str], Edit | None], verb: str, number: int
+) -> tuple[str | None, Edit | None]:
+    """Push what ``change`` makes of the newest commit; it is asked again when somebody else was first."""
+    made: str | None = None
+    edit: Edit | None = None
+    tries = 0
+    while True:
+        tip = tip_of(remote, switch.branch)
+        if tip == made:
+            return made, edit
+        edit = change(tip)
+        if edit is None or edit.old == edit.new:
+            return None, edit
+        made = remote.commit(tip, edit.files, switch.message(verb, number, edit))
+        tries += 1
+        try:
+            remote.push(made, switch.branch)
+        except Lost as lost:
+            wait(remote, tries, str(lost), switch.say)
+            continue
+        return made, edit
+
+
+def _take_back(remote: Remote, switch: Switch, before: _State, number: int) -> list[str]:
+    """Point the traffic back and give the idle colour its old version, unless somebody else changed them since."""
+    new = switch.colours[before.idle].target.text(number)
+
+    def mine(tip: str) -> bool:
+        return _state(remote, tip, switch).values[before.idle] == new
+
+    def traffic(tip: str) -> Edit | None:
+        there = _state(remote, tip, switch).live == before.idle and mine(tip)
+        return plan(remote, tip, switch.selector, before.live) if there else None
+
+    def version(tip: str) -> Edit | None:
+        there = _state(remote, tip, switch).live == before.live and mine(tip)
+        return plan(remote, tip, switch.colours[before.idle].target, before.values[before.idle]) if there else None
+
+    commits = [_commit(remote, switch, step, "Take back", number)[0] for step in (traffic, version)]
+    return [commit for commit in commits if commit]
+
+
+def deploy(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Switched:
+    """Deploy the idle colour, try it, switch, try again, and take everything back where a check fails.
+
+    Parameters
+    ----------
+    more_time
+        Called before each part that speaks to Git: waiting for a cluster does not count.
+
+    Raises
+    ------
+    OutsideError
+        If somebody else changed the colours meanwhile; nothing of theirs is undone.
+    """
+    tip = tip_of(remote, switch.branch)
+    before, number = _state(remote, tip, switch), switch.wanted()
+    old, idle = before.values[before.live], switch.colours[before.idle]
+    live, new = switch.colours[before.live].target, idle.target.text(number)
+    if old == live.text(number):
+        return Switched("same", number, before.live, before.idle, old)
+    there = live.number(old)
+    if there is not None and there > number and not switch.rollback:
+        return Switched("newer", number, before.live, before.idle, old)
+
+    def unmoved(tip: str, values: Mapping[str, str]) -> None:
+        state = _state(remote, tip, switch)
+        if state.live != before.live or dict(state.values) != dict(values):
+            raise OutsideError(
+                "somebody else changed the colours while this version was tried; theirs stays",
+                where="manifests", hint="run the job again if this version is still wanted", code="moved-on",
+            )  # fmt: skip
+
+    def deploy_idle(tip: str) -> Edit:
+        unmoved(tip, before.values)
+        return plan(remote, tip, idle.target, new)
+
+    def point(tip: str) -> Edit:
+        unmoved(tip, {**before.values, before.idle: new})
+        return plan(remote, tip, switch.selector, before.idle)
+
+    commits: list[str] = []
+    findings: list[Finding] = []
+    for verb, change, address in (("Try", deploy_idle, idle.url), ("Serve", point, switch.live_url)):
+        commit, edit = _commit(remote, switch, change, verb, number)
+        commits += [commit] if commit else []
+        findings += edit.findings if edit else []
+        results = switch.smoke(address, number) if address else []
+        more_time()
+        if any(result.said for result in results):
+            commits += _take_back(remote, switch, before, number)
+            return Switched("failed", number, before.live, before.idle, old, tuple(commits), tuple(results))
+    return Switched("changed", number, before.idle, before.live, old, tuple(commits), tuple(results), tuple(findings))

@@ -1,0 +1,212 @@
+"""Blue/green end to end: a Git server, a registry, and a small cluster that serves what the manifests say."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flint_ml.actions.deploy_model import ACTION
+from flint_ml.gitops.yamledit import replace
+from flint_ml.gitops.yamlpath import find
+from flint_ml.registry.address import resolve
+from flint_ml.registry.connect import connect
+from flint_ml.runner.commands import Commands
+from flint_ml.runner.context import Context
+from flint_ml.runner.run import run_action
+from flint_ml.yamlfile import parse_yaml
+from gitops.gitserver import TOKEN, Server, bare, change, commits, content, git, serve
+
+pytest_plugins = ("mlflowserver",)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "manifests" / "blue-green"
+PATH = "spec.template.spec.containers[name=api].env[name=MODEL_VERSION].value"
+
+
+class Cluster:
+    """Answers ``/<colour>/version`` as pods of that colour would, by what Git says at that moment.
+
+    ``broken`` are versions that fail; ``on_ask`` is called once, at the first question.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self.repository = repository
+        self.broken: set[tuple[str, str]] = set()
+        self.on_ask: list[Callable[[], Any]] = []
+        self.asked: list[str] = []
+        cluster = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+            def do_GET(self) -> None:
+                cluster.answer(self)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                cluster.answer(self)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def live(self) -> str:
+        text = content(self.repository, "service.yaml").decode()
+        return "green" if "colour: green" in text else "blue"
+
+    def version(self, colour: str) -> str:
+        return content(self.repository, f"{colour}.yaml").decode().split('MODEL_VERSION, value: "')[1].split('"')[0]
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if self.on_ask:
+            self.on_ask.pop(0)()
+        self.asked.append(request.path)
+        place = request.path.split("/")[1]
+        version = self.version(self.live() if place == "live" else place)
+        body = json.dumps({"version": version, "soc": 1.5}).encode()
+        request.send_response(500 if (place, version) in self.broken else 200)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def filled(registry_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("registry")
+    shutil.copy(registry_file, folder / "mlflow.db")
+    store = connect(resolve("", {}, folder), {})
+    store.ensure_model("soc")
+    made = store.create_run(store.experiment("soc"), "soc", {})
+    for _ in range(3):
+        store.create_version("soc", f"{made.artifact_uri}/model", made.id, {}, "")
+    store.set_alias("soc", "staging", 2)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def server(tmp_path: Path, filled: Path) -> Iterator[Server]:
+    shutil.copy(filled, tmp_path / "mlflow.db")
+    files = {name: (EXAMPLE / name).read_bytes() for name in ("blue.yaml", "green.yaml", "service.yaml")}
+    bare(tmp_path / "srv", files)
+    with serve(tmp_path / "srv") as state:
+        yield state
+
+
+@pytest.fixture
+def cluster(server: Server) -> Iterator[Cluster]:
+    running = Cluster(server.repository)
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+def run(server: Server, cluster: Cluster, **given: Any) -> tuple[int, dict[str, Any]]:
+    folder = server.root.parent
+    values = {
+        "manifests": server.manifests, "token": TOKEN, "model-name": "soc", "strategy": "blue-green",
+        "file": "service.yaml", "path": "spec.selector.colour", "smoke-timeout": "1",
+        "colours": {c: {"file": f"{c}.yaml", "path": PATH, "url": f"{cluster.url}/{c}"} for c in ("blue", "green")},
+        "checks": {
+            "version": {"path": "/version", "contains": '"version": "{version}"'},
+            "sample": {"path": "/predict", "body": '{"x": 1}', "contains": '"soc": 1.5'},
+        },
+        "live-url": f"{cluster.url}/live",
+        **{key.replace("_", "-"): value for key, value in given.items()},
+    }  # fmt: skip
+    out = io.StringIO()
+    context = Context(on_github=True, workspace=folder, head_sha="c0ffee", server_url=server.url)
+    commands = Commands(on_github=True, stdout=out, stderr=out, env={})
+    code = run_action(ACTION, values, env={}, context=context, commands=commands)
+    return code, json.loads((folder / "flint-ml-results" / "deploy-model.json").read_text())
+
+
+def test_try_switch_and_again(server: Server, cluster: Cluster) -> None:
+    code, record = run(server, cluster)
+    assert code == 0, record
+    assert record["headline"] == "soc version 2 is live on green (before: 1 on blue)"
+    assert (cluster.live(), cluster.version("green"), cluster.version("blue")) == ("green", "2", "1")
+    subjects = git("log", "--format=%s", "main", folder=server.repository).splitlines()
+    assert subjects[:2] == ["Serve soc version 2", "Try soc version 2"]
+    assert cluster.asked[0] == "/green/version"
+    assert cluster.asked[-1] == "/live/predict"
+    code, record = run(server, cluster)
+    assert (code, record["details"]["result"], commits(server.repository)) == (0, "same", 3)
+    code, record = run(server, cluster, version="3")
+    assert (code, cluster.live(), cluster.version("blue")) == (0, "blue", "3")
+    code, record = run(server, cluster, version="2")
+    assert (code, record["details"]["result"], cluster.live()) == (0, "newer", "blue")
+    code, record = run(server, cluster, version="2", rollback="true")
+    assert (code, cluster.live(), record["details"]["result"]) == (0, "green", "changed")
+
+
+@pytest.mark.parametrize("place", ["green", "live"])
+def test_a_failing_version_is_taken_back(server: Server, cluster: Cluster, place: str) -> None:
+    before = {name: content(server.repository, name) for name in ("blue.yaml", "green.yaml", "service.yaml")}
+    cluster.broken = {(place, "2")}
+    code, record = run(server, cluster)
+    assert (code, record["status"], record["details"]["result"]) == (1, "failed", "failed")
+    assert "answered 500 instead of 200" in record["headline"]
+    assert {name: content(server.repository, name) for name in before} == before
+    assert record["findings"][0]["code"] == "smoke-failed"
+
+
+def test_a_cluster_that_does_not_follow(server: Server, cluster: Cluster) -> None:
+    code, record = run(server, cluster, checks={"version": {"path": "/version", "contains": "release {version}"}})
+    assert (code, cluster.live(), cluster.version("green")) == (1, "blue", "1")
+    assert "does not hold `release 2`" in record["headline"]
+
+
+def test_somebody_else_switches_meanwhile(server: Server, cluster: Cluster) -> None:
+    other = content(server.repository, "green.yaml").replace(b'VERSION, value: "1"', b'VERSION, value: "3"')
+    cluster.on_ask = [
+        lambda: None,
+        lambda: change(server.repository, "green.yaml", other),
+    ]
+    code, record = run(server, cluster)
+    assert (code, record["findings"][0]["code"]) == (3, "moved-on")
+    assert (cluster.live(), cluster.version("green")) == ("blue", "3")
+
+
+def test_a_killed_job_is_gone_on_with(server: Server, cluster: Cluster) -> None:
+    tried = content(server.repository, "green.yaml").replace(b'VERSION, value: "1"', b'VERSION, value: "2"')
+    change(server.repository, "green.yaml", tried)
+    code, _ = run(server, cluster)
+    assert (code, cluster.live()) == (0, "green")
+    assert git("log", "-1", "--format=%s", "main", folder=server.repository) == "Serve soc version 2"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"colours": {}}, "invalid-input"),
+        ({"checks": {}}, "invalid-input"),
+        ({"checks": {"health": {"path": "/healthz"}}}, "invalid-input"),
+        ({"checks": {"health": {"path": "healthz"}}}, "invalid-input"),
+        ({"live_url": "ftp://x"}, "invalid-input"),
+        ({"mode": "pull-request"}, "invalid-input"),
+        ({"path": "spec.selector.app"}, "unknown-colour"),
+    ],
+)
+def test_bad_input(server: Server, cluster: Cluster, given: dict[str, Any], code: str) -> None:
+    got, record = run(server, cluster, **given)
+    assert (got, record["findings"][0]["code"]) == (2, code)
+    assert commits(server.repository) == 1
+    assert not cluster.asked
+
+
+def test_the_example_settings_fit_the_example_manifests() -> None:
+    settings = parse_yaml((EXAMPLE / "flint-ml.yml").read_text(), "flint-ml.yml")["deploy-model"]
+    inputs = ACTION.inputs.model_validate({"manifests": "o/r", "model-name": "soc", **settings})
+    places = [(settings["file"], settings["path"])]
+    places += [(colour["file"], colour["path"]) for colour in settings["colours"].values()]
+    assert [find((EXAMPLE.parent / file).read_text(), path, file).value for file, path in places] == ["blue", "1", "1"]
+    assert set(inputs.model_dump()["checks"]) == {"health", "version"}
+    rollout = (EXAMPLE.parent / "argo-rollouts" / "rollout.yaml").read_text()
+    assert replace(rollout, PATH, "7", "rollout.yaml").count('value: "7"') == 1

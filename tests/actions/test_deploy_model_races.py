@@ -1,0 +1,187 @@
+"""deploy-model beside others: disturbances, two jobs at once, pull requests, kill -9."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flint_ml.registry.address import resolve
+from flint_ml.registry.connect import connect
+from gitops.deployuse import DEPLOYMENT, Use
+from gitops.gitserver import TOKEN, change, commits, content, git
+
+pytest_plugins = ("mlflowserver", "gitops.deployuse")
+
+
+def test_a_disturbance_is_tried_again(use: Use) -> None:
+    use.server.fail = [503, 502]
+    code, record = use()
+    assert code == 0, record
+    assert content(use.server.repository, "staging/deployment.yaml").count(b'"3"') == 1
+
+
+def test_a_lost_answer_is_no_second_commit(use: Use) -> None:
+    use.server.lose_push_answers = 1
+    code, record = use()
+    assert (code, record["details"]["result"]) == (0, "changed")
+    assert commits(use.server.repository) == 2
+
+
+def test_other_lines_changed_meanwhile(use: Use) -> None:
+    other = DEPLOYMENT.replace(b"LOG, value: info", b"LOG, value: debug")
+    use.server.before_push = [lambda: change(use.server.repository, "staging/deployment.yaml", other)]
+    code, record = use()
+    assert (code, record["details"]["tries"]) == (0, 2)
+    assert content(use.server.repository, "staging/deployment.yaml") == other.replace(b'value: "1"', b'value: "3"')
+
+
+def test_the_same_line_changed_meanwhile_and_the_registry_too(use: Use) -> None:
+    registry = connect(resolve("", {}, use.folder), {})
+
+    def elsewhere() -> None:
+        change(use.server.repository, "staging/deployment.yaml", DEPLOYMENT.replace(b'"1"', b'"2"'))
+        registry.set_alias("soc", "staging", 2)
+
+    use.server.before_push = [elsewhere]
+    code, record = use()
+    assert (code, record["details"]["result"], record["details"]["version"]) == (0, "same", 2)
+    assert commits(use.server.repository) == 2
+
+
+def test_never_back_unless_asked(use: Use) -> None:
+    use()
+    code, record = use(version="2")
+    assert (code, record["status"], record["findings"][0]["code"]) == (0, "warned", "newer-deployed")
+    assert commits(use.server.repository) == 2
+    code, record = use(version="2", rollback="true")
+    assert (code, record["details"]["result"]) == (0, "changed")
+    assert b'"2"' in content(use.server.repository, "staging/deployment.yaml")
+
+
+def test_a_rollback_does_not_undo_what_came_meanwhile(use: Use) -> None:
+    change(use.server.repository, "staging/deployment.yaml", DEPLOYMENT.replace(b'"1"', b'"2"'))
+    newer = DEPLOYMENT.replace(b'"1"', b'"3"')
+    use.server.before_push = [lambda: change(use.server.repository, "staging/deployment.yaml", newer)]
+    code, record = use(version="1", rollback="true")
+    assert (code, record["details"]["result"]) == (0, "newer")
+    assert content(use.server.repository, "staging/deployment.yaml") == newer
+
+
+def test_two_jobs_at_once(use: Use) -> None:
+    """Both have fetched before either pushes; then version 2 and 3 race, and 3 is what stays."""
+    barrier = threading.Barrier(2, timeout=60)
+    use.server.before_push = [barrier.wait, barrier.wait]
+    results: dict[str, tuple[int, dict[str, Any]]] = {}
+
+    def job(version: str) -> None:
+        results[version] = Use(use.folder, use.server)(results=f"results-{version}", version=version)
+
+    threads = [threading.Thread(target=job, args=(version,)) for version in ("2", "3")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {code for code, _ in results.values()} == {0}
+    assert content(use.server.repository, "staging/deployment.yaml") == DEPLOYMENT.replace(b'"1"', b'"3"')
+    assert results["3"][1]["details"]["result"] == "changed"
+    assert commits(use.server.repository) in {2, 3}
+    git("fsck", "--strict", folder=use.server.repository)
+
+
+def test_pull_request(use: Use) -> None:
+    server = use.server
+    code, record = use(mode="pull-request", version="2")
+    assert code == 0, record
+    assert commits(server.repository) == 1
+    head = server.pulls[0]["head"]
+    assert content(server.repository, "staging/deployment.yaml", head).count(b'value: "2"') == 1
+    assert "Model-Version: models:/soc/2" in server.pulls[0]["body"]
+    assert record["details"]["url"] == f"{server.url}/o/manifests/pull/1"
+    tip = git("rev-parse", head, folder=server.repository)
+
+    code, record = use(mode="pull-request", version="2")
+    assert (code, record["details"]["result"]) == (0, "same")
+    assert git("rev-parse", head, folder=server.repository) == tip
+
+    code, record = use(mode="pull-request")
+    assert (code, record["details"]["result"]) == (0, "changed")
+    assert [pull["title"] for pull in server.pulls] == ["Deploy soc version 3"]
+    assert content(server.repository, "staging/deployment.yaml", head).count(b'value: "3"') == 1
+
+    code, record = use(mode="pull-request", version="2")
+    assert (code, record["details"]["result"]) == (0, "newer")
+
+    git("update-ref", "refs/heads/main", head, folder=server.repository)
+    code, record = use(mode="pull-request")
+    assert (code, record["details"]["result"], len(server.pulls)) == (0, "same", 1)
+
+
+def test_a_pull_request_that_may_not_be_opened_is_opened_by_the_next_run(use: Use) -> None:
+    use.server.forbid_pulls = True
+    code, record = use(mode="pull-request")
+    assert (code, record["findings"][0]["code"]) == (2, "forbidden")
+    assert "not permitted to create" in record["findings"][0]["message"]
+    use.server.forbid_pulls = False
+    code, record = use(mode="pull-request")
+    assert (code, len(use.server.pulls)) == (0, 1)
+
+
+def test_a_folder_with_its_branch_checked_out(use: Use, tmp_path: Path) -> None:
+    code, record = use(manifests="srv/work", token="")
+    assert (code, record["findings"][0]["code"]) == (2, "checked-out-branch")
+    code, record = use(manifests="srv/o/manifests.git", token="")
+    assert record["details"]["manifests"] == "srv/o/manifests.git"
+    assert (code, record["details"]["result"], record["details"]["url"]) == (0, "changed", None)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_around_the_push(use: Use, moment: str) -> None:
+    """kill -9 when the push arrives, before or after the server has taken it: the next run makes it right."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def stop() -> None:
+        arrived.set()
+        go_on.wait(60)
+
+    use.server.before_push = [stop]
+    command = [sys.executable, "-m", "flint_ml", "deploy-model"]
+    for name, value in use.values(token="").items():
+        command += [f"--{name}", str(value)]
+    env = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(use.folder), "INPUT_TOKEN": TOKEN}
+    process = subprocess.Popen(
+        command, cwd=use.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        assert arrived.wait(120)
+        # What runs now: no process has the token among its arguments.
+        lists = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)]
+        assert not any(TOKEN.encode() in arguments for arguments in lists)
+        if moment == "after":
+            go_on.set()
+            end = time.monotonic() + 60
+            while commits(use.server.repository) == 1 and time.monotonic() < end:
+                time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+        go_on.set()
+    code, record = use()
+    assert code == 0, record
+    assert content(use.server.repository, "staging/deployment.yaml") == DEPLOYMENT.replace(b'value: "1"', b'value: "3"')
+    assert commits(use.server.repository) == 2
+    git("fsck", "--strict", folder=use.server.repository)
+
+
+def _readable(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
