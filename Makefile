@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: install demo test lint metadata release-tree lock clean
+.PHONY: install demo test lint metadata study release-tree lock clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +29,10 @@ lint: install
 # action.yml files, docs tables and schemas, from the models.
 metadata: install
 	@$(BIN)/python -m flint_ml.metadata
+
+# Simulations and comparisons of speed: long, by hand, results under benchmarks/results/.
+study: install
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # What a release holds; REF and IMAGE as the release workflow or a test wants them.
 REF ?= v1
