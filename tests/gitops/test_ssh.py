@@ -19,6 +19,8 @@ from flint_ml.gitops.remote import Remote
 from flint_ml.gitops.rolling import Deployment, Order, push
 from gitops.gitserver import bare, content, git
 
+# asyncssh leaves a coroutine of its own behind where a client hangs up.
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join' was never awaited:RuntimeWarning")
 HAS_SSH = shutil.which("ssh") is not None
 
 
