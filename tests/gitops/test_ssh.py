@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -19,9 +20,19 @@ from flint_ml.gitops.remote import Remote
 from flint_ml.gitops.rolling import Deployment, Order, push
 from gitops.gitserver import bare, content, git
 
-# asyncssh leaves a coroutine of its own behind where a client hangs up.
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'Queue.join' was never awaited:RuntimeWarning")
 HAS_SSH = shutil.which("ssh") is not None
+
+
+async def _pump(source: Any, target: Any) -> None:
+    """Everything from ``source`` to ``target``, until the end or until nobody listens."""
+    try:
+        while data := await source.read(1 << 16):
+            target.write(data)
+            await target.drain()
+        if isinstance(target, asyncio.StreamWriter):
+            target.write_eof()
+    except (OSError, asyncssh.Error):
+        return
 
 
 class Server:
@@ -51,8 +62,10 @@ class Server:
         child = await asyncio.create_subprocess_shell(
             command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+        asking = asyncio.create_task(_pump(process.stdin, child.stdin))
+        await asyncio.gather(_pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr))
         process.exit(await child.wait())
+        asking.cancel()
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(30)
