@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from flint_ml.actions import _gcbm_modes as modes
 from flint_ml.actions import _gcbm_outcome as outcome
 from flint_ml.actions import _gcbm_run as runs
 from flint_ml.actions import _gcbm_score as scoring
-from flint_ml.errors import InputError
+from flint_ml.errors import FlintError, InputError
 from flint_ml.gcbm.config import Project
 from flint_ml.gcbm.problems import Problem
 from flint_ml.gcbm.report import tables, words
@@ -109,16 +110,17 @@ def run(inputs: Inputs, job: Job) -> Outcome:
                 return _run(inputs, job, project, Path(work))
             finally:
                 runs.close_project(project, given)
-    except InputError as error:
+    except FlintError as error:
         _name_in_workspace(error, job)
         raise
 
 
-def _name_in_workspace(error: InputError, job: Job) -> None:
-    """Paths of files in messages relative to the workspace."""
+def _name_in_workspace(error: FlintError, job: Job) -> None:
+    """Paths of files in messages relative to the workspace, as GitHub wants them for annotations."""
     prefix = f"{job.workspace.root.as_posix()}/"
-    if error.where and error.where.startswith(prefix):
-        error.where = error.where.removeprefix(prefix)
+    where = posixpath.normpath(error.where) if error.where and error.where.startswith(prefix) else ""
+    if where.startswith(prefix):
+        error.where = where.removeprefix(prefix)
 
 
 def _run(inputs: Inputs, job: Job, project: Project, work: Path) -> Outcome:

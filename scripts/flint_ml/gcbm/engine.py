@@ -206,6 +206,23 @@ class Reader:
             found[inventory.blocks[0]] = (inventory.stands, int(inventory.pair_pixels.sum()))
         return [(block, *found.get(block, (0, 0))) for block in domain.blocks]
 
+    def no_pixels(self, domain: Domain) -> InputError:
+        """What to say where nothing is to be simulated: which layers hold no value in any of the blocks."""
+        layers = [self.layers[name] for name in mask_layers(self.variables) if name in self.layers]
+        empty = [
+            layer
+            for layer in layers
+            if all(layer.is_null(layer.read(block, domain.grid)).all() for block in domain.blocks)
+        ]
+        names = ", ".join(layer.name for layer in empty)
+        why = f"no value anywhere in layer {names}" if empty else "every one lacks a classifier or a mask value"
+        return InputError(
+            f"no pixel to simulate in {len(domain.blocks)} blocks: {why}",
+            where=empty[0].where if empty else self.project.source("LocalDomain", "landscape"),
+            hint="check tile indices, the layers' extent, nodata and attributes",
+            code="gcbm-no-pixels",
+        )
+
 
 class _Run:
     def __init__(self, reader: Reader, progress: Progress | None, skip_missing: bool, maps: Any) -> None:
@@ -231,12 +248,7 @@ class _Run:
             if selected.stands:
                 self._chunk(selected)
         if not self.parts and not keep_partials:  # a part of a run may well be empty
-            raise InputError(
-                f"no pixel to simulate in {len(domain.blocks)} blocks: every one lacks a classifier or a mask value",
-                where=self.project.source("LocalDomain", "landscape"),
-                hint="check tile indices, the layers' extent, nodata and attributes",
-                code="gcbm-no-pixels",
-            )
+            raise self.reader.no_pixels(domain)
         if self.maps is not None and self.parts:
             self.maps.write(domain.grid)
         return self._result(domain, keep_partials)

@@ -250,21 +250,14 @@ def _pixels(reader: Reader, model: Model, events: list[Event], found: list[Probl
     """Read the layers and look at each unique stand."""
     tally = _Tally(model, events)
     simulated = 0
-    for inventory in reader.inventories(project_domain(reader.project), 400_000):
+    domain = project_domain(reader.project)
+    for inventory in reader.inventories(domain, 400_000):
         selected = select_stands(model, inventory)
         if selected.stands:
             simulated += selected.stands
             tally.add(selected)
     if not simulated:
-        found.append(
-            Problem(
-                "error",
-                "gcbm-no-pixels",
-                "no pixel to simulate: every one lacks a classifier or a mask value",
-                reader.project.source("LocalDomain", "landscape"),
-                "check tile indices, the layers' extent, nodata and attributes.",
-            )
-        )
+        raise reader.no_pixels(domain)
     found += tally.problems()
 
 

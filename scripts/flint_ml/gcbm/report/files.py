@@ -9,6 +9,8 @@ from pathlib import Path
 
 from flint_ml.errors import OutsideError
 
+LAST = "run.json"  # moved last: where it lies, all files are of one run
+
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
@@ -24,13 +26,20 @@ def staged(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         yield part
-        for file in sorted(path for path in part.rglob("*") if path.is_file()):
+        files = sorted(path for path in part.rglob("*") if path.is_file())
+        if part / LAST in files:
+            (target / LAST).unlink(missing_ok=True)  # a mixture of new and earlier files must not look whole
+        for file in sorted(files, key=lambda path: path == part / LAST):
             place = target / file.relative_to(part)
             place.parent.mkdir(parents=True, exist_ok=True)
             file.replace(place)
+    except OutsideError as error:  # name the file's place, not the folder that is about to go
+        error.where = error.where and error.where.replace(str(part), str(target))
+        raise
     except OSError as error:
         raise OutsideError(
-            f"the results cannot be written: {error}", where=str(target),
+            f"the results cannot be written: {error.strerror or error}",
+            where=str(error.filename or target).replace(str(part), str(target)),
             hint="free disk space, or choose a writable output-dir", code="gcbm-output",
         ) from None  # fmt: skip
     finally:
