@@ -272,7 +272,10 @@ def _sentence(finding: Finding) -> str:
     text = finding.message
     if not finding.hint or finding.hint in text:
         return text
-    return f"{text if text.endswith(('.', '!', '?')) else text + '.'} {finding.hint[0].upper()}{finding.hint[1:]}"
+    hint = finding.hint
+    if hint.split()[0].isalpha():  # a path or a name keeps its case
+        hint = hint[0].upper() + hint[1:]
+    return f"{text if text.endswith(('.', '!', '?')) else text + '.'} {hint}"
 
 
 def summary_markdown(record: Record, rows: int = 30) -> str:
