@@ -139,8 +139,8 @@ def _folded(spectrum: Spectrum, result: Result) -> list[Any]:
     mine = [column for column in result.tested if column.column.name in spectrum.columns]
     drifted = sum(column.drifted for column in mine)
     worst = _line(mine[0])
-    name = f"{spectrum.label}; worst: {worst[0]}"
-    return [name, "spectrum", *worst[2:6], f"{drifted} of {len(mine)} drifted" if drifted else "same"]
+    name = f"{f'{drifted} of ' if drifted else ''}{spectrum.label}; worst: {worst[0]}"
+    return [name, "spectrum", *worst[2:6], "drifted" if drifted else "same"]
 
 
 def _row(hypothesis: Hypothesis) -> list[str]:
