@@ -86,12 +86,11 @@ def test_the_summary_stays_under_one_mebibyte_and_points_to_the_rest(spoken: Spo
     assert "too late" not in text
 
 
-def test_groups_state_and_debug(spoken: Spoken) -> None:
+def test_groups_and_state(spoken: Spoken) -> None:
     with spoken.commands.group("pull"):
         spoken.commands.say("inside")
-    spoken.commands.debug("50 %")
     spoken.commands.state("pid", "7")
-    assert spoken.out.getvalue() == "::group::pull\ninside\n::endgroup::\n::debug::50 %25\n"
+    assert spoken.out.getvalue() == "::group::pull\ninside\n::endgroup::\n"
     assert spoken.text("GITHUB_STATE").splitlines()[1] == "7"
 
 

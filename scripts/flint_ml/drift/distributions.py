@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,11 +55,6 @@ def chi2_sf(x: float, df: float) -> float:
         if abs(d * c - 1) < 1e-16:
             break
     return front * h
-
-
-def normal_sf(z: float) -> float:
-    """P(Z ≥ z) of the standard normal distribution."""
-    return 0.5 * math.erfc(z / math.sqrt(2))
 
 
 def normal_quantile(p: float) -> float:
@@ -236,8 +230,3 @@ def fisher_exact(table: Sequence[Sequence[int]]) -> float:
 def monte_carlo_p(exceeded: int, drawn: int) -> float:
     """p of a Monte Carlo test in which ``exceeded`` of ``drawn`` values were at least the one seen."""
     return (exceeded + 1) / (drawn + 1)
-
-
-def as_floats(values: Any) -> Floats:
-    """``values`` as a contiguous float64 array."""
-    return np.ascontiguousarray(values, dtype=np.float64)

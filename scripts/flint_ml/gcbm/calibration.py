@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.totals import _JOIN, COLUMNS, Facts, Table, _values, age_label
+from flint_ml.gcbm.totals import _JOIN, COLUMNS, Facts, Table, _values, age_label, no_results
 from flint_ml.gcbm.variables import open_database
 from flint_ml.record import Metric
 
@@ -182,12 +182,7 @@ class _Modelled:
             self.years = {int(row[0]) for row in connection.execute("SELECT year FROM DateDimension")}
             self.known = {name: self._values_of(connection, name) for name in self.columns}
         except sqlite3.Error as error:
-            raise InputError(
-                f"not a GCBM result database: {error}",
-                where=str(path),
-                hint="give a gcbm_output.db in the aggregator's schema",
-                code="gcbm-output",
-            ) from None
+            raise no_results(path, error) from None
         finally:
             connection.close()
         self._facts: dict[tuple[str, ...], Facts] = {}

@@ -103,6 +103,16 @@ class Facts:
     by_year: ByYear | None = None
 
 
+def no_results(path: Path, error: sqlite3.Error) -> InputError:
+    """The error of a file that is no result database."""
+    return InputError(
+        f"not a GCBM result database: {error}",
+        where=str(path),
+        hint="give a gcbm_output.db in the aggregator's schema",
+        code="gcbm-output",
+    )
+
+
 def indicators(source: Result | str | Path, by: str | None = None) -> Table:
     """Year by indicator.
 
@@ -355,12 +365,7 @@ def _from_database(path: Path, by: str | None) -> Facts:
             ", 3",
         )
     except sqlite3.Error as error:
-        raise InputError(
-            f"not a GCBM result database: {error}",
-            where=str(path),
-            hint="give a gcbm_output.db in the aggregator's schema",
-            code="gcbm-output",
-        ) from None
+        raise no_results(path, error) from None
     finally:
         connection.close()
     return Facts(

@@ -101,11 +101,6 @@ class Commands:
             flush=True,
         )
 
-    def debug(self, text: str) -> None:
-        """Print ``text`` where step debugging is on."""
-        if self.on_github:
-            print(f"::debug::{_data(self.redact(text))}", file=self.out, flush=True)
-
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Fold what is printed inside under ``title``."""
