@@ -105,7 +105,7 @@ def _find_project(job: Job) -> _Place:
     if root is None:
         raise InputError(
             "this is not a Git repository", where="working-directory",
-            hint="run actions/checkout before this step", code="no-repository",
+            hint="run it inside one; in a workflow, run actions/checkout before this step", code="no-repository",
         )  # fmt: skip
     root = root.resolve()
     found = dvc_root(job.workspace.base)
