@@ -41,10 +41,10 @@ FLINT_IMAGE ?= docker://flint-ml-actions-flint:test
 release-tree: install
 	@$(BIN)/python tools/release_tree.py --ref $(REF) --image $(IMAGE) --flint-image $(FLINT_IMAGE)
 
-# Locks are universal (one file for Python 3.11 to 3.13); image.txt and record.txt are subsets of dev.txt.
+# Locks are universal (one file for Python 3.11 to 3.14); image.txt and record.txt are subsets of dev.txt.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet
 lock: install
-	$(LOCK) --extra remotes --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --extra remotes --extra dask --group dev pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra remotes pyproject.toml -c requirements/dev.txt -o requirements/image.txt
 	$(LOCK) requirements/record.in -c requirements/image.txt -o requirements/record.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
