@@ -40,6 +40,8 @@ class Outcome:
     base_sha: str | None = None
     badge: str | None = None
     exit_code: int | None = None
+    # Everything was said already (JSON for a program, a list for people): nothing is added to it.
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Action:
     leaves_record: bool = True
     # Whether the action judges what it finds in the results directory, and so must not tidy it up first.
     keeps_results: bool = False
+    # Works where settings or results are broken, because it is there to find that: reads neither.
+    standalone: bool = False
     # Settings that a change may decide for itself although the action is a gate.
     own_settings: tuple[str, ...] = ()
     # Name of the section of flint-ml.yml, and what may stand in it, where these differ from name and inputs.

@@ -108,7 +108,9 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
     workspace = Workspace(context.workspace, _text(values, "working-directory", action), confined=context.on_github)
     run.results_dir = workspace.path(_text(values, "results-dir", action), "results-dir")
     config = _text(values, "config", action)
-    section, gate_findings = trusted_section(action, values, config, workspace, context)
+    section, gate_findings = (
+        ({}, []) if action.standalone else trusted_section(action, values, config, workspace, context)
+    )
     if action.settings is not None:
         check_section(action.settings, section, action.section_name, config)
     inputs = build(action.inputs, values, section, action.section_name, config)
@@ -125,7 +127,8 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
     )  # fmt: skip
     job.gate_findings = gate_findings
     run.job = job
-    _clean_results(run, job)
+    if not action.standalone:
+        _clean_results(run, job)
 
 
 def _clean_results(run: _Run, job: Job) -> None:
@@ -193,8 +196,10 @@ def _finish_error(run: _Run, error: FlintError) -> int:
     where = f"{error.where}: " if error.where else ""
     outcome = Outcome("error", run.commands.redact(f"{where}{error.message}")[:500], "Error", findings=[finding])
     # Once there is a job, the folder has been checked, and such an error is about another input.
-    usable = error.code != "results-dir" and (
-        run.job is not None or error.code not in {"outside-workspace", "missing-folder"}
+    usable = (
+        not run.action.standalone
+        and error.code != "results-dir"
+        and (run.job is not None or error.code not in {"outside-workspace", "missing-folder"})
     )
     _publish(run, outcome, write=usable)
     file, _, line = (error.where or "").partition(":")
@@ -257,7 +262,8 @@ def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> None:
     outputs |= {"status": record.status, "record": path, "headline": record.headline}
     for name, value in outputs.items():
         run.commands.output(name, output_text(value))
-    _show(run, record, path)
+    if not outcome.quiet:
+        _show(run, record, path)
 
 
 def _relative(run: _Run, path: Path) -> str:
