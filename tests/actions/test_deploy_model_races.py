@@ -100,10 +100,11 @@ def test_pull_request(use: Use) -> None:
     code, record = use(mode="pull-request", version="2")
     assert code == 0, record
     assert commits(server.repository) == 1
-    head = server.pulls[0]["head"]
+    pulls = server.github.pulls
+    head = pulls[1]["head"]["ref"]
     assert content(server.repository, "staging/deployment.yaml", head).count(b'value: "2"') == 1
-    assert "Model-Version: models:/soc/2" in server.pulls[0]["body"]
-    assert record["details"]["url"] == f"{server.url}/o/manifests/pull/1"
+    assert "Model-Version: models:/soc/2" in pulls[1]["body"]
+    assert record["details"]["url"] == "https://github.com/o/manifests/pull/1"
     tip = git("rev-parse", head, folder=server.repository)
 
     code, record = use(mode="pull-request", version="2")
@@ -112,7 +113,7 @@ def test_pull_request(use: Use) -> None:
 
     code, record = use(mode="pull-request")
     assert (code, record["details"]["result"]) == (0, "changed")
-    assert [pull["title"] for pull in server.pulls] == ["Deploy soc version 3"]
+    assert [pull["title"] for pull in pulls.values()] == ["Deploy soc version 3"]
     assert content(server.repository, "staging/deployment.yaml", head).count(b'value: "3"') == 1
 
     code, record = use(mode="pull-request", version="2")
@@ -120,17 +121,17 @@ def test_pull_request(use: Use) -> None:
 
     git("update-ref", "refs/heads/main", head, folder=server.repository)
     code, record = use(mode="pull-request")
-    assert (code, record["details"]["result"], len(server.pulls)) == (0, "same", 1)
+    assert (code, record["details"]["result"], len(pulls)) == (0, "same", 1)
 
 
 def test_a_pull_request_that_may_not_be_opened_is_opened_by_the_next_run(use: Use) -> None:
-    use.server.forbid_pulls = True
+    use.server.github.forbid_pulls = True
     code, record = use(mode="pull-request")
     assert (code, record["findings"][0]["code"]) == (2, "forbidden")
     assert "not permitted to create" in record["findings"][0]["message"]
-    use.server.forbid_pulls = False
+    use.server.github.forbid_pulls = False
     code, record = use(mode="pull-request")
-    assert (code, len(use.server.pulls)) == (0, 1)
+    assert (code, len(use.server.github.pulls)) == (0, 1)
 
 
 def test_a_folder_with_its_branch_checked_out(use: Use, tmp_path: Path) -> None:

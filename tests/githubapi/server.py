@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from githubapi.gitobjects import Answer, GitObjects
+from githubapi.pulls import PullRequests
 from githubapi.spec import Operation, Spec
 
 NO_PERMISSION = "Resource not accessible by integration"
@@ -38,7 +39,7 @@ class Fault:
     drop: bool = False
 
 
-class FakeGitHub(GitObjects):
+class FakeGitHub(GitObjects, PullRequests):
     """GitHub, as far as the project uses it.
 
     Parameters
@@ -72,18 +73,6 @@ class FakeGitHub(GitObjects):
         self._next = 1000
 
     # -- what tests put in -------------------------------------------------------------------------------------
-
-    def add_pull(self, number: int, head_sha: str, branch: str = "change", owner: str | None = None) -> dict[str, Any]:
-        """An open pull request."""
-        owner = owner or self.repository.split("/")[0]
-        name = self.repository.split("/")[1]
-        user = self.spec.sample("simple-user", login=owner)
-        repo = self.spec.sample("repository", full_name=f"{owner}/{name}", name=name, owner=user)
-        head = {"label": f"{owner}:{branch}", "ref": branch, "sha": head_sha, "repo": repo, "user": user}
-        base = {**head, "label": f"{self.repository.split('/')[0]}:main", "ref": "main", "sha": "b" * 40}
-        pull = self.spec.sample("pull-request", number=number, head=head, base=base, state="open", labels=[])
-        self.pulls[number] = pull
-        return pull
 
     def add_comment(self, pull: int, body: str, login: str = "someone", kind: str = "User") -> dict[str, Any]:
         """A comment that is there already."""
@@ -286,19 +275,6 @@ class FakeGitHub(GitObjects):
     def _issues_list_events(self, values, query, _body, _who) -> Answer:
         number = int(values["issue_number"])
         return self._paged(self.events.get(number, []), query, f"/repos/{self.repository}/issues/{number}/events")
-
-    def _pulls_get(self, values, _query, _body, _who) -> Answer:
-        pull = self.pulls.get(int(values["pull_number"]))
-        return Answer(200, pull) if pull else Answer(404, {"message": "Not Found", "documentation_url": "x"})
-
-    def _pulls_list(self, _values, query, _body, _who) -> Answer:
-        state, head = query.get("state", ["open"])[0], query.get("head", [""])[0]
-        found = [
-            pull
-            for pull in self.pulls.values()
-            if state in ("all", pull["state"]) and (":" not in head or pull["head"]["label"] == head)
-        ]
-        return self._paged(found, query, f"/repos/{self.repository}/pulls")
 
     def _repos_get(self, _values, _query, _body, _who) -> Answer:
         owner, name = self.repository.split("/")

@@ -1,6 +1,7 @@
 """A real Git server over HTTP for tests: ``git http-backend`` behind basic authentication, on loopback.
 
-Beside it, as much of GitHub's API for pull requests as deploy-model uses; it knows the branches from Git itself.
+Beside it, below ``/api/v3``, the stand-in for GitHub's API, which holds every exchange against GitHub's description; it
+knows the branches from Git itself.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from flint_ml.data.git import Git
+from githubapi.server import BOT, FakeGitHub
 
 TOKEN = "ghs_manifests0token"
 READER = "ghs_reads0only"
@@ -95,8 +97,7 @@ class Server:
     location: str = ""
     requests: list[str] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
-    pulls: list[dict[str, Any]] = field(default_factory=list)
-    forbid_pulls: bool = False
+    github: FakeGitHub = field(default_factory=lambda: FakeGitHub("o/manifests", {TOKEN: BOT}))
     lose_push_answers: int = 0
     before_push: list[Any] = field(default_factory=list)
 
@@ -107,6 +108,11 @@ class Server:
     @property
     def manifests(self) -> str:
         return f"{self.url}/o/manifests.git"
+
+    def branches(self) -> set[str]:
+        """Names of the branches of the manifests repository."""
+        names = git("for-each-ref", "--format=%(refname)", "refs/heads", folder=self.repository).splitlines()
+        return {name.removeprefix("refs/heads/") for name in names}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -153,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif state.fail:
             self._answer(state.fail.pop(0))
         elif parts.path.startswith("/api/v3/"):
-            self._api(parts.path, parse_qs(parts.query), body, given)
+            self._api(body, given)
         elif (user := self._user(given)) is None:
             self._answer(401, WWW_Authenticate='Basic realm="git"')
         elif user == READER and "git-receive-pack" in self.path:
@@ -188,38 +194,20 @@ class _Handler(BaseHTTPRequestHandler):
         status = int(fields.pop("Status", "200").split()[0])
         self._answer(status, data, **{name: value for name, value in fields.items() if name != "Content-Length"})
 
-    def _api(self, path: str, query: dict[str, list[str]], body: bytes, given: str) -> None:
-        state = self.server_state
-        if given != f"Bearer {TOKEN}":
-            self._answer(401, b'{"message": "Bad credentials"}')
+    def _api(self, body: bytes, given: str) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        answer = self.server_state.github.handle(self.command, self.path, given.removeprefix("Bearer "), headers, body)
+        if answer is None:
+            self.close_connection = True
             return
-        base = "/api/v3/repos/o/manifests/pulls"
-        if path == base and self.command == "GET":
-            wanted = query["head"][0].removeprefix("o:"), query["base"][0]
-            found = [p for p in state.pulls if p["state"] == "open" and (p["head"], p["base"]) == wanted]
-            self._answer(200, json.dumps(found).encode())
-            return
-        if state.forbid_pulls:
-            message = "GitHub Actions is not permitted to create or approve pull requests."
-            self._answer(403, json.dumps({"message": message}).encode())
-            return
-        sent = json.loads(body)
-        if path == base:
-            number = len(state.pulls) + 1
-            git("rev-parse", "--verify", f"refs/heads/{sent['head']}", folder=state.repository)
-            pull = {"number": number, "state": "open", "html_url": f"{state.url}/o/manifests/pull/{number}", **sent}
-            state.pulls.append(pull)
-            self._answer(201, json.dumps(pull).encode())
-            return
-        pull = state.pulls[int(path.rpartition("/")[2]) - 1]
-        pull.update(sent)
-        self._answer(200, json.dumps(pull).encode())
+        self._answer(answer.status, json.dumps(answer.body).encode(), **answer.headers)
 
 
 @contextmanager
 def serve(root: Path) -> Iterator[Server]:
     """Serve the repositories below ``root``."""
     state = Server(root)
+    state.github.branches = state.branches
     handler = type("Handler", (_Handler,), {"server_state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -229,3 +217,4 @@ def serve(root: Path) -> Iterator[Server]:
     finally:
         server.shutdown()
         server.server_close()
+        assert not state.github.problems, f"requests that GitHub would not understand: {state.github.problems}"
