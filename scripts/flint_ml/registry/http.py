@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
-from flint_ml.registry.store import COLLISION_TRIES, collided, pause
+from flint_ml.registry.store import COLLISION_TRIES, MAX_READ, collided, pause, too_large
 
 PROBE_SECONDS = 8.0
 _CONNECT, _READ, _READ_ARTIFACT = 4, 60, 600
@@ -116,6 +116,31 @@ class Http:
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
         return digest.hexdigest()
+
+    def read(self, path: str, name: str) -> bytes | None:
+        """Content of an artifact, or None where there is none."""
+        answer = self._send("GET", path, stream=True, timeout=(_CONNECT, _READ_ARTIFACT))
+        data = bytearray()
+        with answer:
+            if answer.status_code == requests.codes.not_found:
+                return None
+            if answer.status_code != requests.codes.ok:
+                self._checked(answer)
+            try:
+                for block in answer.iter_content(1 << 20):
+                    data += block
+                    if len(data) > MAX_READ:
+                        raise too_large(name, self.address.uri)
+            except requests.RequestException as error:
+                raise self._unreachable(error) from None
+        return bytes(data)
+
+    def read(self, path: str) -> bytes:
+        """What the server returns for a small artifact."""
+        answer = self._send("GET", path, timeout=(_CONNECT, _READ_ARTIFACT))
+        if answer.status_code != requests.codes.ok:
+            self._checked(answer)
+        return answer.content
 
     def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         try:

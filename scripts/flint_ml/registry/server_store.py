@@ -18,7 +18,7 @@ from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
 from flint_ml.registry.http import Http, RefusedError
 from flint_ml.registry.sqlite_store import quiet_mlflow
-from flint_ml.registry.store import METRICS_PER_CALL, PARAMS_PER_CALL, Run, Version, chunks
+from flint_ml.registry.store import MAX_READ, METRICS_PER_CALL, PARAMS_PER_CALL, Run, Version, chunks, too_large
 
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _GONE = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
@@ -44,6 +44,7 @@ def _run(data: Mapping[str, Any]) -> Run:
     return Run(
         str(info["run_id"]), str(info["experiment_id"]), str(info["artifact_uri"]), int(info.get("start_time") or 0),
         _mapping(logged.get("tags")), _mapping(logged.get("params")),
+        {str(item["key"]): float(item["value"]) for item in logged.get("metrics") or [] if "value" in item},
     )  # fmt: skip
 
 
@@ -184,6 +185,36 @@ class ServerStore:
         try:
             with Path(self._repository(run).download_artifacts(name)).open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
+        except Exception as error:  # boto, google and azure each raise their own
+            raise self._artifact_trouble(error) from None
+
+    def read(self, run: Run, name: str) -> bytes | None:
+        place = self._proxied(run, name)
+        if place is not None:
+            return self.http.read(place, name)
+        try:
+            repository = self._repository(run)
+            there = {item.path: item.file_size for item in repository.list_artifacts(name.rpartition("/")[0] or None)}
+            if name not in there or (there[name] or 0) > MAX_READ:
+                if name not in there:
+                    return None
+                raise too_large(name, self.address.uri)
+            return Path(repository.download_artifacts(name)).read_bytes()
+        except OutsideError:
+            raise
+        except Exception as error:  # boto, google and azure each raise their own
+            raise self._artifact_trouble(error) from None
+
+    def read(self, run: Run, name: str) -> bytes | None:
+        # Asked for a file that is not there, some stores say 404 and others 500; a list is the same everywhere.
+        listed = self._or_none("GET", "artifacts/list", run_id=run.id, path=name.rpartition("/")[0]) or {}
+        if name not in {file.get("path") for file in listed.get("files", [])}:
+            return None
+        place = self._proxied(run, name)
+        if place is not None:
+            return self.http.read(place)
+        try:
+            return Path(self._repository(run).download_artifacts(name)).read_bytes()
         except Exception as error:  # boto, google and azure each raise their own
             raise self._artifact_trouble(error) from None
 

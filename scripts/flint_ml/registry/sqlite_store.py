@@ -18,6 +18,7 @@ from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
 from flint_ml.registry.store import (
     COLLISION_TRIES,
+    MAX_READ,
     METRICS_PER_CALL,
     PARAMS_PER_CALL,
     Run,
@@ -25,6 +26,7 @@ from flint_ml.registry.store import (
     chunks,
     collided,
     pause,
+    too_large,
 )
 
 # Read by MLflow when it is imported.
@@ -183,7 +185,7 @@ class SqliteStore:
     def _run(run: Any) -> Run:
         return Run(
             run.info.run_id, run.info.experiment_id, run.info.artifact_uri, int(run.info.start_time or 0),
-            dict(run.data.tags), dict(run.data.params),
+            dict(run.data.tags), dict(run.data.params), dict(run.data.metrics),
         )  # fmt: skip
 
     def runs(self, experiment: str, tag: tuple[str, str]) -> list[Run]:
@@ -232,6 +234,23 @@ class SqliteStore:
             copy = Path(self.client.download_artifacts(run.id, name, folder))
             with copy.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def read(self, run: Run, name: str) -> bytes | None:
+        with self._asking(), tempfile.TemporaryDirectory() as folder:
+            listed = self.client.list_artifacts(run.id, name.rpartition("/")[0] or None)
+            there = {item.path: item.file_size for item in listed if not item.is_dir}
+            if name not in there:
+                return None
+            if (there[name] or 0) > MAX_READ:
+                raise too_large(name, self.address.database.name)
+            return Path(self.client.download_artifacts(run.id, name, folder)).read_bytes()
+
+    def read(self, run: Run, name: str) -> bytes | None:
+        with self._asking(), tempfile.TemporaryDirectory() as folder:
+            listed = self.client.list_artifacts(run.id, name.rpartition("/")[0] or None)
+            if name not in {file.path for file in listed}:
+                return None
+            return Path(self.client.download_artifacts(run.id, name, folder)).read_bytes()
 
     def create_version(self, name: str, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
         with self._asking():

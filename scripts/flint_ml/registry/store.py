@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from flint_ml.errors import OutsideError
+
 
 @dataclass(frozen=True)
 class Version:
@@ -37,12 +39,15 @@ class Run:
     started: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 # MLflow writes tags and aliases by "look, then insert": of two jobs that do it at once the later one is refused by
 # the database, although it has only to ask again. Nothing of a refused call is kept.
 _COLLISIONS = ("IntegrityError", "UniqueViolation", "database is locked", "deadlock detected", "SerializationFailure")
 COLLISION_TRIES = 6
+# What is read back from a registry (records, predictions) and not only hashed.
+MAX_READ = 64 * 1024 * 1024
 # MLflow takes at most 100 parameters or tags and 1,000 values of all kinds in one call.
 PARAMS_PER_CALL, METRICS_PER_CALL = 100, 800
 
@@ -55,6 +60,11 @@ def collided(message: str) -> bool:
 def pause(attempt: int) -> None:
     """Wait a little, and not as long as the other job does."""
     time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))  # noqa: S311 - no secret
+
+
+def too_large(name: str, where: str) -> OutsideError:
+    """The error for an artifact of more than MAX_READ bytes."""
+    return OutsideError(f"`{name}` is larger than {MAX_READ:,} bytes", where=where, code="artifact-too-large")
 
 
 def chunks(values: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
@@ -97,6 +107,12 @@ class Store(Protocol):
 
     def sha256(self, run: Run, name: str) -> str:
         """Read the artifact ``name`` back and return its hash."""
+
+    def read(self, run: Run, name: str) -> bytes | None:
+        """The artifact ``name``, None where there is none. It is read whole: for small files only."""
+
+    def read(self, run: Run, name: str) -> bytes | None:
+        """Content of the artifact ``name``; None where the run has no such file. At most MAX_READ bytes."""
 
     def create_version(self, name: str, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
         """A new version with its tags, in one step."""
