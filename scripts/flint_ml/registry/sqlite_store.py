@@ -245,13 +245,6 @@ class SqliteStore:
                 raise too_large(name, self.address.database.name)
             return Path(self.client.download_artifacts(run.id, name, folder)).read_bytes()
 
-    def read(self, run: Run, name: str) -> bytes | None:
-        with self._asking(), tempfile.TemporaryDirectory() as folder:
-            listed = self.client.list_artifacts(run.id, name.rpartition("/")[0] or None)
-            if name not in {file.path for file in listed}:
-                return None
-            return Path(self.client.download_artifacts(run.id, name, folder)).read_bytes()
-
     def create_version(self, name: str, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
         with self._asking():
             return version_of(
