@@ -135,13 +135,6 @@ class Http:
                 raise self._unreachable(error) from None
         return bytes(data)
 
-    def read(self, path: str) -> bytes:
-        """What the server returns for a small artifact."""
-        answer = self._send("GET", path, timeout=(_CONNECT, _READ_ARTIFACT))
-        if answer.status_code != requests.codes.ok:
-            self._checked(answer)
-        return answer.content
-
     def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             return self.session.request(method, f"{self.address.uri}{path}", **options)

@@ -205,19 +205,6 @@ class ServerStore:
         except Exception as error:  # boto, google and azure each raise their own
             raise self._artifact_trouble(error) from None
 
-    def read(self, run: Run, name: str) -> bytes | None:
-        # Asked for a file that is not there, some stores say 404 and others 500; a list is the same everywhere.
-        listed = self._or_none("GET", "artifacts/list", run_id=run.id, path=name.rpartition("/")[0]) or {}
-        if name not in {file.get("path") for file in listed.get("files", [])}:
-            return None
-        place = self._proxied(run, name)
-        if place is not None:
-            return self.http.read(place)
-        try:
-            return Path(self._repository(run).download_artifacts(name)).read_bytes()
-        except Exception as error:  # boto, google and azure each raise their own
-            raise self._artifact_trouble(error) from None
-
     def create_version(self, name: str, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
         made = self.http.ask(
             "POST", "model-versions/create",

@@ -109,9 +109,6 @@ class Store(Protocol):
         """Read the artifact ``name`` back and return its hash."""
 
     def read(self, run: Run, name: str) -> bytes | None:
-        """The artifact ``name``, None where there is none. It is read whole: for small files only."""
-
-    def read(self, run: Run, name: str) -> bytes | None:
         """Content of the artifact ``name``; None where the run has no such file. At most MAX_READ bytes."""
 
     def create_version(self, name: str, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
