@@ -40,6 +40,10 @@ class GitObjects:
     def _git_create_tree(self, _values, _query, body, _who) -> Answer:
         entries = {e["path"]: e for e in self.objects.get(body.get("base_tree") or "", {}).get("tree", [])}
         for entry in body["tree"]:
+            if entry["sha"] is None:
+                # So a file is deleted.
+                entries.pop(entry["path"], None)
+                continue
             entries[entry["path"]] = {"path": entry["path"], "mode": entry["mode"], "type": "blob", "sha": entry["sha"]}
         sha = self._put("tree", {"tree": list(entries.values())})
         return Answer(

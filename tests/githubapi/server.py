@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from githubapi.gitobjects import Answer, GitObjects
+from githubapi.issues import Issues
 from githubapi.pulls import PullRequests
 from githubapi.spec import Operation, Spec
 
@@ -39,7 +40,7 @@ class Fault:
     drop: bool = False
 
 
-class FakeGitHub(GitObjects, PullRequests):
+class FakeGitHub(GitObjects, PullRequests, Issues):
     """GitHub, as far as the project uses it.
 
     Parameters
@@ -56,6 +57,7 @@ class FakeGitHub(GitObjects, PullRequests):
         self.tokens = tokens
         self.comments: list[dict[str, Any]] = []
         self.pulls: dict[int, dict[str, Any]] = {}
+        self.issues: dict[int, dict[str, Any]] = {}
         self.events: dict[int, list[dict[str, Any]]] = {}
         self.permissions: dict[str, str] = {}
         self.artifacts: dict[int, tuple[int, str, bytes]] = {}
@@ -220,7 +222,7 @@ class FakeGitHub(GitObjects, PullRequests):
 
     def _issues_list_comments(self, values, query, _body, _who) -> Answer:
         pull = int(values["issue_number"])
-        if pull not in self.pulls and not self.of(pull):
+        if pull not in self.pulls and pull not in self.issues and not self.of(pull):
             return Answer(404, {"message": "Not Found", "documentation_url": "x"})
         return self._paged(self.of(pull), query, f"/repos/{self.repository}/issues/{pull}/comments")
 
@@ -235,7 +237,7 @@ class FakeGitHub(GitObjects, PullRequests):
 
     def _issues_create_comment(self, values, _query, body, who) -> Answer:
         pull = int(values["issue_number"])
-        if pull not in self.pulls:
+        if pull not in self.pulls and pull not in self.issues:
             return Answer(404, {"message": "Not Found", "documentation_url": "x"})
         if len(body["body"]) > 65_536:
             errors = [

@@ -22,6 +22,8 @@ PACKAGE = "@octokit/openapi"
 OPERATIONS = {
     "/user": ["get"],
     "/repos/{owner}/{repo}": ["get"],
+    "/repos/{owner}/{repo}/issues": ["get", "post"],
+    "/repos/{owner}/{repo}/issues/{issue_number}": ["get", "patch"],
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ["get", "post"],
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["get", "patch", "delete"],
     "/repos/{owner}/{repo}/issues/{issue_number}/events": ["get"],
