@@ -21,17 +21,20 @@ RUN /build/tools/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv \
  && /build/tools/bin/uv pip install --quiet --python /opt/venv --require-hashes \
       --build-constraint /build/build.txt -r /build/image.txt
 # What no action uses at run time: tests, headers, sources of compiled modules, debug symbols, Arrow's
-# RPC server, and the descriptions of AWS services other than storage and sign-in.
-# Byte code is compiled once here; without it every start would take two to four times as long.
+# RPC server, the schemas for a lenient check of manifests (ours is strict), and the descriptions of AWS services other
+# than storage and sign-in.
+# Byte code is compiled once here; without it every start would take two to four times as long. Sets are written in the
+# order of their hashes, so the seed is fixed: two builds of a day hold the same files (.ci/lib/reproducible).
 RUN cd /opt/venv/lib/python3.13/site-packages \
  && find . -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name '*.hpp' \
       -o -name '*.c' -o -name '*.cc' -o -name '*.cpp' -o -name '*.a' \) -delete \
  && rm -rf pyarrow/include pyarrow/src pyarrow/*flight* numpy/_core/include \
       matplotlib/mpl-data/sample_data setuptools setuptools-*.dist-info _distutils_hack distutils-precedence.pth \
+      kubernetes_validate/kubernetes-json-schema/*-local \
  && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} + \
  && find . -name '*.so*' -type f ! -path '*.libs/*' -exec strip --strip-unneeded {} + \
- && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
+ && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
  && rm -f /opt/venv/bin/activate* /opt/venv/bin/*.bat
 
 FROM dependencies AS package
@@ -39,7 +42,9 @@ COPY pyproject.toml README.md LICENSE /build/source/
 COPY scripts /build/source/scripts
 RUN /build/tools/bin/uv pip install --quiet --python /opt/venv --no-deps --prefix /build/package \
       --build-constraint /build/build.txt /build/source \
- && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /build/package/lib
+ # uv notes there when the sources were copied.
+ && find /build/package -name uv_cache.json -delete && sed -i '/\/uv_cache\.json,/d' /build/package/lib/*/site-packages/*/RECORD \
+ && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /build/package/lib
 
 FROM debian:trixie-slim AS common
 # git needs perl only for commands that no action uses (send-email, svn, add -i before 2.40).
@@ -47,7 +52,8 @@ RUN printf 'path-exclude /usr/share/perl/*\npath-exclude /usr/lib/*-linux-gnu/pe
       >/etc/dpkg/dpkg.cfg.d/flint-ml \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates git openssh-client python3 \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+      /var/cache/ldconfig/aux-cache \
  # The workspace belongs to the runner's user, the container is root: git and dvc refuse that otherwise.
  && git config --system safe.directory '*'
 COPY --from=dependencies /opt/venv /opt/venv
@@ -57,7 +63,7 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
     MPLBACKEND=Agg MPLCONFIGDIR=/opt/flint-ml/matplotlib \
     DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true GIT_TERMINAL_PROMPT=0
 # The list of fonts is made once here; dvc asks nobody whether there is a newer dvc.
-RUN mkdir -p /opt/flint-ml/matplotlib && python -c 'import matplotlib.font_manager' \
+RUN mkdir -p /opt/flint-ml/matplotlib && PYTHONHASHSEED=0 python -c 'import matplotlib.font_manager' \
  && dvc config --system core.check_update false
 COPY --from=package /build/package /opt/venv
 COPY entrypoint/entrypoint.py /opt/flint-ml/entrypoint.py
