@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flint_ml.errors import InputError
 from flint_ml.markdown import MARKS
-from flint_ml.record import Figure, Finding, Input
+from flint_ml.record import Figure, Finding
 from flint_ml.runner.inputs import GateInputs, dashed, suggestion
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flint_ml.drift.trusted import Trusted
 
 BADGE = "Data Drift Check"
+# Files above get a sha256 rather than DVC's md5: hashing would otherwise take as long as comparing.
+_LARGE = 32 * 1024 * 1024
 Choice = Literal["ks", "wasserstein", "psi", "chi2", "missing", "spectra", "multivariate"]
 
 
@@ -160,7 +162,7 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
             result = check(open_tables(trusted.paths, inputs.reference), table, rules_of(inputs))
         _note_reference(job, here, trusted)
         for file in files:
-            job.use(file)
+            job.use(file, large=_LARGE)
     findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
     if trusted.message:
         findings.insert(0, Finding(severity="warning", code="gate-changed", message=trusted.message, hint=trusted.hint))
@@ -223,13 +225,11 @@ def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[list[P
 def _note_reference(job: Job, here: list[Path], trusted: Trusted) -> None:
     if trusted.paths == tuple(here):
         for path in here:
-            job.use(path)
+            job.use(path, large=_LARGE)
         return
-    from flint_ml.data.dvcfiles import file_md5
-
     for path in trusted.paths:
         name = f"{job.relative(here[0]) if len(here) == 1 else path.name} at {(trusted.revision or '')[:10]}"
-        job.used.append(Input(path=name, md5=file_md5(path), bytes=path.stat().st_size))
+        job.use(path, name, large=_LARGE)
 
 
 def _base_commit(job: Job) -> str | None:

@@ -13,13 +13,14 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
 from pydantic import Field
 
 from flint_ml.errors import InputError
-from flint_ml.record import Column, Finding, Metric, Table, file_md5, read_all, same_run
+from flint_ml.record import Column, Finding, Input, Metric, Table, file_md5, file_sha256, read_all, same_run
 from flint_ml.runner.inputs import ActionInputs
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -160,6 +161,13 @@ def _ending(code: int) -> str:
     return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
 
 
+def _is_same(path: Path, used: Input) -> bool:
+    """Whether a file is what it was when its hash was noted."""
+    if used.bytes is not None and path.stat().st_size != used.bytes:
+        return False
+    return file_md5(path) == used.md5 if used.md5 else file_sha256(path) == used.sha256
+
+
 def changed_since_check(job: Job) -> list[Finding]:
     """Files whose drift was checked in this run and that the command then replaced.
 
@@ -171,7 +179,7 @@ def changed_since_check(job: Job) -> list[Finding]:
     for record in (record for record in found if record.action == "check-drift" and record.status != "error"):
         for used in record.provenance.inputs:
             path = job.workspace.root / used.path
-            if used.md5 and path.is_file() and file_md5(path) != used.md5:
+            if (used.md5 or used.sha256) and path.is_file() and not _is_same(path, used):
                 changed[used.path] = record.name
     return [
         Finding(

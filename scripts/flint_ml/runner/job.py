@@ -12,7 +12,7 @@ from typing import Any
 
 from flint_ml.data.base import Base, find_base
 from flint_ml.data.git import Git
-from flint_ml.record import Figure, Finding, Input, Metric, Status, Table, file_md5
+from flint_ml.record import Figure, Finding, Input, Metric, Status, Table, file_md5, file_sha256
 from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import ActionInputs
@@ -145,10 +145,17 @@ class Job:
         """Path of a figure as its record gives it, for a file written to ``figures_dir``."""
         return f"{self.name}/{file}"
 
-    def use(self, path: Path) -> str:
-        """Note ``path`` as an input of the result, with its md5 (as DVC computes it); returns the md5."""
-        digest = file_md5(path)
-        self.used.append(Input(path=self.relative(path), md5=digest, bytes=path.stat().st_size))
+    def use(self, path: Path, name: str = "", *, large: int | None = None) -> str:
+        """Note ``path`` as an input of the result, under ``name`` or its own, with its md5 (as DVC computes it).
+
+        A file of more than ``large`` bytes gets its sha256 instead, which today's processors compute at twice the
+        speed or more. Returns the hash.
+        """
+        size = path.stat().st_size
+        swift = large is not None and size > large
+        digest = file_sha256(path) if swift else file_md5(path)
+        key = "sha256" if swift else "md5"
+        self.used.append(Input.model_validate({"path": name or self.relative(path), key: digest, "bytes": size}))
         return digest
 
     @cached_property
