@@ -2,7 +2,7 @@
 
 It plays a small team in a temporary folder: a Git repository with `main`, a DVC remote (a folder), an MLflow
 registry (a SQLite file). Three colleagues each propose a change; for each a blank clone runs `flint-ml gate`, as a
-pull request would. The better model is then merged, and main's gate registers it.
+pull request would. The better model is then merged, and main's gate registers the MLflow run that trained it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def environment(work: Path) -> dict[str, str]:
         "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(work / "dvc-site"),
         "DVC_GLOBAL_CONFIG_DIR": str(work / "dvc-config"), "DVC_SYSTEM_CONFIG_DIR": str(work / "dvc-config"),
         "PYTHONWARNINGS": "ignore",
+        # Where trainings are logged and models are registered.
+        "MLFLOW_TRACKING_URI": f"sqlite:///{work / 'mlflow.db'}",
     }  # fmt: skip
 
 
@@ -58,10 +60,6 @@ class Team:
     @property
     def origin(self) -> Path:
         return self.work / "origin.git"
-
-    @property
-    def registry(self) -> str:
-        return f"sqlite:///{self.work / 'mlflow.db'}"
 
     def run(self, folder: Path, *command: str) -> str:
         """Run ``command`` in ``folder``; a failure ends the demo with what it printed."""
@@ -149,7 +147,7 @@ def gate(team: Team, name: str, branch: str, *options: str) -> Verdict:
     folder = team.clone(f"runner-{name}", branch)
     started = time.monotonic()
     result = subprocess.run(
-        ["flint-ml", "gate", "--tracking-uri", team.registry, *options],
+        ["flint-ml", "gate", *options],
         cwd=folder, env=team.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     seconds = time.monotonic() - started

@@ -157,12 +157,13 @@ def test_jobs_that_race_end_with_one_version(mlflow_server: str, name: str, tmp_
                 barrier.wait(60)
             return getattr(self.store, method)
 
-    def job(store: Store) -> None:
-        done = register(Together(store), wanted)  # type: ignore[arg-type]
+    def job(number: int, store: Store) -> None:
+        mine = replace(wanted, owner=f"5/1/machine-{number}/1")
+        done = register(Together(store), mine)  # type: ignore[arg-type]
         move = move_forward(store, done.version, "Staging", never)
         results.append((done.version.number, done.created, move.version))
 
-    threads = [threading.Thread(target=job, args=(store,)) for store in stores]
+    threads = [threading.Thread(target=job, args=item) for item in enumerate(stores)]
     for thread in threads:
         thread.start()
     for thread in threads:

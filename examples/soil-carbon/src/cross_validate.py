@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold, cross_val_predict
-from spectra import absorbance, training_table
+from soc_model import absorbance
+from spectra import training_table
 
 
 def errors(largest: int) -> dict[int, float]:

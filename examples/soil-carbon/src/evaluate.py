@@ -8,8 +8,11 @@ from pathlib import Path
 import figures
 import numpy as np
 import pandas as pd
-from spectra import predict, prepare_table, read_model, read_params, training_table
+from soc_model import predict, read_model
+from spectra import prepare_table, read_params, training_table
+from tracking import log_scores
 
+MODEL = Path("model")
 TEXTURE_EDGES = [15, 35, 60]
 TEXTURE_NAMES = ["clay < 15 %", "clay 15–35 %", "clay 35–60 %", "clay ≥ 60 %"]
 
@@ -40,7 +43,7 @@ def texture(clay: pd.Series) -> list[str]:
 
 def main() -> None:
     params = read_params()
-    model = read_model(Path("model/soc-plsr.json"))
+    model = read_model(MODEL)
     benchmark = prepare_table(pd.read_csv("data/ssp460-test.csv"), np.array(model["wavelengths_nm"]))
     if shared := set(benchmark["sample_id"]) & set(training_table()["sample_id"]):
         raise SystemExit(f"{len(shared)} benchmark samples are among the training samples; take them out of data/raw")
@@ -61,6 +64,7 @@ def main() -> None:
     figures.confusion_matrix(table, params["evaluate"]["class_edges"], Path("plots/confusion_matrix.png"))
     figures.importance(model, Path("plots/importance.png"))
     print(", ".join(f"{name} {value}" for name, value in result.items()))
+    log_scores(result, MODEL)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Soil spectra on the project's wavelength grid, and the model's arithmetic. Shared by all stages.
+"""Soil spectra on the project's wavelength grid. Shared by all stages.
 
 A *raw* table is an instrument's export: `sample_id`, `SOC_target` (%), `pH_target`, `Clay_target` (%), then
 `wl_<nm>` columns with reflectance in percent at the instrument's own wavelengths.
@@ -7,13 +7,13 @@ A *prepared* table is the same for every instrument: `sample_id`, `SOC` (g/kg), 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from soc_model import band_names
 
 PROPERTIES = ["SOC", "pH", "clay"]
 RAW_NAMES = {"SOC_target": "SOC", "pH_target": "pH", "Clay_target": "clay"}
@@ -23,10 +23,6 @@ G_PER_KG_IN_PERCENT = 10.0
 def read_params() -> dict[str, Any]:
     """Return params.yaml of the current directory (DVC runs every stage in the folder of dvc.yaml)."""
     return yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-
-
-def band_names(grid: np.ndarray) -> list[str]:
-    return [f"nm_{int(centre):04d}" for centre in grid]
 
 
 def make_grid(start_nm: int, stop_nm: int, step_nm: int) -> np.ndarray:
@@ -68,19 +64,3 @@ def training_table() -> pd.DataFrame:
     return pd.concat(
         [pd.read_csv(f"data/prepared/{name}.csv") for name in ("reference", "new_batch")], ignore_index=True
     )
-
-
-def absorbance(table: pd.DataFrame) -> np.ndarray:
-    """Return log10(1/R), the usual linearisation of reflectance R, shape (samples, bands)."""
-    percent = table[[column for column in table.columns if column.startswith("nm_")]].to_numpy(float)
-    return np.log10(100.0 / percent)
-
-
-def predict(model: dict[str, Any], table: pd.DataFrame) -> np.ndarray:
-    """Return predicted SOC in g/kg, shape (samples,), of a prepared table with the model's bands."""
-    bands = band_names(np.array(model["wavelengths_nm"]))
-    return model["intercept"] + absorbance(table[bands]) @ np.array(model["coefficients"])
-
-
-def read_model(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))

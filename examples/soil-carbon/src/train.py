@@ -1,19 +1,30 @@
 """Stage `train`: partial least squares regression (PLSR) of SOC on absorbance spectra.
 
 The model is written as plain JSON (one linear equation), not as a pickle: it opens in any language, does not
-depend on library versions, and nobody has to run code to look into it.
+depend on library versions, and nobody has to run code to look into it. Beside it lies an `MLmodel`, which lets MLflow
+load and serve the folder. Nothing in the folder changes from run to run: same data, same bytes.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import soc_model
+import yaml
 from sklearn.cross_decomposition import PLSRegression
-from spectra import absorbance, make_grid, read_params, training_table
+from soc_model import absorbance, band_names
+from spectra import make_grid, read_params, training_table
+from tracking import log_training
+
+MODEL = Path("model")
+# What serving needs. One linear equation computes the same on any of these.
+REQUIREMENTS = ["mlflow-skinny>=3,<4", "numpy>=2,<3", "pandas>=2.3,<4"]
+PYTHON = "3.13"
 
 
 def variable_importance(pls: PLSRegression) -> np.ndarray:
@@ -45,12 +56,55 @@ def fit(table: pd.DataFrame, n_components: int, grid: np.ndarray) -> dict[str, A
     }
 
 
+def mlmodel(grid: np.ndarray) -> dict[str, Any]:
+    """Return the content of `MLmodel`, MLflow's description of a model folder.
+
+    MLflow's own writer would add a time and a random number, and training twice would give two models.
+    """
+    columns = [{"name": name, "type": "double", "required": True} for name in band_names(grid)]
+    return {
+        "flavors": {
+            "python_function": {
+                "loader_module": soc_model.__name__,
+                "code": "code",
+                "data": ".",
+                "env": {"virtualenv": "python_env.yaml"},
+                "python_version": PYTHON,
+            }
+        },
+        "signature": {
+            "inputs": json.dumps(columns),
+            "outputs": json.dumps([{"name": "SOC", "type": "double", "required": True}]),
+        },
+    }
+
+
+def write(model: dict[str, Any], grid: np.ndarray, folder: Path) -> None:
+    """Write the model's folder, which MLflow loads and serves."""
+    environment = {"python": PYTHON, "build_dependencies": ["pip"], "dependencies": ["-r requirements.txt"]}
+    texts = {
+        soc_model.FILE: json.dumps(model, indent=1) + "\n",
+        "MLmodel": yaml.safe_dump(mlmodel(grid)),
+        "python_env.yaml": yaml.safe_dump(environment),
+        "requirements.txt": "\n".join(REQUIREMENTS) + "\n",
+        "code/soc_model.py": Path(soc_model.__file__).read_text(encoding="utf-8"),
+    }
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
 def main() -> None:
     params = read_params()
-    model = fit(training_table(), params["train"]["n_components"], make_grid(**params["prepare"]))
-    Path("model").mkdir(exist_ok=True)
-    Path("model/soc-plsr.json").write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
+    table, grid = training_table(), make_grid(**params["prepare"])
+    model = fit(table, params["train"]["n_components"], grid)
+    write(model, grid, MODEL)
     print(f"PLSR with {model['n_components']} components on {model['n_samples']} samples")
+    error = soc_model.predict(model, table) - table["SOC"]
+    logged = {f"{stage}.{key}": value for stage in ("prepare", "train") for key, value in params[stage].items()}
+    scores = {"training_rmse": float(np.sqrt(np.mean(error**2))), "training_samples": len(table)}
+    log_training(logged, scores, MODEL)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,7 @@ def _outcome(
         ["registry", shown],
         ["commit", source.commit or "unknown"],
         ["data", source.fingerprint or "no DVC-tracked data"],
+        ["training", f"MLflow run {version.run_id}" if registration.trained else "logged here, no run of it was found"],
         ["model", f"{content.name}, {content.size:,} bytes, sha256 {content.sha256[:16]}…"],
         ["gate", source.gate],
     ]
@@ -240,6 +241,7 @@ def _outcome(
             "created": registration.created, "key": submission.key, "registry": shown, "gate": source.gate,
             "stage": inputs.stage if staged else None, "previous_version": move.previous if move else None,
             "fingerprint": source.fingerprint, "model_as_committed": source.as_committed,
+            "trained_run": registration.trained,
             "model": {"kind": content.kind, "sha256": content.sha256, "bytes": content.size},
         },
         outputs={

@@ -88,7 +88,8 @@ def _names(folder: Path) -> list[str]:
                 "links to itself", where=str(Path(current).relative_to(folder.parent)), code="model-unreadable"
             )
         seen.add(real)
-        folders.sort()
+        # Python's byte code of a model that was loaded in place is no part of it.
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
         names += [(Path(current) / name).relative_to(folder).as_posix() for name in files]
     return sorted(names)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from flint_ml.record import Record
 from flint_ml.registry.content import Content
+from flint_ml.registry.identity import MODEL_SHA256
 
 _NOT_IN_NAMES = re.compile(r"[^\w\-. /:]")
 _MAX_NAME, _MAX_PARAM, _MAX_TAG = 250, 6_000, 5_000
@@ -99,7 +100,7 @@ def version_tags(source: Source, content: Content, metrics: Mapping[str, float])
         "flint_ml.run": source.run_url,
         "flint_ml.data_fingerprint": source.fingerprint,
         "flint_ml.data": _cut_json(source.data) if source.data else None,
-        "flint_ml.model_sha256": content.sha256,
+        MODEL_SHA256: content.sha256,
         "flint_ml.model_md5": content.files[0].md5 if len(content.files) == 1 else None,
         "flint_ml.model_kind": content.kind,
         "flint_ml.model_bytes": str(content.size),

@@ -9,6 +9,8 @@ import time
 
 KEY = "flint_ml.key"
 OWNER = "flint_ml.owner"
+# A training logs the hash of the model that it wrote under this tag of its run, and is found by it.
+MODEL_SHA256 = "flint_ml.model_sha256"
 _JOB_LIMIT_SECONDS = 6 * 3600
 
 

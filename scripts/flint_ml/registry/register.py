@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flint_ml.errors import OutsideError
-from flint_ml.registry.content import Content
-from flint_ml.registry.identity import KEY, OWNER, dead
+from flint_ml.registry.content import Content, ModelFile
+from flint_ml.registry.identity import KEY, MODEL_SHA256, OWNER, dead
 from flint_ml.registry.store import Run, Store, Version
 
 MODEL_FOLDER = "model"
 FACTS_FOLDER = "flint-ml"
+_COMMIT = "mlflow.source.git.commit"
+# Marks runs that register-model made; what a training logged is never deleted.
+CREATED = "flint_ml.created_by"
 _AT_ONCE = 6
 
 
@@ -28,7 +31,8 @@ class Submission:
     owner
         See :func:`flint_ml.registry.identity.owner`.
     training_run
-        The MLflow run that trained the model: where this registry knows it, the version belongs to it.
+        The MLflow run that trained the model, as the model itself says: where this registry knows it, the version
+        belongs to it. A run of the experiment whose tag names the model's hash serves as well.
     papers
         Further files (provenance, records, figures), name to file, stored beside the model.
     """
@@ -49,10 +53,11 @@ class Submission:
 
 @dataclass(frozen=True)
 class Registration:
-    """The version that carries the key, and whether this call made it."""
+    """The version that carries the key, whether this call made it, and whether its run is the training's own."""
 
     version: Version
     created: bool
+    trained: bool = False
 
 
 def register(store: Store, submission: Submission, say: Callable[[str], None] = lambda _: None) -> Registration:
@@ -70,33 +75,54 @@ def register(store: Store, submission: Submission, say: Callable[[str], None] = 
         say(f"already registered: {existing[0].uri}")
         _remove(store, existing[1:], existing[0])
         return Registration(existing[0], created=False)
-    run = _open_run(store, submission, say)
-    store.log(
-        run.id,
-        submission.metrics,
+    run = _training_run(store, submission)
+    if run is not None:
+        say(f"run {run.id} trained this model; its version belongs to it")
+        _log_missing(store, submission, run)
+        _store_files(store, submission, run, say, stored=_stored_already(store, submission, run))
+    else:
+        run = _own_run(store, submission, say)
         # MLflow refuses to change a parameter; an interrupted attempt may have logged them.
-        {name: value for name, value in submission.params.items() if name not in run.params},
-        {**submission.run_tags, OWNER: submission.owner},
-    )
-    _store_files(store, submission, run, say)
-    store.finish(run.id)
+        params = {name: value for name, value in submission.params.items() if name not in run.params}
+        store.log(run.id, submission.metrics, params, {**submission.run_tags, OWNER: submission.owner})
+        _store_files(store, submission, run, say)
+        store.finish(run.id)
     version = store.create_version(
         name,
         f"{run.artifact_uri.rstrip('/')}/{MODEL_FOLDER}",
         run.id,
-        {**submission.tags, KEY: submission.key},
+        {**submission.tags, KEY: submission.key, OWNER: submission.owner},
         submission.description,
     )
-    return _settle(store, submission, version, say)
+    return replace(_settle(store, submission, version, say), trained=CREATED not in run.tags)
 
 
-def _open_run(store: Store, submission: Submission, say: Callable[[str], None]) -> Run:
-    """The run that trained the model, or that an attempt which died left to be completed, or a new one."""
-    trained = store.run(submission.training_run) if submission.training_run else None
-    if trained is not None:
-        say(f"the model belongs to run {trained.id}, which trained it")
-        store.log(trained.id, {}, {}, {KEY: submission.key})
-        return trained
+def _training_run(store: Store, submission: Submission) -> Run | None:
+    """The run that trained the model: the one that the model names, or the best of those that name the model."""
+    named = store.run(submission.training_run) if submission.training_run else None
+    if named is not None:
+        return named
+    found = store.runs(store.experiment(submission.experiment), (MODEL_SHA256, submission.content.sha256))
+    commit = submission.run_tags.get(_COMMIT)
+
+    def rank(run: Run) -> tuple[bool, bool, int, str]:
+        return bool(commit) and run.tags.get(_COMMIT) == commit, run.finished, run.started, run.id
+
+    return max(found, key=rank, default=None)
+
+
+def _log_missing(store: Store, submission: Submission, run: Run) -> None:
+    """Add to a training's run what it does not say yet; what it says stays."""
+    store.log(
+        run.id,
+        {name: value for name, value in submission.metrics.items() if run.metrics.get(name) != value},
+        {name: value for name, value in submission.params.items() if name not in run.params},
+        {name: value for name, value in submission.run_tags.items() if name not in run.tags},
+    )
+
+
+def _own_run(store: Store, submission: Submission, say: Callable[[str], None]) -> Run:
+    """The run that an attempt which died left to be completed, or a new one."""
     experiment = store.experiment(submission.experiment)
     left = [
         run
@@ -109,20 +135,42 @@ def _open_run(store: Store, submission: Submission, say: Callable[[str], None]) 
         say(f"completing run {left[0].id}, which an earlier attempt left")
         return left[0]
     title = f"{submission.name} {submission.tags.get('flint_ml.commit', '')[:10]}".strip()
-    return store.create_run(experiment, title, {KEY: submission.key, OWNER: submission.owner})
+    tags = {KEY: submission.key, OWNER: submission.owner, CREATED: "register-model"}
+    return store.create_run(experiment, title, tags)
 
 
-def _store_files(store: Store, submission: Submission, run: Run, say: Callable[[str], None]) -> None:
+def _stored_already(store: Store, submission: Submission, run: Run) -> frozenset[str]:
+    """Names of the model's files that the training has stored, with the very bytes."""
+
+    def same(file: ModelFile) -> bool:
+        try:
+            return store.sha256(run, f"{MODEL_FOLDER}/{file.name}") == file.sha256
+        except OutsideError:
+            return False  # not there, or not to be had: then storing it will say why
+
+    files = submission.content.files
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return frozenset(file.name for file, there in zip(files, pool.map(same, files), strict=True) if there)
+
+
+def _store_files(
+    store: Store,
+    submission: Submission,
+    run: Run,
+    say: Callable[[str], None],
+    stored: frozenset[str] = frozenset(),
+) -> None:
     """Upload model and papers, a few at a time, and read the model back."""
-    content = submission.content
-    say(f"storing {len(content.files)} file(s), {content.size:,} bytes")
-    wanted = {f"{MODEL_FOLDER}/{file.name}": file.path for file in content.files}
+    files = [file for file in submission.content.files if file.name not in stored]
+    if files:
+        say(f"storing {len(files)} file(s), {sum(file.size for file in files):,} bytes")
+    wanted = {f"{MODEL_FOLDER}/{file.name}": file.path for file in files}
     wanted |= {f"{FACTS_FOLDER}/{name}": path for name, path in submission.papers.items()}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         # A list, so that the first error is raised here.
         list(pool.map(lambda item: store.upload(run, *item), wanted.items()))
-        found = pool.map(lambda file: store.sha256(run, f"{MODEL_FOLDER}/{file.name}"), content.files)
-        for file, sha256 in zip(content.files, found, strict=True):
+        found = pool.map(lambda file: store.sha256(run, f"{MODEL_FOLDER}/{file.name}"), files)
+        for file, sha256 in zip(files, found, strict=True):
             if sha256 != file.sha256:
                 raise OutsideError(
                     f"the artifact store returned other bytes for `{file.name}` than were stored in it",
@@ -139,13 +187,15 @@ def _settle(store: Store, submission: Submission, mine: Version, say: Callable[[
     if winner.number == mine.number:
         return Registration(mine, created=True)
     say(f"another job registered the same model as {winner.uri}; removing version {mine.number}")
-    _remove(store, [version for version in carriers[1:] if version.run_id == mine.run_id], winner)
-    return Registration(winner, created=winner.run_id == mine.run_id)
+    # An answer that was lost on the way and asked for again may have made two of this job's own.
+    _remove(store, [version for version in carriers[1:] if version.tags.get(OWNER) == submission.owner], winner)
+    return Registration(winner, created=winner.tags.get(OWNER) == submission.owner)
 
 
 def _remove(store: Store, losers: list[Version], winner: Version) -> None:
-    """Delete versions that lost a race, with their runs; never the winner's run."""
+    """Delete versions that lost a race, with the runs that were made for them; never the winner's, never a training."""
     for loser in losers:
         store.delete_version(loser.name, loser.number)
-        if loser.run_id and loser.run_id != winner.run_id:
-            store.delete_run(loser.run_id)
+        run = store.run(loser.run_id) if loser.run_id and loser.run_id != winner.run_id else None
+        if run is not None and CREATED in run.tags:
+            store.delete_run(run.id)

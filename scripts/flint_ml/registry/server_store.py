@@ -45,6 +45,7 @@ def _run(data: Mapping[str, Any]) -> Run:
         str(info["run_id"]), str(info["experiment_id"]), str(info["artifact_uri"]), int(info.get("start_time") or 0),
         _mapping(logged.get("tags")), _mapping(logged.get("params")),
         {str(item["key"]): float(item["value"]) for item in logged.get("metrics") or [] if "value" in item},
+        info.get("status") == "FINISHED",
     )  # fmt: skip
 
 

@@ -186,6 +186,7 @@ class SqliteStore:
         return Run(
             run.info.run_id, run.info.experiment_id, run.info.artifact_uri, int(run.info.start_time or 0),
             dict(run.data.tags), dict(run.data.params), dict(run.data.metrics),
+            run.info.status == "FINISHED",
         )  # fmt: skip
 
     def runs(self, experiment: str, tag: tuple[str, str]) -> list[Run]:

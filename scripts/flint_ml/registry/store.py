@@ -40,6 +40,7 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    finished: bool = False
 
 
 # MLflow writes tags and aliases by "look, then insert": of two jobs that do it at once the later one is refused by
