@@ -32,12 +32,14 @@ PATH = "spec.template.spec.containers[name=api].env[name=MODEL_VERSION].value"
 class Cluster:
     """Answers ``/<colour>/version`` as pods of that colour would, by what Git says at that moment.
 
-    ``broken`` are versions that fail; ``on_ask`` is called once, at the first question.
+    ``broken`` are versions that fail, ``drifting`` those that predict something else than when they were registered;
+    ``on_ask`` is called once, at the first question.
     """
 
     def __init__(self, repository: Path) -> None:
         self.repository = repository
         self.broken: set[tuple[str, str]] = set()
+        self.drifting: set[str] = set()
         self.on_ask: list[Callable[[], Any]] = []
         self.asked: list[str] = []
         cluster = self
@@ -70,7 +72,10 @@ class Cluster:
         self.asked.append(request.path)
         place = request.path.split("/")[1]
         version = self.version(self.live() if place == "live" else place)
-        body = json.dumps({"version": version, "soc": 1.5}).encode()
+        served = 99 if version in self.drifting else int(version)
+        body = json.dumps(
+            {"version": version, "soc": 1.5, "predictions": [{"SOC": served * n} for n in (1, 2)]}
+        ).encode()
         request.send_response(500 if (place, version) in self.broken else 200)
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
@@ -83,8 +88,14 @@ def filled(registry_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     shutil.copy(registry_file, folder / "mlflow.db")
     store = connect(resolve("", {}, folder), {})
     store.ensure_model("soc")
-    made = store.create_run(store.experiment("soc"), "soc", {})
-    for _ in range(3):
+    for number in (1, 2, 3):
+        made = store.create_run(store.experiment("soc"), "soc", {})
+        samples = folder / "samples.json"
+        predictions = [{"SOC": number}, {"SOC": 2 * number}]
+        samples.write_text(json.dumps({"dataframe_records": [{"x": 1}, {"x": 2}], "predictions": predictions}))
+        # Beside the model or in its folder; version 3 has none.
+        for place in {1: ["flint-ml"], 2: ["model"]}.get(number, []):
+            store.upload(made, f"{place}/samples.json", samples)
         store.create_version("soc", f"{made.artifact_uri}/model", made.id, {}, "")
     store.set_alias("soc", "staging", 2)
     return folder / "mlflow.db"
@@ -163,6 +174,43 @@ def test_a_cluster_that_does_not_follow(server: Server, cluster: Cluster) -> Non
     assert "does not hold `release 2`" in record["headline"]
 
 
+def test_predictions_of_stored_samples(server: Server, cluster: Cluster) -> None:
+    code, record = run(server, cluster, predict_path="/predict")
+    assert (code, cluster.live()) == (0, "green"), record
+    assert ["predictions", "passed (2 samples, largest difference 0)"] in record["tables"][0]["rows"]
+    code, record = run(server, cluster, predict_path="/predict", version="1", rollback="true")
+    assert (code, cluster.live()) == (0, "blue"), record
+
+
+def test_a_version_that_predicts_something_else_is_taken_back(server: Server, cluster: Cluster) -> None:
+    before = {name: content(server.repository, name) for name in ("blue.yaml", "green.yaml", "service.yaml")}
+    cluster.drifting = {"2"}
+    code, record = run(server, cluster, predict_path="/predict")
+    assert (code, record["details"]["result"]) == (1, "failed")
+    said = (
+        "predictions: 2 of 2 samples are not predicted as registered; the largest difference is 194 "
+        "(sample 2, SOC: 198 instead of 4)"
+    )
+    assert record["findings"][0]["message"] == said
+    assert {name: content(server.repository, name) for name in before} == before
+    assert said in git("log", "-1", "--format=%B", "main", folder=server.repository)
+
+
+def test_a_version_without_samples_is_refused_before_anything_changes(server: Server, cluster: Cluster) -> None:
+    code, record = run(server, cluster, predict_path="/predict", version="3")
+    assert (code, record["findings"][0]["code"]) == (2, "no-samples")
+    assert (commits(server.repository), cluster.asked) == (1, [])
+
+
+def test_live_already_but_unwell(server: Server, cluster: Cluster) -> None:
+    """An earlier job was killed after the switch: what it had not checked yet is checked now."""
+    assert run(server, cluster)[0] == 0
+    cluster.broken = {("live", "2")}
+    code, record = run(server, cluster)
+    assert (code, record["status"], record["details"]["result"], cluster.live()) == (1, "failed", "unwell", "green")
+    assert "rollback: true" in record["findings"][0]["hint"]
+
+
 def test_somebody_else_switches_meanwhile(server: Server, cluster: Cluster) -> None:
     other = content(server.repository, "green.yaml").replace(b'VERSION, value: "1"', b'VERSION, value: "3"')
     cluster.on_ask = [
@@ -191,6 +239,8 @@ def test_a_killed_job_is_gone_on_with(server: Server, cluster: Cluster) -> None:
         ({"checks": {"health": {"path": "healthz"}}}, "invalid-input"),
         ({"live_url": "ftp://x"}, "invalid-input"),
         ({"mode": "pull-request"}, "invalid-input"),
+        ({"predict_path": "predict"}, "invalid-input"),
+        ({"predict_path": "/p", "checks": {"predictions": {"path": "/v", "contains": "{version}"}}}, "invalid-input"),
         ({"path": "spec.selector.app"}, "unknown-colour"),
     ],
 )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from flint_ml.errors import InputError
 from flint_ml.gitops.bluegreen import Colour, Switch, Switched
 from flint_ml.gitops.manifest import Edit, Target, check_target
-from flint_ml.gitops.smoke import Check, smoke
+from flint_ml.gitops.samples import Samples
+from flint_ml.gitops.smoke import Check, Result, smoke
 from flint_ml.record import Column, Finding, Table
 from flint_ml.runner.inputs import dashed
 from flint_ml.runner.job import Outcome
@@ -48,13 +49,20 @@ def _address(name: str, url: str) -> str:
     return url
 
 
-def switch_of(
-    inputs: Any,
-    branch: str,
-    wanted: Callable[[], int],
-    message: Callable[[str, str, int, Edit], str],
-    say: Callable[[str], None],
-) -> Switch:
+class Registered(Protocol):
+    """What is asked of the registry."""
+
+    def number(self) -> int:
+        """The version that is wanted, now."""
+
+    def samples(self, number: int) -> Samples:
+        """The samples that were registered with a version."""
+
+    def say_it(self, verb: str, where: str, number: int, edit: Edit, reason: str) -> str:
+        """The commit message."""
+
+
+def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str], None]) -> Switch:
     """The switch that the inputs of deploy-model describe.
 
     Raises
@@ -66,6 +74,8 @@ def switch_of(
     checks = {name: Check(c.path, c.status, c.contains, c.body) for name, c in inputs.checks.items()}
     if inputs.mode != "push":
         raise _invalid("mode", "blue-green needs `mode: push`", "it tries the version before it switches")
+    if "predictions" in checks and inputs.predict_path:
+        raise _invalid("checks", "the name `predictions` is taken by `predict-path`", "give that check another name")
     if len(colours) != 2:
         raise _invalid("colours", f"{len(colours)} colours are given, not two", "give them in flint-ml.yml")
     if not any("{version}" in check.contains for check in checks.values()):
@@ -81,23 +91,33 @@ def switch_of(
         raise _invalid("colours", "both colours have their version at the same place", "give each its own")
     paths = {place.file: place.path for place in places.values()}
 
-    def say_it(verb: str, number: int, edit: Edit) -> str:
-        return message(verb, f"{edit.file}: {paths.get(edit.file, inputs.path)}", number, edit)
+    def say_it(verb: str, number: int, edit: Edit, reason: str) -> str:
+        return registry.say_it(verb, f"{edit.file}: {paths.get(edit.file, inputs.path)}", number, edit, reason)
 
-    def run_checks(address: str, number: int) -> list[Any]:
+    def ready(number: int) -> None:
+        if inputs.predict_path:
+            checks["predictions"] = Check(
+                inputs.predict_path, samples=registry.samples(number), tolerance=inputs.tolerance
+            )  # fmt: skip
+
+    def run_checks(address: str, number: int) -> list[Result]:
         say(f"checking version {number} at {address}")
         results = smoke(address, checks, number, inputs.smoke_timeout)
         for result in results:
-            say(f"  {result.name}: {result.said or 'passed'}")
+            say(f"  {result.name}: {_told(result)}")
         return results
 
     return Switch(
         branch,
         Target(check_target(inputs.file, "{version}"), inputs.path, kubernetes=inputs.kubernetes_version),
         {name: Colour(places[name], _address("colours", colour.url)) for name, colour in colours.items()},
-        wanted, run_checks, say_it,
+        registry.number, run_checks, say_it, ready,
         _address("live-url", inputs.live_url) if inputs.live_url else "", inputs.rollback, say,
     )  # fmt: skip
+
+
+def _told(result: Result) -> str:
+    return result.said or "passed" + (f" ({result.note})" if result.note else "")
 
 
 def outcome_of(inputs: Any, manifests: str, branch: str, done: Switched, web: str | None) -> Outcome:
@@ -110,23 +130,29 @@ def outcome_of(inputs: Any, manifests: str, branch: str, done: Switched, web: st
         "newer": f"{title} was not deployed: {done.live} has the newer `{done.old}`",
         "failed": f"{title} failed its checks and was taken back; {done.live} is live with {done.old} "
         f"({'; '.join(failed)})",
+        "unwell": f"{title} is live on {done.live}, but fails its checks ({'; '.join(failed)})",
     }[done.result]
     findings = list(done.findings)
     if failed:
-        findings.append(Finding(severity="error", code="smoke-failed", message="; ".join(failed)))
+        hint = "to go back, give the version before as `version` with `rollback: true`"
+        findings.append(
+            Finding(
+                severity="error", code="smoke-failed", message="; ".join(failed),
+                hint=hint if done.result == "unwell" else None,
+            )
+        )  # fmt: skip
     if done.result == "newer":
         hint = "to go back on purpose, set `rollback: true`"
         findings.append(Finding(severity="warning", code="newer-deployed", message=headline, hint=hint))
     commit = done.commits[-1] if done.commits else None
     url = f"{web}/commit/{commit}" if web and commit else None
-    rows: list[list[Any]] = [[result.name, result.said or "passed"] for result in done.results]
+    rows: list[list[Any]] = [[result.name, _told(result)] for result in done.results]
     columns = [Column(name="check"), Column(name="result")]
     return Outcome(
-        {"failed": "failed", "newer": "warned"}.get(done.result, "passed"),  # type: ignore[arg-type]
+        {"failed": "failed", "unwell": "failed", "newer": "warned"}.get(done.result, "passed"),  # type: ignore[arg-type]
         headline,
-        {"changed": f"{done.live} is live", "same": "unchanged", "newer": "a newer version stays"}.get(
-            done.result, "taken back"
-        ),
+        {"changed": f"{done.live} is live", "same": "unchanged", "newer": "a newer version stays",
+         "unwell": "live, but unwell"}.get(done.result, "taken back"),
         tables=[Table(title="Smoke tests", columns=columns, rows=rows)] if rows else [],
         findings=findings,
         details={

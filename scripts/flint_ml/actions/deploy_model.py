@@ -20,13 +20,19 @@ from flint_ml.gitops.message import Origin, commit_message
 from flint_ml.gitops.pulls import Pulls, api_of
 from flint_ml.gitops.remote import Remote
 from flint_ml.gitops.rolling import Deployment, Order, propose, push
+from flint_ml.gitops.samples import FILE as SAMPLES_FILE
+from flint_ml.gitops.samples import Samples
+from flint_ml.gitops.samples import parse as parse_samples
 from flint_ml.gitops.yamlpath import parse_path
 from flint_ml.record import Column, Finding, Table
 from flint_ml.registry.connect import connect
 from flint_ml.registry.promote import wanted_version
+from flint_ml.registry.register import FACTS_FOLDER, MODEL_FOLDER
 from flint_ml.registry.store import Version
 from flint_ml.runner.inputs import ActionInputs
 from flint_ml.runner.job import Action, Job, Outcome
+
+SAMPLES = (f"{FACTS_FOLDER}/{SAMPLES_FILE}", f"{MODEL_FOLDER}/{SAMPLES_FILE}")
 
 
 class Inputs(ActionInputs):
@@ -74,6 +80,15 @@ class Inputs(ActionInputs):
     checks: dict[str, CheckInput] = Field(
         {}, description="blue-green: smoke tests by name, each with `path`, `status`, `contains` and `body`."
     )
+    predict_path: str = Field(
+        "", description="blue-green: where the API takes samples in MLflow's JSON format, such as `/predict` or "
+        "`/invocations`; its predictions must be those that were registered with the version.",
+        pattern=r"^(/\S*)?$",
+    )  # fmt: skip
+    tolerance: float = Field(
+        1e-4, description="blue-green: difference of two predictions that counts as none, relative to the prediction "
+        "(absolute below 1).", ge=0, le=1,
+    )  # fmt: skip
     live_url: str = Field("", description="blue-green: address of the Service, checked after the switch.")
     smoke_timeout: float = Field(
         300,
@@ -103,7 +118,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         remote = Remote(place, env, Path(folder) / "manifests.git", end)
         branch = inputs.branch or remote.default_branch()
         if inputs.strategy == "blue-green":
-            switch = switch_of(inputs, branch, registry.number, registry.say_it, job.say)
+            switch = switch_of(inputs, branch, registry, job.say)
             switched = bluegreen.deploy(remote, switch, lambda: remote.extend(inputs.timeout))
             return outcome_of(inputs, shown, branch, switched, place.web)
         order = Order(branch, target, registry.number, registry.message, rollback=inputs.rollback, say=job.say)
@@ -159,8 +174,20 @@ class _Registry:
     def origin(self, number: int) -> Origin:
         return Origin(self.inputs.model_name, number, self.shown, self.run, self.known[number].tags)
 
-    def say_it(self, verb: str, where: str, number: int, edit: Edit) -> str:
-        return commit_message(self.origin(number), where, edit.old, edit.new, verb=verb)
+    def samples(self, number: int) -> Samples:
+        """The samples that were registered with the version; said where there are none."""
+        title = f"{self.inputs.model_name} version {number}"
+        run = self.store.run(self.known[number].run_id or "")
+        for name in SAMPLES:
+            if run and (data := self.store.read(run, name)) is not None:
+                return parse_samples(data, f"{title}, {name}")
+        raise InputError(
+            f"{title} has no stored samples to compare predictions with", where="predict-path", code="no-samples",
+            hint="register it with `samples`, or leave `predict-path` out",
+        )  # fmt: skip
+
+    def say_it(self, verb: str, where: str, number: int, edit: Edit, reason: str) -> str:
+        return commit_message(self.origin(number), where, edit.old, edit.new, verb=verb, reason=reason)
 
     def message(self, number: int, edit: Edit) -> str:
         return commit_message(self.origin(number), f"{edit.file}: {self.inputs.path}", edit.old, edit.new)

@@ -39,7 +39,9 @@ class Switch:
     smoke
         Runs the checks at an address for a version.
     message
-        The commit message: what is done, for which version, which change.
+        The commit message: what is done, for which version, which change, and why (empty: because it is wanted).
+    ready
+        Called with the version before anything is changed; raises where it cannot be checked.
     live_url
         Address of the Service, checked after the switch; empty for none.
     """
@@ -49,7 +51,8 @@ class Switch:
     colours: Mapping[str, Colour]
     wanted: Callable[[], int]
     smoke: Smoke
-    message: Callable[[str, int, Edit], str]
+    message: Callable[[str, int, Edit, str], str]
+    ready: Callable[[int], None] = field(default=lambda _number: None)
     live_url: str = ""
     rollback: bool = False
     say: Callable[[str], None] = field(default=lambda _text: None)
@@ -63,14 +66,14 @@ class Switched:
     ----------
     result
         ``changed``: the version is live; ``same``, ``newer``: nothing was done; ``failed``: its checks failed and
-        what was live before is live.
+        what was live before is live; ``unwell``: it was live already, and its checks fail.
     old
         What stands at the live colour, or stood there before the switch.
     results
         The last round of checks.
     """
 
-    result: Literal["changed", "same", "newer", "failed"]
+    result: Literal["changed", "same", "newer", "failed", "unwell"]
     number: int
     live: str
     idle: str
@@ -105,7 +108,7 @@ def _state(remote: Remote, tip: str, switch: Switch) -> _State:
 
 
 def _commit(
-    remote: Remote, switch: Switch, change: Callable[[str], Edit | None], verb: str, number: int
+    remote: Remote, switch: Switch, change: Callable[[str], Edit | None], message: Callable[[Edit], str]
 ) -> tuple[str | None, Edit | None]:
     """Push what ``change`` makes of the newest commit; it is asked again when somebody else was first."""
     made: str | None = None
@@ -118,7 +121,7 @@ def _commit(
         edit = change(tip)
         if edit is None or edit.old == edit.new:
             return None, edit
-        made = remote.commit(tip, edit.files, switch.message(verb, number, edit))
+        made = remote.commit(tip, edit.files, message(edit))
         tries += 1
         try:
             remote.push(made, switch.branch)
@@ -128,7 +131,12 @@ def _commit(
         return made, edit
 
 
-def _take_back(remote: Remote, switch: Switch, before: _State, number: int) -> list[str]:
+def _saying(switch: Switch, verb: str, number: int, reason: str = "") -> Callable[[Edit], str]:
+    """What the commit says of a change."""
+    return lambda edit: switch.message(verb, number, edit, reason)
+
+
+def _take_back(remote: Remote, switch: Switch, before: _State, number: int, reason: str) -> list[str]:
     """Point the traffic back and give the idle colour its old version, unless somebody else changed them since."""
     new = switch.colours[before.idle].target.text(number)
 
@@ -143,8 +151,17 @@ def _take_back(remote: Remote, switch: Switch, before: _State, number: int) -> l
         there = _state(remote, tip, switch).live == before.live and mine(tip)
         return plan(remote, tip, switch.colours[before.idle].target, before.values[before.idle]) if there else None
 
-    commits = [_commit(remote, switch, step, "Take back", number)[0] for step in (traffic, version)]
+    message = _saying(switch, "Take back", number, reason)
+    commits = [_commit(remote, switch, step, message)[0] for step in (traffic, version)]
     return [commit for commit in commits if commit]
+
+
+def _as_it_is(switch: Switch, state: _State, number: int) -> Switched:
+    """The version is live already: an earlier job may have ended before it had checked that."""
+    switch.ready(number)
+    results = switch.smoke(switch.live_url, number) if switch.live_url else []
+    result: Literal["same", "unwell"] = "unwell" if any(result.said for result in results) else "same"
+    return Switched(result, number, state.live, state.idle, state.values[state.live], results=tuple(results))
 
 
 def deploy(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Switched:
@@ -165,10 +182,12 @@ def deploy(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Swi
     old, idle = before.values[before.live], switch.colours[before.idle]
     live, new = switch.colours[before.live].target, idle.target.text(number)
     if old == live.text(number):
-        return Switched("same", number, before.live, before.idle, old)
+        return _as_it_is(switch, before, number)
     there = live.number(old)
     if there is not None and there > number and not switch.rollback:
         return Switched("newer", number, before.live, before.idle, old)
+
+    switch.ready(number)
 
     def unmoved(tip: str, values: Mapping[str, str]) -> None:
         state = _state(remote, tip, switch)
@@ -189,12 +208,12 @@ def deploy(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Swi
     commits: list[str] = []
     findings: list[Finding] = []
     for verb, change, address in (("Try", deploy_idle, idle.url), ("Serve", point, switch.live_url)):
-        commit, edit = _commit(remote, switch, change, verb, number)
+        commit, edit = _commit(remote, switch, change, _saying(switch, verb, number))
         commits += [commit] if commit else []
         findings += edit.findings if edit else []
         results = switch.smoke(address, number) if address else []
         more_time()
-        if any(result.said for result in results):
-            commits += _take_back(remote, switch, before, number)
+        if failed := [f"{result.name}: {result.said}" for result in results if result.said]:
+            commits += _take_back(remote, switch, before, number, "; ".join(failed))
             return Switched("failed", number, before.live, before.idle, old, tuple(commits), tuple(results))
     return Switched("changed", number, before.idle, before.live, old, tuple(commits), tuple(results), tuple(findings))

@@ -49,8 +49,10 @@ def _line(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())[:300]
 
 
-def commit_message(origin: Origin, place: str, old: str, new: str, *, verb: str = "Deploy") -> str:
-    """Subject, what changed at ``place`` (manifest and path), and one Git trailer for each link."""
+def commit_message(
+    origin: Origin, place: str, old: str, new: str, *, verb: str = "Deploy", reason: str = ""
+) -> str:  # fmt: skip
+    """Subject, what changed at ``place`` (manifest and path), why, and one Git trailer for each link."""
     trailers = {
         "Model-Version": f"models:/{origin.model}/{origin.number}",
         "Model-Registry": origin.registry,
@@ -61,4 +63,5 @@ def commit_message(origin: Origin, place: str, old: str, new: str, *, verb: str 
     }
     lines = [f"{name}: {_line(value)}" for name, value in trailers.items() if value]
     subject = _line(f"{verb} {origin.title}")
-    return "\n".join([subject, "", _line(f"{place}: {old} -> {new}"), "", *lines]) + "\n"
+    what = [_line(f"{place}: {old} -> {new}"), *([_line(reason)] if reason else [])]
+    return "\n".join([subject, "", *what, "", *lines]) + "\n"

@@ -10,8 +10,9 @@ import requests
 import urllib3
 
 from flint_ml import __version__
+from flint_ml.gitops.samples import Samples, compare
 
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 4 << 20
 _PAUSE = 2.0
 
 
@@ -25,38 +26,50 @@ class Check:
         Text that the answer must hold; ``{version}`` stands for the number of the version.
     body
         JSON to send by POST, such as a stored sample; a GET where it is empty.
+    samples, tolerance
+        Stored samples to send instead; their predictions must come back (:mod:`flint_ml.gitops.samples`).
     """
 
     path: str
     status: int = 200
     contains: str = ""
     body: str = ""
+    samples: Samples | None = None
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a check ended; ``said`` is empty where it passed."""
+    """How a check ended; ``said`` is empty where it passed, ``note`` is what else is worth knowing."""
 
     name: str
     said: str = ""
+    note: str = ""
 
 
-def _ask(address: str, check: Check, number: int, seconds: float) -> str:
-    """What is wrong with the answer, or nothing."""
-    headers = {"User-Agent": f"flint-ml/{__version__}"} | ({"Content-Type": "application/json"} if check.body else {})
+def _ask(name: str, address: str, check: Check, number: int, seconds: float) -> Result:
+    """One request, and what is wrong with its answer."""
+    body = check.samples.request if check.samples else check.body
+    headers = {"User-Agent": f"flint-ml/{__version__}"} | ({"Content-Type": "application/json"} if body else {})
     try:
         with requests.request(
-            "POST" if check.body else "GET", address.rstrip("/") + check.path, data=check.body.encode() or None,
+            "POST" if body else "GET", address.rstrip("/") + check.path, data=body.encode() or None,
             headers=headers, timeout=(min(5.0, seconds), min(10.0, seconds)), allow_redirects=False, stream=True,
         ) as response:  # fmt: skip
             text = response.raw.read(_MAX_BYTES, decode_content=True).decode(errors="replace")
             status = response.status_code
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        return f"no answer ({type(error).__name__})"
+        return Result(name, f"no answer ({type(error).__name__})")
     if status != check.status:
-        return f"answered {status} instead of {check.status}"
+        return Result(name, f"answered {status} instead of {check.status}")
     wanted = check.contains.replace("{version}", str(number))
-    return f"the answer does not hold `{wanted}`" if wanted not in text else ""
+    if wanted not in text:
+        return Result(name, f"the answer does not hold `{wanted}`")
+    if check.samples is None:
+        return Result(name)
+    compared = compare(check.samples, text, check.tolerance)
+    note = f"{check.samples.n} samples, largest difference {compared.largest:.2g}"
+    return Result(name, compared.said, "" if compared.said else note)
 
 
 def smoke(address: str, checks: Mapping[str, Check], number: int, seconds: float) -> list[Result]:
@@ -64,7 +77,7 @@ def smoke(address: str, checks: Mapping[str, Check], number: int, seconds: float
     end = time.monotonic() + seconds
     while True:
         left = max(end - time.monotonic(), 0.5)
-        results = [Result(name, _ask(address, check, number, left)) for name, check in checks.items()]
+        results = [_ask(name, address, check, number, left) for name, check in checks.items()]
         if not any(result.said for result in results) or time.monotonic() + _PAUSE > end:
             return results
         time.sleep(_PAUSE)
