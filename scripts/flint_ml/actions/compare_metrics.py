@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-from flint_ml.data import changes, pipeline
-from flint_ml.data.base import Base
+from flint_ml.actions import _metrics_base as base_side
+from flint_ml.actions._metrics_base import Sides, project
+from flint_ml.actions._registry import MODEL_NAME_PATTERN
+from flint_ml.data import changes
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import expected as declarations
@@ -22,7 +23,6 @@ from flint_ml.metrics import (
     repeats,
     significance,
     source,
-    stale,
     text,
 )
 from flint_ml.metrics.bootstrap import Estimate, Settings
@@ -33,6 +33,8 @@ from flint_ml.metrics.rules import Rule
 from flint_ml.record import Figure, Finding, Status
 from flint_ml.runner.inputs import GateInputs
 from flint_ml.runner.job import Action, Job, Outcome
+
+_NAME_OR_NONE = f"(?:{MODEL_NAME_PATTERN})|^$"
 
 
 class Inputs(GateInputs):
@@ -47,7 +49,27 @@ class Inputs(GateInputs):
         "auto", description="Revision to compare with: a branch, tag or commit. `auto`: the base of this event."
     )
     base: str = Field(
-        "", description="Metrics of the base given directly: a file, or a folder with files of the same names."
+        "auto",
+        description="What to compare with: `auto` (metrics at the base revision, else the version in Staging, else the "
+        "last successful run on the default branch), one of `revision`, `staging`, `artifact`, a registered version "
+        "(`models:/name/3`), or the base's metrics file, or a folder with files of the same names.",
+    )
+    model_name: str = Field(
+        "", description="Name of the registered model whose version in Staging may be the base.", pattern=_NAME_OR_NONE
+    )
+    tracking_uri: str = Field(
+        "", description="The registry to look for that version in. Default: the variable MLFLOW_TRACKING_URI."
+    )
+    base_artifact: str = Field(
+        "",
+        description="Artifact with the results of the default branch's runs. Default: `flint-ml-results`, also with "
+        "the job's name behind it.",
+        max_length=200,
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="Token that reads this repository: fetches the base into a shallow clone (`contents: read`) and "
+        "reads the default branch's last run (`actions: read`).",
     )
     rules: dict[str, Rule] = Field(
         default_factory=dict,
@@ -106,20 +128,9 @@ class Inputs(GateInputs):
 _TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "INPUT_TOKEN", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 
 
-@dataclass
-class _Sides:
-    """Metrics of both sides by file; ``base`` is None where there is nothing to compare with."""
-
-    head: dict[str, MetricsFile]
-    base: dict[str, MetricsFile] | None
-    how: str
-    commit: str | None = None
-    at: source.At | None = None
-
-
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Read both sides, judge each metric, decide, and show where to look."""
-    sides = _read(inputs, job)
+    sides = base_side.read(inputs, job)
     predictions = bench.read_predictions(_side_of(inputs, job, sides))
     compared = bench.check(_side_of(inputs, job, sides), predictions)
     leak = _leak(inputs, job, predictions)
@@ -135,8 +146,16 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     by_group = _groups(inputs, pairs, rows, answers)
     weakest = groups.weakest(next(iter(by_group.values()), []))
     commits, lines = history.collect(sides.at, rows, inputs.history) if sides.at and sides.base else ([], [])
-    aged = stale.check(sides.at) if sides.at and sides.base and not inputs.base else None
-    findings = [*([aged] if aged else []), *leak, *predictions.findings, *compared.findings, *old, *answers.findings]
+    aged = sides.aged if sides.base else None
+    findings = [
+        *([aged] if aged else []),
+        *sides.findings,
+        *leak,
+        *predictions.findings,
+        *compared.findings,
+        *old,
+        *answers.findings,
+    ]
     findings += notes.of_names(inputs.rules, inputs.expected, rows, sides.head)
     findings += notes.of_values(rows, result, has_base=bool(sides.base))
     findings += [
@@ -158,7 +177,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             "verdict": result.verdict,
             "reason": result.reason,
             "as_declared": any(row.result == "as declared" for row in rows) and result.verdict == "same",
-            "base": {"commit": sides.commit, "how": sides.how},
+            "base": sides.as_dict(),
             "benchmark": compared.as_dict(),
             "rows": [row.as_dict() for row in rows],
             "groups": {key: [groups.as_dict(item) for item in items] for key, items in by_group.items()},
@@ -203,57 +222,7 @@ def _markdown(table: Any) -> str:
     return grid(table, limit=100)
 
 
-def _project(job: Job) -> str:
-    return pipeline.project_folder(job.git)
-
-
-def _read(inputs: Inputs, job: Job) -> _Sides:
-    """This change's metrics from the working tree, the base's from where it is."""
-    here = source.Here(job.workspace.base)
-    patterns = inputs.metrics or source.declared_files(job.git, None, _project(job)) or ["metrics.json"]
-    for pattern in patterns:
-        if not source.is_glob(pattern):
-            job.path(pattern, "metrics")
-    paths = here.expand(patterns)
-    for path in paths:
-        job.use(job.existing(path, "metrics"))
-    head = here.read(paths)
-    if inputs.base:
-        named = job.existing(inputs.base, "base")
-        base = source.read_named(named, inputs.base, paths)
-        if named.is_file():
-            job.use(named)
-        commit = _commit_if_known(inputs, job)
-        at = source.At(job.git, commit, _project(job)) if commit else None
-        return _Sides(head, base, f"`{inputs.base}`", commit, at)
-    found = job.base(inputs.base_revision)
-    if found is None:
-        return _Sides(head, None, "no revision to compare with: this is the first commit, or no Git repository")
-    return _at(inputs, job, head, found)
-
-
-def _commit_if_known(inputs: Inputs, job: Job) -> str | None:
-    try:
-        found = job.base(inputs.base_revision)
-    except InputError:
-        if inputs.base_revision != "auto":
-            raise
-        return None
-    return found.commit if found else None
-
-
-def _at(inputs: Inputs, job: Job, head: dict[str, MetricsFile], found: Base) -> _Sides:
-    at = source.At(job.git, found.commit, _project(job))
-    patterns = inputs.metrics or source.declared_files(job.git, found.commit, at.project) or list(head)
-    paths = list(dict.fromkeys([*at.expand(patterns), *head]))
-    base = at.read(paths)
-    if not base:
-        how = f"{found.how} has no {', '.join(paths[:3])}"
-        return _Sides(head, None, how, found.commit, at)
-    return _Sides(head, base, found.how, found.commit, at)
-
-
-def _side_of(inputs: Inputs, job: Job, sides: _Sides) -> bench.Edge:
+def _side_of(inputs: Inputs, job: Job, sides: Sides) -> bench.Edge:
     """What the benchmark and predictions need of the outside, as functions."""
     return bench.Edge(
         predictions=inputs.predictions,
@@ -262,12 +231,12 @@ def _side_of(inputs: Inputs, job: Job, sides: _Sides) -> bench.Edge:
         benchmark=inputs.benchmark,
         existing=job.existing,
         use=job.use,
-        at=sides.at,
-        hash_here=lambda path: source.hash_here(job.git, _project(job), job.existing(path, "benchmark"), path),
+        at=sides.kept,
+        hash_here=lambda path: source.hash_here(job.git, project(job), job.existing(path, "benchmark"), path),
     )
 
 
-def _expected(inputs: Inputs, job: Job, sides: _Sides) -> tuple[dict[str, Declared], list[Finding]]:
+def _expected(inputs: Inputs, job: Job, sides: Sides) -> tuple[dict[str, Declared], list[Finding]]:
     """The change's own declarations; what the base's settings declare already belongs to an earlier change."""
     before = source.section_at(sides.at, job.config, "compare-metrics") if sides.at else {}
     own, stale = declarations.without_stale(inputs.expected, before.get("expected"))
@@ -283,7 +252,7 @@ def _expected(inputs: Inputs, job: Job, sides: _Sides) -> tuple[dict[str, Declar
     return declarations.parse_expected(own, f"{job.config}: expected"), findings
 
 
-def _functions(inputs: Inputs, job: Job, sides: _Sides, pairs: Pairs | None) -> dict[str, Estimate]:
+def _functions(inputs: Inputs, job: Job, sides: Sides, pairs: Pairs | None) -> dict[str, Estimate]:
     """The user's own metrics, computed from the predictions and put beside those of the files."""
     if not inputs.functions:
         return {}
@@ -366,7 +335,7 @@ def _comparison(job: Job, rows: list[Row], predictions: bench.Predictions) -> li
     return [Figure(title=title, alt=drawn[0], path=job.figure_path("changes.png"), fallback=drawn[1])]
 
 
-def _changes(inputs: Inputs, job: Job, sides: _Sides) -> dict[str, Any] | None:
+def _changes(inputs: Inputs, job: Job, sides: Sides) -> dict[str, Any] | None:
     """What the change does to data, parameters and code, where there is a base revision."""
     if sides.at is None:
         return None
@@ -392,4 +361,5 @@ ACTION = Action(
     positionals=("metrics", "base"),
     icon="bar-chart-2",
     own_settings=("expected",),
+    fetches_base=True,
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from flint_ml.errors import InputError
+
+_SECRET = re.compile(r"^INPUT_|TOKEN|SECRET|PASSWORD")
 
 
 class Git:
@@ -20,10 +24,13 @@ class Git:
 
     def _run(self, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         # Optional locks off: a reading command must not write the index of somebody else's checkout.
+        # The clone's settings may have been written by the change under test: no monitor of its own is started, and
+        # what Git starts otherwise (filters) finds no secret in its environment.
+        env = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
         try:
             return subprocess.run(
-                ["git", "--no-optional-locks", "-C", str(self.folder), *arguments],
-                capture_output=True, check=False, input=stdin,
+                ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(self.folder), *arguments],
+                capture_output=True, check=False, input=stdin, env=env,
             )  # fmt: skip
         except FileNotFoundError:
             raise InputError("git is not installed", hint="install git and put it on the PATH") from None
@@ -48,6 +55,11 @@ class Git:
         """Parents of ``revision``; none for a root commit or at the edge of a shallow clone."""
         line = self._text("rev-list", "--parents", "-n", "1", revision)
         return (line or "").split()[1:]
+
+    def recorded_parents(self, revision: str) -> list[str]:
+        """Parents that the commit itself names, also at the edge of a shallow clone."""
+        header = (self._text("cat-file", "commit", revision) or "").partition("\n\n")[0]
+        return [line.removeprefix("parent ") for line in header.splitlines() if line.startswith("parent ")]
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor, or None where the history here does not reach it."""

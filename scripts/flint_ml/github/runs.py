@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from flint_ml.errors import OutsideError
 from flint_ml.github.client import ForbiddenError, GitHub
 
 MAX_ARTIFACT = 50 * 1024 * 1024
+MAX_RUNS = 10
+# Events whose runs are of the branch itself and not of a pull request.
+_OWN_EVENTS = ("push", "schedule", "workflow_dispatch", "repository_dispatch", "merge_group")
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,10 @@ class WorkflowRun:
 
 def find_run(github: GitHub, run_id: int) -> WorkflowRun:
     """The workflow run ``run_id``."""
-    data = _reading(github, f"{{repo}}/actions/runs/{run_id}")
+    return _run(_reading(github, f"{{repo}}/actions/runs/{run_id}"))
+
+
+def _run(data: Mapping[str, Any]) -> WorkflowRun:
     head = data.get("head_repository") or {}
     return WorkflowRun(
         run_id=int(data["id"]),
@@ -39,6 +47,51 @@ def find_run(github: GitHub, run_id: int) -> WorkflowRun:
         head_repository=str(head.get("full_name") or ""),
         url=str(data["html_url"]),
     )
+
+
+def successful(github: GitHub, branch: str, workflow: str = "", but: str | None = None) -> Iterator[WorkflowRun]:
+    """Successful runs on ``branch`` of this very repository, newest first, at most MAX_RUNS.
+
+    Parameters
+    ----------
+    workflow
+        File name of the workflow (``model-gate.yml``); empty: any workflow.
+    but
+        Identifier of a run that does not count: the present one.
+    """
+    path = f"{{repo}}/actions/workflows/{quote(workflow, safe='')}/runs" if workflow else "{repo}/actions/runs"
+    found = _reading(github, path, branch=branch, status="success", per_page=MAX_RUNS)
+    for data in found["workflow_runs"]:
+        run = _run(data)
+        # A pull request may come from a branch of the same name, of a fork even: that is no run on the branch.
+        own = run.head_repository.lower() == github.repository.lower() and data.get("event") in _OWN_EVENTS
+        if own and run.head_branch == branch and data.get("conclusion") == "success" and str(run.run_id) != but:
+            yield run
+
+
+def newest_results(
+    github: GitHub, found: Iterator[WorkflowRun], names: Sequence[str]
+) -> tuple[WorkflowRun, bytes] | None:
+    """The first of the runs that has an artifact: the first of ``names``, a ``*`` at the end stands for any ending.
+
+    Raises
+    ------
+    OutsideError
+        If runs and artifacts may not be read, or GitHub is not to be had.
+    """
+
+    def choose(there: Sequence[str]) -> str | None:
+        fitting = (
+            name for wanted in names for name in there
+            if name == wanted or (wanted.endswith("*") and name.startswith(wanted[:-1]))
+        )  # fmt: skip
+        return next(fitting, None)
+
+    for run in found:
+        data = _download(github, run, choose)
+        if data is not None:
+            return run, data
+    return None
 
 
 def find_pull(github: GitHub, run: WorkflowRun) -> dict[str, Any] | None:
@@ -56,12 +109,21 @@ def find_pull(github: GitHub, run: WorkflowRun) -> dict[str, Any] | None:
 
 def download(github: GitHub, run: WorkflowRun, name: str) -> bytes | None:
     """The newest artifact ``name`` of ``run`` as a zip file; None where there is none."""
+    return _download(github, run, lambda names: name if name in names else None, name=name)
+
+
+def _download(
+    github: GitHub, run: WorkflowRun, choose: Callable[[Sequence[str]], str | None], **query: str
+) -> bytes | None:
+    """The newest artifact of the name that ``choose`` takes of those that are there."""
     try:
-        found = [
+        there = [
             artifact
-            for artifact in github.pages(f"{{repo}}/actions/runs/{run.run_id}/artifacts", name=name)
-            if artifact["name"] == name and not artifact["expired"]
+            for artifact in github.pages(f"{{repo}}/actions/runs/{run.run_id}/artifacts", **query)
+            if not artifact["expired"]
         ]
+        name = choose([str(artifact["name"]) for artifact in there])
+        found = [artifact for artifact in there if artifact["name"] == name]
         if not found:
             return None
         newest = max(found, key=lambda artifact: int(artifact["id"]))
@@ -76,9 +138,9 @@ def download(github: GitHub, run: WorkflowRun, name: str) -> bytes | None:
         raise _may_not_read(error) from None
 
 
-def _reading(github: GitHub, path: str) -> dict[str, Any]:
+def _reading(github: GitHub, path: str, **query: str | int) -> dict[str, Any]:
     try:
-        return dict(github.get(path))
+        return dict(github.get(path, **query))
     except ForbiddenError as error:
         raise _may_not_read(error) from None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flint_ml.errors import InputError
 from flint_ml.metrics.predictions import Pairs, join, read
 from flint_ml.metrics.source import At
+from flint_ml.metrics.stored import StoredFiles
 from flint_ml.record import Finding
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MAX_BYTES = 1024 * 1024 * 1024
 class Edge:
     """Paths that the user gave, and the ways to the outside.
 
-    ``existing`` resolves a path input, ``use`` notes a file for provenance, ``at`` reads the base revision,
+    ``existing`` resolves a path input, ``use`` notes a file for provenance, ``at`` reads the base,
     ``hash_here`` is the md5 of a file or folder of the working tree.
     """
 
@@ -32,7 +33,7 @@ class Edge:
     benchmark: str
     existing: Callable[[str, str], Path]
     use: Callable[[Path], str]
-    at: At | None
+    at: At | StoredFiles | None
     hash_here: Callable[[str], str | None]
 
 
@@ -93,7 +94,7 @@ def _read_base(edge: Edge) -> pd.DataFrame | None:
     if edge.at is None:
         return None
     data = edge.at.content(edge.predictions)
-    where = f"{edge.predictions} at {edge.at.commit[:10]}"
+    where = f"{edge.predictions} at {edge.at.shown}"
     return None if data is None else read(data, where, edge.columns)
 
 

@@ -162,7 +162,7 @@ class Row:
         """For the record's details."""
         rule = self.rule
         return {
-            "name": self.name, "label": rule.label, "unit": rule.unit, "direction": rule.direction,
+            "name": self.name, "path": self.path, "label": rule.label, "unit": rule.unit, "direction": rule.direction,
             "direction_from": rule.source, "base": self.base, "head": self.head, "delta": self.delta,
             "relative": self.relative, "result": self.result, "note": self.note, "weight": rule.weight,
             "tolerance": [str(amount) for amount in rule.tolerance], "threshold": rule.threshold,

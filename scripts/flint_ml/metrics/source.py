@@ -98,6 +98,11 @@ class At:
     commit: str
     project: str
 
+    @property
+    def shown(self) -> str:
+        """For messages."""
+        return self.commit[:10]
+
     def full(self, path: str) -> str:
         """``path`` relative to the Git root."""
         return posixpath.normpath(posixpath.join(self.project, path))

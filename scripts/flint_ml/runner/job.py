@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flint_ml.data.base import Base, find_base
+from flint_ml.data.base import Base, Fetcher, find_base
 from flint_ml.data.git import Git
 from flint_ml.record import Figure, Finding, Input, Metric, Status, Table, file_md5, file_sha256
 from flint_ml.runner.commands import Commands
@@ -66,6 +66,8 @@ class Action:
     standalone: bool = False
     # Settings that a change may decide for itself although the action is a gate.
     own_settings: tuple[str, ...] = ()
+    # Whether its input `token` reads this repository, and so may fetch what a shallow clone lacks of the base.
+    fetches_base: bool = False
     # Name of the section of flint-ml.yml, and what may stand in it, where these differ from name and inputs.
     section: str = ""
     settings: type[ActionInputs] | None = None
@@ -124,6 +126,7 @@ class Job:
         self.env = env or {}
         self.used: list[Input] = []
         self.gate_findings: list[Finding] = []
+        self.fetcher: Fetcher | None = None
 
     def say(self, text: str = "") -> None:
         """Print a line for people."""
@@ -165,7 +168,7 @@ class Job:
 
     def base(self, explicit: str | None = None) -> Base | None:
         """The base revision (see :func:`flint_ml.data.base.find_base`)."""
-        return find_base(self.git, self.context.event_name, self.context.event, explicit)
+        return find_base(self.git, self.context.event_name, self.context.event, explicit, self.fetcher)
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:

@@ -26,6 +26,7 @@ from flint_ml.runner.commands import Commands, Level
 from flint_ml.runner.context import Context, read_context
 from flint_ml.runner.inputs import ActionInputs, GateInputs, build, check_section, from_environment
 from flint_ml.runner.job import Action, Job, Outcome, output_text
+from flint_ml.runner.shallow import fetcher
 from flint_ml.runner.trust import trusted_section
 from flint_ml.runner.workspace import Workspace
 
@@ -109,7 +110,7 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
     run.results_dir = workspace.path(_text(values, "results-dir", action), "results-dir")
     config = _text(values, "config", action)
     section, gate_findings = (
-        ({}, []) if action.standalone else trusted_section(action, values, config, workspace, context)
+        ({}, []) if action.standalone else trusted_section(action, values, config, workspace, context, env=env)
     )
     if action.settings is not None:
         check_section(action.settings, section, action.section_name, config)
@@ -126,6 +127,8 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
         rest=rest, env=env,
     )  # fmt: skip
     job.gate_findings = gate_findings
+    if action.fetches_base:
+        job.fetcher = fetcher(values.get("token"), context, job.git, env)
     run.job = job
     if not action.standalone:
         _clean_results(run, job)

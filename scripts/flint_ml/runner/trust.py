@@ -13,13 +13,20 @@ from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import GateInputs
 from flint_ml.runner.job import Action
 from flint_ml.runner.settings import Settings, differences, parse_settings, read_settings
+from flint_ml.runner.shallow import fetcher
 from flint_ml.runner.workspace import Workspace
 
 GATE_CHANGED = "gate-changed"
 
 
 def trusted_section(
-    action: Action, values: Mapping[str, Any], config: str, workspace: Workspace, context: Context
+    action: Action,
+    values: Mapping[str, Any],
+    config: str,
+    workspace: Workspace,
+    context: Context,
+    *,
+    env: Mapping[str, str] | None = None,
 ) -> tuple[Mapping[str, Any], list[Finding]]:
     """The settings of ``action`` that hold for this run, and what the change did to them.
 
@@ -41,7 +48,8 @@ def trusted_section(
     name = path.relative_to(root.resolve()).as_posix()
     explicit = values.get("base-revision") or here.section(action.section_name).get("base-revision")
     try:
-        base = find_base(git, context.event_name, context.event, str(explicit) if explicit else None)
+        way = fetcher(values.get("token"), context, git, env or {}) if action.fetches_base else None
+        base = find_base(git, context.event_name, context.event, str(explicit) if explicit else None, way)
     except InputError as error:
         if not here.sections:
             return {}, []

@@ -1,0 +1,19 @@
+"""The way to what a shallow clone lacks: open only where the user gave a token for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flint_ml.data.base import Fetcher
+from flint_ml.data.git import Git
+from flint_ml.runner.context import Context
+
+
+def fetcher(token: object, context: Context, git: Git, env: Mapping[str, str]) -> Fetcher | None:
+    """Fetches from the repository of this run; None without a token, at a terminal, and for a whole clone."""
+    text = token.strip() if isinstance(token, str) else ""
+    if not (text and context.on_github and context.repository) or not git.shallow:
+        return None
+    from flint_ml.gitops.missing import Missing
+
+    return Missing(git, f"{context.server_url}/{context.repository}", text, env)
