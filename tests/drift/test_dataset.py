@@ -105,6 +105,7 @@ def test_split_keeps_groups_whole() -> None:
         ([f"{w}.5" for w in range(1000, 1100, 2)], 1),
         ([f"wl_{w}" for w in range(4000, 600, -50)], 1),
         ([f"x{i}" for i in range(1, 60)], 0),
+        ([f"x{i}" for i in range(1, 300)], 0),
         ([f"nm_{w}" for w in range(400, 500, 10)], 0),
         (["SOC", "pH", "clay"], 0),
     ],
