@@ -134,6 +134,10 @@ class Git:
         """Commit message of ``revision``, empty where it is not here."""
         return self._text("log", "-1", "--format=%B", revision, "--") or ""
 
+    def setting(self, name: str) -> str | None:
+        """A setting of Git such as ``remote.origin.url``, or None where it is not set."""
+        return self._text("config", "--get", name) or None
+
     @property
     def branch(self) -> str | None:
         """Name of the branch that is checked out, or None for a detached HEAD."""
