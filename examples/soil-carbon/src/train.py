@@ -25,6 +25,7 @@ MODEL = Path("model")
 # What serving needs. One linear equation computes the same on any of these.
 REQUIREMENTS = ["mlflow-skinny>=3,<4", "numpy>=2,<3", "pandas>=2.3,<4"]
 PYTHON = "3.13"
+SAMPLES = 5
 
 
 def variable_importance(pls: PLSRegression) -> np.ndarray:
@@ -79,11 +80,25 @@ def mlmodel(grid: np.ndarray) -> dict[str, Any]:
     }
 
 
-def write(model: dict[str, Any], grid: np.ndarray, folder: Path) -> None:
+def samples(model: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """Return a few training samples as a request to the served model, with the predictions that must come back.
+
+    Whoever deploys the model sends them to it: a library that computes otherwise, or spectra that are not prepared as
+    here, would show. https://github.com/moja-global/flint-ml-actions/blob/main/docs/actions/deploy-model.md
+    """
+    spectra = table[[column for column in table.columns if column.startswith("nm_")]]
+    chosen = spectra.iloc[np.linspace(0, len(spectra) - 1, SAMPLES).astype(int)]
+    predictions = [{"SOC": round(float(value), 6)} for value in soc_model.predict(model, chosen)]
+    split = {"columns": list(chosen.columns), "data": chosen.to_numpy(float).tolist()}
+    return {"dataframe_split": split, "predictions": predictions}
+
+
+def write(model: dict[str, Any], grid: np.ndarray, table: pd.DataFrame, folder: Path) -> None:
     """Write the model's folder, which MLflow loads and serves."""
     environment = {"python": PYTHON, "build_dependencies": ["pip"], "dependencies": ["-r requirements.txt"]}
     texts = {
         soc_model.FILE: json.dumps(model, indent=1) + "\n",
+        "samples.json": json.dumps(samples(model, table)) + "\n",
         "MLmodel": yaml.safe_dump(mlmodel(grid)),
         "python_env.yaml": yaml.safe_dump(environment),
         "requirements.txt": "\n".join(REQUIREMENTS) + "\n",
@@ -99,7 +114,7 @@ def main() -> None:
     params = read_params()
     table, grid = training_table(), make_grid(**params["prepare"])
     model = fit(table, params["train"]["n_components"], grid)
-    write(model, grid, MODEL)
+    write(model, grid, table, MODEL)
     print(f"PLSR with {model['n_components']} components on {model['n_samples']} samples")
     error = soc_model.predict(model, table) - table["SOC"]
     logged = {f"{stage}.{key}": value for stage in ("prepare", "train") for key, value in params[stage].items()}
