@@ -18,6 +18,14 @@ import pytest
 import yaml
 from scipy.stats import ks_2samp
 
+from flint_ml.registry import identity
+from flint_ml.registry.address import resolve
+from flint_ml.registry.connect import connect
+from flint_ml.registry.content import read_content
+from flint_ml.registry.register import Submission, register
+
+pytest_plugins = ("mlflowserver",)
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "soil-carbon"
 GENERATED = shutil.ignore_patterns("*.csv", "cache", "tmp", "config.local", "model", "plots", "prepared", "__pycache__")
@@ -26,7 +34,7 @@ ALPHA, MIN_EFFECT = 0.05, 0.1
 TRAIN_AND_EVALUATE = "import sys; sys.path.append('src'); import train, evaluate; train.main(); evaluate.main()"
 
 
-def run(folder: Path, command: str, expect: int = 0) -> str:
+def run(folder: Path, command: str, expect: int = 0, tracking: str = "") -> str:
     """Run one command as the user's shell would find it, and return what it printed."""
     environment = {
         **os.environ,
@@ -34,6 +42,7 @@ def run(folder: Path, command: str, expect: int = 0) -> str:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_SYSTEM": os.devnull,
         "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache"),
+        "MLFLOW_TRACKING_URI": tracking,
     }
     done = subprocess.run(
         shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
@@ -79,6 +88,60 @@ def copy(project: Path, tmp_path: Path) -> Path:
     return target
 
 
+def test_training_again_gives_the_same_bytes(copy: Path) -> None:
+    before = read_content(copy / "model", "model").sha256
+    assert "not logged, MLFLOW_TRACKING_URI is not set" in run(copy, "python src/train.py")
+    assert read_content(copy / "model", "model").sha256 == before
+    assert "up to date" in run(copy, "dvc status train")
+
+
+def test_a_training_is_an_mlflow_run_that_is_found_by_its_model(copy: Path, mlflow_server: str) -> None:
+    """Parameters, both stages' metrics and the model; register-model makes that very run the version."""
+    printed = run(copy, f'python -c "{TRAIN_AND_EVALUATE}"', tracking=mlflow_server)
+    assert "MLflow: run " in printed
+    content = read_content(copy / "model", "model")
+    store = connect(resolve(mlflow_server, {}, copy), {})
+    (trained,) = store.runs(store.experiment("soil-carbon-ssp460"), (identity.MODEL_SHA256, content.sha256))
+    assert trained.params == {
+        "prepare.start_nm": "400", "prepare.stop_nm": "2450", "prepare.step_nm": "10", "train.n_components": "28",
+    }  # fmt: skip
+    assert trained.metrics.items() >= score(copy).items()
+    assert trained.metrics["training_rmse"] < trained.metrics["rmse"]
+    assert trained.finished
+    submission = Submission(
+        "soil-carbon-ssp460", "soil-carbon-ssp460", "key", "-/1/here/1", content, metrics={"rmse": 7.1971}
+    )
+    done = register(store, submission)
+    assert (done.version.run_id, done.created, done.trained) == (trained.id, True, True)
+    prediction = pyfunc(mlflow_server, done.version.uri).predict(spectra_of(copy))
+    expected = pd.read_csv(copy / "predictions.csv")["prediction"]
+    assert prediction["SOC"].to_list() == pytest.approx(expected.to_list(), abs=1e-3)
+
+
+def pyfunc(server: str, uri: str) -> Any:
+    import mlflow
+
+    mlflow.set_tracking_uri(server)
+    return mlflow.pyfunc.load_model(uri, suppress_warnings=True)
+
+
+def spectra_of(project: Path) -> pd.DataFrame:
+    """The benchmark's prepared spectra, as a client of the served model would send them."""
+    code = (
+        "import sys; sys.path.append('src'); import pandas as pd; from spectra import *; "
+        "t = prepare_table(pd.read_csv('data/ssp460-test.csv'), make_grid(**read_params()['prepare'])); "
+        "t.filter(like='nm_').to_csv('spectra.csv', index=False)"
+    )
+    run(project, f'python -c "{code}"')
+    return pd.read_csv(project / "spectra.csv")
+
+
+def test_a_server_that_is_down_does_not_stop_the_training(copy: Path, closed_port: int) -> None:
+    printed = run(copy, "python src/train.py", tracking=f"http://127.0.0.1:{closed_port}")
+    assert "MLflow: not logged (MlflowException" in printed
+    assert (copy / "model/MLmodel").is_file()
+
+
 def ids(path: Path) -> set[str]:
     return set(pd.read_csv(path, usecols=["sample_id"])["sample_id"])
 
@@ -105,6 +168,7 @@ def test_committed_lock_and_metrics_are_those_of_main(project: Path) -> None:
     outputs = {out["path"]: out["md5"] for stage in committed.values() for out in stage["outs"]}
     for name in ("data/prepared/reference.csv", "data/prepared/new_batch.csv", "predictions.csv", "metrics.json"):
         assert md5(project / name) == outputs[name], name
+    assert "model" in outputs
     assert score(project) == json.loads((EXAMPLE / "metrics.json").read_text())
 
 
