@@ -16,7 +16,6 @@ from flint_ml.runner.inputs import GateInputs, dashed, suggestion
 from flint_ml.runner.job import Action, Job, Outcome
 
 if TYPE_CHECKING:
-    from flint_ml.drift.check import Result
     from flint_ml.drift.rules import ColumnRules, Rules
     from flint_ml.drift.trusted import Trusted
 
@@ -170,15 +169,25 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     mark = MARKS[
         "failed" if failed and inputs.on_failure == "fail" else "warned" if failed or result.blind else "passed"
     ]
-    message = summary.message(result)
+    message, headline = summary.message(result), summary.headline(result)
+    details = {**summary.details(result), "reference": {"path": inputs.reference, "revision": trusted.revision}}
+    figures: list[Figure] = []
+    if inputs.figures == "auto":
+        from flint_ml.actions._check_drift_pictures import draw, write_page
+
+        figures = draw(result, job)
+        details["page"] = write_page(
+            result, job, title=(mark, BADGE, message), tables=(inputs.reference, inputs.current), headline=headline,
+            findings=findings, drawn=figures,
+        )  # fmt: skip
     return Outcome(
         status="failed" if failed else "warned" if result.blind else "passed",
-        headline=summary.headline(result),
+        headline=headline,
         message=message,
         metrics=summary.metrics(result),
         tables=summary.tables(result),
-        figures=_figures(result, job) if inputs.figures == "auto" else [],
-        details={**summary.details(result), "reference": {"path": inputs.reference, "revision": trusted.revision}},
+        figures=figures,
+        details=details,
         findings=findings,
         outputs={
             "drifted": failed,
@@ -244,24 +253,6 @@ def _base_commit(job: Job) -> str | None:
         proposed = branch is not None and git.merge_base("HEAD", branch) != git.commit("HEAD")
     base = job.base() if proposed else None
     return base.commit if base else None
-
-
-def _figures(result: Result, job: Job) -> list[Figure]:
-    from flint_ml.drift import figures
-
-    drawn = []
-    for position, spectrum in enumerate(r for r in result.spectra if r.comparison):
-        file = f"spectra-{position + 1}.png"
-        alt = figures.spectra(result, spectrum, job.figures_dir / file)
-        drawn.append(Figure(title=f"Spectra ({spectrum.spectrum.label})", alt=alt, path=job.figure_path(file)))
-    if not figures.worst(result):
-        return drawn
-    file = "distributions.png"
-    alt, fallback = figures.distributions(result, job.figures_dir / file)
-    title = "Columns that drifted most" if result.drifted else "Columns that differ most"
-    columns = Figure(title=title, alt=alt[:1000], path=job.figure_path(file), fallback=fallback)
-    # The first figure is the one that the report shows.
-    return [*drawn, columns] if result.drifted_spectra else [columns, *drawn]
 
 
 ACTION = Action(

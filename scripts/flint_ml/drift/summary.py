@@ -16,7 +16,7 @@ _NAMED = 3
 _BANDS = 20
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else number(round(value, 4), 2)
 
 
@@ -88,7 +88,7 @@ def message(result: Result) -> str:
     return f"{word} ({len(result.drifted)} of {len(result.tested)})"
 
 
-def _cell(hypothesis: Hypothesis) -> str:
+def test_name(hypothesis: Hypothesis) -> str:
     method = {"asymptotic": "", "exact": ", exact"}.get(hypothesis.test.method, f", {hypothesis.test.method}")
     return f"{hypothesis.test.name}{method}"
 
@@ -131,7 +131,7 @@ def _line(column: ColumnResult) -> list[Any]:
     lead = column.leading
     assert lead is not None
     what = "missing values" if lead.aspect == "missing" else column.column.kind
-    return [lead.column, what, *_row(lead), _typical(column), "drifted" if column.drifted else "same"]
+    return [lead.column, what, *_row(lead), typical(column), "drifted" if column.drifted else "same"]
 
 
 def _folded(spectrum: Spectrum, result: Result) -> list[Any]:
@@ -145,10 +145,10 @@ def _folded(spectrum: Spectrum, result: Result) -> list[Any]:
 
 def _row(hypothesis: Hypothesis) -> list[str]:
     effect = f"{hypothesis.test.effect_name} = {number(hypothesis.test.effect, 2)}"
-    return [_cell(hypothesis), effect, _p(hypothesis.p_adjusted)]
+    return [test_name(hypothesis), effect, p_text(hypothesis.p_adjusted)]
 
 
-def _typical(column: ColumnResult) -> str:
+def typical(column: ColumnResult) -> str:
     """Medians of numbers, the shares of the category that changed most, or of missing values."""
     pair, lead = column.column, column.leading
     if lead is not None and lead.aspect == "missing":

@@ -29,7 +29,11 @@ def to_html(markdown_text: str, title: str) -> str:
 
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     # The usual check would drop data: pictures of other types too; ours are made as HTML.
-    body = parser.render(markdown_text)
+    return whole_page(parser.render(markdown_text), title)
+
+
+def whole_page(body: str, title: str, *, wide: bool = False) -> str:
+    """``body``, HTML in which every value is escaped, as a whole page with our style and our one script."""
     folder = files("flint_ml.report") / "templates"
     style = (folder / "page.css").read_text(encoding="utf-8")
     script = "\n" + (folder / "page.js").read_text(encoding="utf-8")
@@ -41,5 +45,6 @@ def to_html(markdown_text: str, title: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
-        f'<body>\n<main class="comment">\n{body}</main>\n<script>{script}</script>\n</body>\n</html>\n'
+        f'<body>\n<main class="comment{" wide" if wide else ""}">\n{body}</main>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
     )
