@@ -19,6 +19,9 @@ SOURCE_IMAGE = "../../Dockerfile"
 FLINT_ACTIONS = ("run-gcbm-flint",)
 COPIED = ("README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "requirements", "scripts/flint_ml")
 _REF = re.compile(r"^v\d+(\.\d+){0,2}$")
+# Pages whose links must work where the folders that they point to are left out: in the release and on PyPI.
+PAGES = ("README.md", "CHANGELOG.md")
+_LINK = re.compile(r"(!?)\[([^\]\[]*)\]\((?!https?://|#|mailto:)([^)\s]+)\)")
 _IMAGE = re.compile(r"^docker://[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?$")
 
 
@@ -57,9 +60,16 @@ def check(root: Path, ref: str, *images: str) -> None:
         if f"## [{version}]" not in (root / "CHANGELOG.md").read_text(encoding="utf-8"):
             raise ReleaseError(f"CHANGELOG.md has no entry for {version}")
     readme = (root / "README.md").read_text(encoding="utf-8")
-    missing = [folder.name for folder in action_folders(root) if f"`{folder.name}`" not in readme]
-    if missing:
+    folders = [folder.name for folder in action_folders(root)]
+    named = set(re.findall(r"(?m)^\| \[`([a-z-]+)`\]\(docs/actions/", readme)) | set(
+        re.findall(r"\(\[`([a-z-]+)`\]\(docs/actions/", readme)
+    )
+    if missing := [name for name in folders if name not in named]:
         raise ReleaseError(f"the README's table does not name: {', '.join(missing)}")
+    if unknown := sorted(named - set(folders)):
+        raise ReleaseError(f"the README's table names what is no action: {', '.join(unknown)}")
+    if pageless := [name for name in folders if not (root / f"docs/actions/{name}.md").is_file()]:
+        raise ReleaseError(f"no page docs/actions/NAME.md for: {', '.join(pageless)}")
 
 
 def action_folders(root: Path) -> list[Path]:
@@ -73,9 +83,35 @@ def released(text: str, ref: str, image: str) -> str:
     return re.sub(r"(?m)^(\s*(?:- )?uses:\s*)\./actions/([a-z-]+)\s*$", rf"\g<1>{REPOSITORY}/\g<2>@{ref}", text)
 
 
-def build(root: Path, target: Path, ref: str, image: str, flint_image: str) -> list[Path]:
-    """Write the release tree to ``target`` (replaced whole) and return its ``action.yml`` files."""
+def absolute_links(text: str, root: Path, source: str) -> str:
+    """A page with its relative links as addresses of revision ``source``.
+
+    Raises
+    ------
+    ReleaseError
+        If a link points to a file that the source tree does not have.
+    """
+
+    def absolute(found: re.Match[str]) -> str:
+        picture, words, target = found.groups()
+        path = target.split("#")[0]
+        if not (root / path).exists():
+            raise ReleaseError(f"a link points to {path}, which is not there")
+        if picture:
+            return f"![{words}](https://raw.githubusercontent.com/{REPOSITORY}/{source}/{target})"
+        kind = "tree" if (root / path).is_dir() else "blob"
+        return f"[{words}](https://github.com/{REPOSITORY}/{kind}/{source}/{target})"
+
+    return _LINK.sub(absolute, text)
+
+
+def build(root: Path, target: Path, ref: str, image: str, flint_image: str, *, source: str = "main") -> list[Path]:
+    """Write the release tree to ``target`` (replaced whole) and return its ``action.yml`` files.
+
+    ``source`` is the revision that the links of README and CHANGELOG point to.
+    """
     check(root, ref, image, flint_image)
+    pages = {name: absolute_links((root / name).read_text(encoding="utf-8"), root, source) for name in PAGES}
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".release-", dir=target.parent))
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -88,11 +124,12 @@ def build(root: Path, target: Path, ref: str, image: str, flint_image: str) -> l
         path.write_text(released(path.read_text(encoding="utf-8"), ref, own), encoding="utf-8")
         written.append(path)
     for name in COPIED:
-        source = root / name
-        if source.is_dir():
-            shutil.copytree(source, work / name, ignore=ignore)
+        if (root / name).is_dir():
+            shutil.copytree(root / name, work / name, ignore=ignore)
         else:
-            shutil.copy2(source, work / name)
+            shutil.copy2(root / name, work / name)
+    for name, text in pages.items():
+        (work / name).write_text(text, encoding="utf-8")
     left = [str(p.relative_to(work)) for p in written if re.search(r"\.\./Dockerfile|\./actions/", p.read_text())]
     if left:
         shutil.rmtree(work)
@@ -110,10 +147,12 @@ def main() -> int:
     options.add_argument(
         "--flint-image", default="docker://flint-ml-actions-flint:test", help="image of run-gcbm-flint"
     )
+    options.add_argument("--source", default="main", help="revision that links to the documentation point to")
     options.add_argument("--target", type=Path, default=Path("build/release"))
     given = options.parse_args()
+    root = Path(__file__).resolve().parent.parent
     try:
-        written = build(Path(__file__).resolve().parent.parent, given.target, given.ref, given.image, given.flint_image)
+        written = build(root, given.target, given.ref, given.image, given.flint_image, source=given.source)
     except ReleaseError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
