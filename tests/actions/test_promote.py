@@ -55,6 +55,15 @@ def test_promote_refuse_override_and_roll_back(registry: Path) -> None:
     assert record["headline"] == "soc version 1 was in Production already"
 
 
+def test_a_dry_run_moves_nothing(registry: Path) -> None:
+    code, record = run(registry, version="2", dry_run=True)
+    assert (code, record["findings"][0]["code"]) == (1, "gate-refused")
+    code, record = run(registry, version="1", dry_run=True)
+    assert (code, record["headline"]) == (0, "soc version 1 may go to Production")
+    store = connect(resolve("", {}, registry), {})
+    assert (store.alias("soc", "production"), store.versions("soc", ("stage", "Production"))) == (None, [])
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [

@@ -17,6 +17,8 @@ from flint_ml import record as records
 from flint_ml.actions.register_model import ACTION
 from flint_ml.record import Badge, Metric, Provenance, Record
 from flint_ml.registry import http
+from flint_ml.registry.address import resolve
+from flint_ml.registry.connect import connect
 from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
@@ -159,6 +161,17 @@ def test_the_same_again_is_the_same_version_and_a_new_model_the_next(with_file: 
     assert (project.folder / "mlartifacts").is_dir()
 
 
+def test_samples_are_kept_with_the_version(with_file: Project) -> None:
+    stored = '{"instances": [[1], [2]], "predictions": [3, 4]}'
+    (with_file.folder / "checked.json").write_text(stored)
+    with_file.gate()
+    record = with_file.run(samples="checked.json")
+    store = connect(resolve("", {}, with_file.folder), {})
+    run = store.run(record["details"]["run_id"])
+    assert run is not None
+    assert store.read(run, "flint-ml/samples.json") == stored.encode()
+
+
 def test_stage_none_registers_only(with_file: Project) -> None:
     project = with_file
     project.gate()
@@ -261,6 +274,12 @@ def _file_store(project: Project) -> dict[str, Any]:
     return {"tracking_uri": "file:///tmp/mlruns"}
 
 
+def _broken_samples(project: Project) -> dict[str, Any]:
+    project.gate()
+    (project.folder / "checked.json").write_text('{"instances": [1], "predictions": [3, 4]}')
+    return {"samples": "checked.json"}
+
+
 def _broken_params(project: Project) -> dict[str, Any]:
     project.gate()
     (project.folder / "params.yaml").write_text("train: [1,\n")
@@ -278,6 +297,7 @@ def _broken_params(project: Project) -> dict[str, Any]:
         (_ephemeral, "ephemeral-registry"),
         (_file_store, "tracking-uri"),
         (_broken_params, "invalid-yaml"),
+        (_broken_samples, "invalid-samples"),
     ],
 )
 def test_bad_input(project: Project, prepare: Callable[[Project], dict[str, Any]], code: str) -> None:

@@ -24,6 +24,7 @@ class Inputs(ActionInputs):
     reason: str = Field(
         "", description="Why, where the gate did not approve the version; kept in the registry.", max_length=1000
     )
+    dry_run: bool = Field(False, description="Move nothing, only say whether the version may go to Production.")
     tracking_uri: str = tracking_uri_field()
 
 
@@ -37,7 +38,9 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     entry = {"at": now(), "by": job.env.get("GITHUB_ACTOR"), "run": job.context.run_url}
     reason = " ".join(inputs.reason.split())
     # Going back is an emergency; what was in Production once needs no new word of the gate.
-    promotion = promote(store, version, entry, reason or ("rollback" if inputs.rollback else ""))
+    promotion = promote(
+        store, version, entry, reason or ("rollback" if inputs.rollback else ""), dry_run=inputs.dry_run
+    )  # fmt: skip
     after = store.version(version.name, version.number) or version
     return _outcome(inputs, promotion, [dict(move) for move in history_of(after)])
 
@@ -58,6 +61,8 @@ def _outcome(inputs: Inputs, promotion: Promotion, history: list[dict[str, Any]]
     elif promotion.changed:
         before = f" (before: version {previous})" if previous not in (None, version.number) else ""
         headline, message = f"{title} is in Production{before}", f"version {version.number} in Production"
+    elif inputs.dry_run:
+        headline, message = f"{title} may go to Production", "may go to Production"
     else:
         headline, message = f"{title} was in Production already", f"version {version.number} in Production"
     rows: list[list[Any]] = [

@@ -13,6 +13,7 @@ from flint_ml import __version__
 from flint_ml import record as records
 from flint_ml.actions._registry import MODEL_NAME_PATTERN, address_of, tracking_uri_field
 from flint_ml.errors import InputError
+from flint_ml.gitops import samples
 from flint_ml.record import Column, Finding, Metric, Table
 from flint_ml.registry import card, facts, identity
 from flint_ml.registry.address import WAYS_TO_HOST, Address
@@ -47,6 +48,11 @@ class Inputs(ActionInputs):
     )
     experiment: str = Field("", description="MLflow experiment of the run. Default: the model's name.")
     params: str = Field("params.yaml", description="Parameter file to log; it may be absent.")
+    samples: str = Field(
+        "",
+        description="JSON file with samples and what the model predicted for them, kept with the version for "
+        "deploy-model to check what is served. Default: `samples.json` in the model's folder, if it is there.",
+    )
     allow_ephemeral: bool = Field(
         False, description="Register in a sqlite file although the runner is thrown away after the job."
     )
@@ -125,6 +131,15 @@ def _params(inputs: Inputs, job: Job) -> dict[str, str]:
     return facts.flatten(parse_yaml(path.read_text(encoding="utf-8-sig", errors="replace"), inputs.params))
 
 
+def _samples(inputs: Inputs, job: Job) -> dict[str, str]:
+    """The samples, if a file is named; one that deploy-model could not read is refused here already."""
+    if not inputs.samples:
+        return {}
+    data = job.existing(inputs.samples, "samples").read_bytes()
+    samples.parse(data, inputs.samples)
+    return {samples.FILE: data.decode()}
+
+
 def _submission(
     inputs: Inputs, job: Job, content: Content, *, source: facts.Source, gate: Approval, folder: Path
 ) -> Submission:
@@ -138,6 +153,7 @@ def _submission(
         "model-card.md": card.model_card(name, source, content, records=gate.records, pictures=pictures, owner=owner),
         "provenance.json": json.dumps(provenance, indent=1, ensure_ascii=False) + "\n",
         **{f"records/{record.name}.json": record.to_json() for record in gate.records},
+        **_samples(inputs, job),
     }
     for file, text in written.items():
         records.write_atomically(folder / file, text)

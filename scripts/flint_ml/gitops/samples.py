@@ -74,7 +74,7 @@ def parse(data: bytes, where: str) -> Samples:
     if len(data) > MAX_BYTES:
         raise wrong(f"holds {len(data):,} bytes; a few samples are enough, at most {MAX_BYTES:,} bytes")
     try:
-        content = json.loads(data)
+        content = json.loads(data.decode())
     except (ValueError, RecursionError):
         raise wrong("is not JSON") from None
     if not isinstance(content, dict) or not isinstance(content.get("predictions"), list):

@@ -66,7 +66,9 @@ def history_of(version: Version) -> list[dict[str, object]]:
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def promote(store: Store, version: Version, entry: Mapping[str, object], reason: str) -> Promotion:
+def promote(
+    store: Store, version: Version, entry: Mapping[str, object], reason: str, *, dry_run: bool = False
+) -> Promotion:
     """Put ``version`` into Production: tag, alias and MLflow's own stage together.
 
     What is written first is what a second try needs: a promotion that was interrupted is finished by the next one.
@@ -77,6 +79,8 @@ def promote(store: Store, version: Version, entry: Mapping[str, object], reason:
         What the history keeps of this move (time, person, workflow run).
     reason
         Why a version that the gate did not approve goes to Production all the same; kept as a tag.
+    dry_run
+        Only find out whether the version may go to Production.
     """
     name = version.name
     previous = store.alias(name, ALIAS)
@@ -88,6 +92,8 @@ def promote(store: Store, version: Version, entry: Mapping[str, object], reason:
     if gate != "approved" and not reason:
         why = version.tags.get("flint_ml.gate_reasons", "")
         return Promotion(version, previous, changed=False, refused=f"gate: {gate}" + (f" ({why})" if why else ""))
+    if dry_run:
+        return Promotion(version, previous, changed=False)
     if previous is not None and previous != version.number:
         store.set_alias(name, PREVIOUS, previous)
     move = {"to": STAGE, "before": previous, **entry, **({"reason": reason} if reason else {})}
