@@ -46,17 +46,26 @@ class Repo:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
 
-    def run(self, *, terminal: dict[str, str] | None = None, **given: Any) -> tuple[int, dict[str, Any]]:
-        """Exit code and record, on a runner; with ``terminal``, at one with this environment."""
+    def run(
+        self,
+        *,
+        terminal: dict[str, str] | None = None,
+        runner: dict[str, str] | None = None,
+        facts: dict[str, Any] | None = None,
+        **given: Any,
+    ) -> tuple[int, dict[str, Any]]:
+        """Exit code and record, on a runner with ``facts`` and the variables ``runner``; with ``terminal``, at one with
+        this environment."""
         self.log = io.StringIO()
         self.outputs.write_text("")
         env = {"GITHUB_OUTPUT": str(self.outputs)}
+        head = self.git("rev-parse", "HEAD").strip()
         context = Context(
-            on_github=terminal is None, workspace=self.folder, head_sha=self.git("rev-parse", "HEAD").strip()
-        )
+            on_github=terminal is None, workspace=self.folder, **{"head_sha": head, **(facts or {})},
+        )  # fmt: skip
         commands = Commands(on_github=True, stdout=self.log, stderr=io.StringIO(), env=env)
         values = {key.replace("_", "-"): value for key, value in given.items()}
-        code = run_action(ACTION, values, env=terminal or {}, context=context, commands=commands)
+        code = run_action(ACTION, values, env=terminal or runner or {}, context=context, commands=commands)
         return code, json.loads((self.folder / "flint-ml-results/compare-metrics.json").read_text())
 
     def errors(self) -> list[str]:

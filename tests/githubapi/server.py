@@ -291,6 +291,25 @@ class FakeGitHub(GitObjects, PullRequests, Issues):
         run = self.runs.get(int(values["run_id"]))
         return Answer(200, run) if run else Answer(404, {"message": "Not Found", "documentation_url": "x"})
 
+    def _actions_list_workflow_runs_for_repo(self, _values, query, _body, _who) -> Answer:
+        return self._listed_runs(query, f"/repos/{self.repository}/actions/runs")
+
+    def _actions_list_workflow_runs(self, values, query, _body, _who) -> Answer:
+        name = values["workflow_id"]
+        return self._listed_runs(query, f"/repos/{self.repository}/actions/workflows/{name}/runs", name)
+
+    def _listed_runs(self, query, path: str, workflow: str = "") -> Answer:
+        """Runs, newest first; GitHub's ``status`` is a status or a conclusion, and a branch may be a fork's."""
+        wanted = query.get("status", [""])[0]
+        found = [
+            run
+            for run in sorted(self.runs.values(), key=lambda run: -run["id"])
+            if run["head_branch"] == query.get("branch", [run["head_branch"]])[0]
+            and wanted in ("", run["status"], run["conclusion"])
+            and (not workflow or run["path"].rpartition("/")[2] == workflow)
+        ]
+        return self._paged(found, query, path, "workflow_runs")
+
     def _actions_list_workflow_run_artifacts(self, values, query, _body, _who) -> Answer:
         run_id = int(values["run_id"])
         found = [
