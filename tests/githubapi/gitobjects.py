@@ -64,6 +64,10 @@ class GitObjects:
         node = self.objects[sha]
         made = self.spec.sample("git-commit", sha=sha, message=node["message"])
         made["tree"] = {"sha": node["tree"], "url": f"{self.url}/trees/{node['tree']}"}
+        made["parents"] = [
+            {"sha": parent, "url": f"{self.url}/commits/{parent}", "html_url": f"{self.url}/commit/{parent}"}
+            for parent in node["parents"]
+        ]
         return made
 
     def _git_create_commit(self, _values, _query, body, _who) -> Answer:

@@ -24,6 +24,9 @@ SUMMARIES = {
     "promote": "move a version to Production, or back to the one before",
     "gate": "the whole gate in one step: data, drift, your command, metrics, report",
     "gate-plan": "say which steps the gate would run here (the root action asks this)",
+    "open-issue": "one issue for one trouble, kept up to date, closed when it is over",
+    "open-pull-request": "what this job changed, as one pull request that later runs bring up to date",
+    "init": "write the gate's workflow, settings and procedure for this repository",
     "record": "run a command, show its output and leave a record of it",
 }
 

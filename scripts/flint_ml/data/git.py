@@ -51,6 +51,12 @@ class Git:
             return None
         return self._text("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") or None
 
+    def tree(self, revision: str) -> str | None:
+        """Full hash of the tree of ``revision``, or None where it is not here."""
+        return (
+            None if revision.startswith("-") else self._text("rev-parse", "--verify", "--quiet", f"{revision}^{{tree}}")
+        )
+
     def parents(self, revision: str) -> list[str]:
         """Parents of ``revision``; none for a root commit or at the edge of a shallow clone."""
         line = self._text("rev-list", "--parents", "-n", "1", revision)
