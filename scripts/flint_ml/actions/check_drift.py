@@ -163,6 +163,9 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         for file in files:
             job.use(file, large=_LARGE)
     findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
+    if inputs.reference_rev and inputs.reference == inputs.current:
+        # One table at two revisions: most of its rows are meant to be the same.
+        findings = [finding for finding in findings if finding.code != "known-rows"]
     if trusted.message:
         findings.insert(0, Finding(severity="warning", code="gate-changed", message=trusted.message, hint=trusted.hint))
     failed = result.failed
