@@ -23,6 +23,8 @@ from flint_ml.runner.run import run_action
 STEPS = ("pull-data", "check-drift", "compare-metrics", "post-report", "register-model")
 COMMON = set(GateInputs.model_fields)
 _OWN = set(GateOwnInputs.model_fields) - COMMON
+# Inputs that several steps have: the step whose description tells most.
+_DESCRIBED_BY = {"token": "post-report", "model_name": "register-model", "tracking_uri": "register-model"}
 
 
 def _union() -> type[ActionInputs]:
@@ -33,7 +35,8 @@ def _union() -> type[ActionInputs]:
             if key in COMMON or key in _OWN or key in fields:
                 continue
             # None means: not given here, so the step's own section and default hold.
-            text = f"{field.description or ''} (`{step}`)"
+            owner = _DESCRIBED_BY.get(key, step)
+            text = f"{load(owner).inputs.model_fields[key].description or ''} (`{owner}`)"
             fields[key] = (field.annotation | None, Field(None, description=text))  # type: ignore[operator]
     return create_model("GateRunInputs", __base__=GateOwnInputs, **fields)
 

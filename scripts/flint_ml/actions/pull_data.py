@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from flint_ml.actions import names
 from flint_ml.data.base import Base
@@ -52,6 +52,9 @@ class PullDataInputs(ActionInputs):
     jobs: int | None = Field(None, ge=1, le=256, description="Parallel transfers. Default: DVC decides by remote.")
     allow_missing: bool = Field(
         False, description="Go on when the remote lacks some of the data: it is listed and the result is `warned`."
+    )
+    token: SecretStr | None = Field(
+        None, description="Token that reads this repository, to fetch the base into a shallow clone."
     )
 
 
@@ -347,6 +350,7 @@ def _dvc_texts(place: _Place, revision: str | None) -> dict[str, bytes]:
 
 ACTION = Action(
     name="pull-data",
+    fetches_base=True,
     summary="bring the exact DVC-tracked data of this commit onto this machine",
     description="Pull the exact DVC-tracked data of this commit, check every file against its hash, and say what "
     "changed against the base.",

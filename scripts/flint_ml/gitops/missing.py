@@ -114,7 +114,7 @@ class Missing:
             if re.search(r"couldn't find remote ref|not our ref|no such ref|unadvertised object", said, re.IGNORECASE):
                 return False
             if attempt + 1 == _TRIES or not faults.passing(said) or self._left < 2.0**attempt:
-                raise _refused(said, outside=faults.passing(said))
+                raise _refused(said, outside=isinstance(faults.error_of(said, "fetch the base"), OutsideError))
             time.sleep(2.0**attempt / 2)
         return False
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import SecretStr
+
 from flint_ml.data.base import Fetcher
 from flint_ml.data.git import Git
 from flint_ml.runner.context import Context
@@ -11,7 +13,8 @@ from flint_ml.runner.context import Context
 
 def fetcher(token: object, context: Context, git: Git, env: Mapping[str, str]) -> Fetcher | None:
     """Fetches from the repository of this run; None without a token, at a terminal, and for a whole clone."""
-    text = token.strip() if isinstance(token, str) else ""
+    text = token.get_secret_value() if isinstance(token, SecretStr) else token
+    text = text.strip() if isinstance(text, str) else ""
     if not (text and context.on_github and context.repository) or not git.shallow:
         return None
     from flint_ml.gitops.missing import Missing
