@@ -1,0 +1,175 @@
+"""init: look at a repository and write workflow, settings and procedure of its gate; never over a file of yours."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flint_ml.runner.inputs import ActionInputs, dashed
+from flint_ml.runner.job import Action, Job, Outcome
+
+
+class Inputs(ActionInputs):
+    """Inputs of init: each is an answer that init would find or ask itself."""
+
+    title: str = Field("", description="Name of the project, for report and procedure. Default: the README's heading.")
+    lead: str = Field("", description="Who decides on changes, for the procedure.")
+    data_steward: str = Field("", description="Who accepts new data into the reference, for the procedure.")
+    workflow: Literal["auto", "model-gate", "gcbm-gate"] = Field(
+        "auto", description="Which gate: of a model, or of a GCBM simulation. Default: what the repository holds."
+    )
+    command: str = Field("", description="What trains and evaluates. Default: `dvc repro` or the training script.")
+    metrics: str = Field("", description="Metrics file that it writes. Default: what pipeline or script name.")
+    predictions: str = Field("", description="Table with truth and prediction of each sample, if it writes one.")
+    benchmark: str = Field("", description="Table that models are scored on, if there is a fixed one.")
+    reference: str = Field("", description="The trusted table. Default: told by its name.")
+    current: str = Field("", description="The new table to compare with it. Default: told by its name.")
+    model: str = Field("", description="Model file that the training writes.")
+    model_name: str = Field("", description="Name of the model in the MLflow registry.")
+    dvc: Literal["auto", "true", "false"] = Field(
+        "auto", description="Whether DVC keeps the data: `auto` proposes it for data that Git does not track."
+    )
+    yes: bool = Field(False, description="Write without asking.")
+    dry_run: bool = Field(False, description="Only show what would be written.")
+
+
+_ANSWERS = ("title", "lead", "data_steward", "command", "metrics", "predictions", "benchmark", "reference", "current",
+            "model", "model_name", "dvc")  # fmt: skip
+
+
+def run(inputs: Inputs, job: Job) -> Outcome:
+    """Look, propose, ask, write, say what to do next."""
+    from flint_ml.scaffold.look import look
+    from flint_ml.scaffold.plan import answer
+    from flint_ml.scaffold.project import describe, missing_lines, proposals
+
+    facts = look(job.workspace.base)
+    machine = _machine(job)
+    given = {dashed(name): str(getattr(inputs, name)) for name in _ANSWERS}
+    given |= {"workflow": inputs.workflow} if inputs.workflow != "auto" else {}
+    job.say("What I found:")
+    for line in describe(facts):
+        job.say(f"  {line}")
+    if not (inputs.yes or inputs.dry_run) and sys.stdin.isatty():
+        given = _asked(given, facts.heading, job)
+    answers = answer(facts, given, ".".join(platform.python_version_tuple()[:2]))
+    versions = _versions(facts.packages) if facts.environment is None and answers.language == "Python" else {}
+    proposed = proposals(facts, answers, versions)
+    ignore = missing_lines(facts, answers)
+    written = _write(proposed, inputs, job)
+    _say_next(facts, answers, machine, ignore, job)
+    kept = [proposal.name for proposal in proposed if proposal.state == "differs"]
+    return Outcome(
+        "passed", f"{len(written)} files written", "written", quiet=True, details={"written": written, "kept": kept},
+        outputs={"written": written, "kept": kept},
+    )  # fmt: skip
+
+
+def _machine(job: Job) -> Any:
+    import shutil
+
+    from flint_ml.scaffold.steps import Machine
+
+    environment = bool(job.env.get("GIT_AUTHOR_NAME") and job.env.get("GIT_AUTHOR_EMAIL"))
+    known = bool(job.git.setting("user.name") and job.git.setting("user.email"))
+    return Machine(dvc=shutil.which("dvc") is not None, identity=environment or known)
+
+
+def _asked(given: dict[str, str], heading: str, job: Job) -> dict[str, str]:
+    """The names that no file tells, asked at the terminal; what was given is not asked."""
+    job.say("\nThree questions; Enter takes what stands in brackets.")
+    me = job.git.setting("user.name") or ""
+    for name, question, usual in (
+        ("title", "Name of the project", heading),
+        ("lead", "Who decides on changes (lead)", me),
+        ("data-steward", "Who accepts new data (data steward)", me),
+    ):
+        if not given.get(name):
+            try:
+                given[name] = input(f"  {question} [{usual}]: ").strip() or usual
+            except EOFError:
+                break
+    return given
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
+    """Versions of ``packages`` in the user's own Python; None where one is not installed there."""
+    code = (
+        "import sys\nfrom importlib.metadata import version, PackageNotFoundError\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: print(version(name))\n"
+        "    except PackageNotFoundError: print()\n"
+    )
+    try:
+        done = subprocess.run(
+            ["python", "-c", code, *packages], capture_output=True, text=True, check=False, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return dict.fromkeys(packages)
+    lines = done.stdout.splitlines() if done.returncode == 0 else []
+    return {name: (lines[i].strip() or None) if i < len(lines) else None for i, name in enumerate(packages)}
+
+
+def _write(proposed: list[Any], inputs: Inputs, job: Job) -> list[str]:
+    """Show what would change, and write the new files where a person or ``--yes`` agrees."""
+    from flint_ml.scaffold.files import agreed, write
+
+    new = [proposal for proposal in proposed if proposal.state == "new"]
+    for proposal in proposed:
+        if proposal.state == "same":
+            job.say(f"\n{proposal.name}: is there already, as it should be.")
+            continue
+        job.say(f"\n{proposal.diff()}".rstrip())
+        if proposal.state == "differs":
+            job.say(
+                f"\n{proposal.name} is yours and stays as it is. The lines with + are what init would write; "
+                "copy those that you want."
+            )
+    if not new:
+        job.say("\nThere is nothing to write.")
+        return []
+    names = ", ".join(proposal.name for proposal in new)
+    if inputs.dry_run:
+        job.say(f"\nNothing was written (--dry-run). It would be: {names}.")
+        return []
+    if not inputs.yes and not agreed(input, f"\nWrite {names}?"):
+        job.say("\nNothing was written. `flint-ml init --yes` writes without asking.")
+        return []
+    written = write(new)
+    job.say(f"\nWritten: {', '.join(written)}.")
+    return written
+
+
+def _say_next(facts: Any, answers: Any, machine: Any, ignore: list[str], job: Job) -> None:
+    from flint_ml.scaffold import steps
+
+    if facts.gated:
+        job.say(f"\nThe workflow {facts.gated[0]} uses flint-ml-actions already, so none was added.")
+    home = steps.at_home(facts, answers, machine, ignore)
+    github = steps.on_github(facts, answers)
+    job.say("\nWhat to do now, at your desk:")
+    job.say()
+    job.say(steps.text(home))
+    job.say()
+    job.say("The first report says *review*: there is nothing to compare with yet. Each later change has a base.")
+    job.say("\nThen, on GitHub:")
+    job.say()
+    job.say(steps.text(github, len(home) + 1))
+
+
+ACTION = Action(
+    name="init",
+    summary="write the gate's workflow, settings and procedure for this repository",
+    description="Look at a repository and write workflow, flint-ml.yml and procedure: shown first, never overwritten.",
+    badge="Init",
+    inputs=Inputs,
+    run=run,
+    outputs={"written": "Files that were written, as JSON.", "kept": "Files of yours that were left alone, as JSON."},
+    published=False,
+    leaves_record=False,
+    standalone=True,
+)

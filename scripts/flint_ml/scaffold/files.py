@@ -1,0 +1,73 @@
+"""Files that a command proposes: shown as a diff, written only where a person says yes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flint_ml.errors import InputError
+from flint_ml.record import write_atomically
+
+State = Literal["new", "same", "differs"]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One file: its name for people, its place, the proposed text, and the text that is there (None: no file)."""
+
+    name: str
+    place: Path
+    text: str
+    before: str | None
+
+    @property
+    def state(self) -> State:
+        """``new`` where no file is, ``same`` where it says this already, else ``differs``."""
+        if self.before is None:
+            return "new"
+        return "same" if self.before == self.text else "differs"
+
+    def diff(self) -> str:
+        """What would change, as a unified diff; empty where nothing would."""
+        old = (self.before or "").splitlines(keepends=True)
+        source = "/dev/null" if self.before is None else f"a/{self.name}"
+        lines = difflib.unified_diff(old, self.text.splitlines(keepends=True), source, f"b/{self.name}")
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def propose(root: Path, name: str, text: str) -> Proposal:
+    """A proposal for the file ``name`` below ``root``.
+
+    Raises
+    ------
+    InputError
+        If something is there that is no text file of ours to compare with.
+    """
+    place = root / name
+    if place.is_symlink() and not place.resolve().is_relative_to(root.resolve()):
+        raise InputError("is a link out of this folder", where=name, hint="remove the link", code="outside-workspace")
+    if not place.exists():
+        return Proposal(name, place, text, None)
+    try:
+        return Proposal(name, place, text, place.read_text(encoding="utf-8"))
+    except (IsADirectoryError, UnicodeDecodeError):
+        raise InputError("is there, and is no text file", where=name, hint="move it away", code="in-the-way") from None
+
+
+def write(proposals: Sequence[Proposal]) -> list[str]:
+    """Write ``proposals``; returns their names."""
+    for proposal in proposals:
+        proposal.place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(proposal.place, proposal.text)
+    return [proposal.name for proposal in proposals]
+
+
+def agreed(ask: Callable[[str], str], question: str) -> bool:
+    """Whether a person says yes to ``question``; an empty answer, or none at all, is no."""
+    try:
+        return ask(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False

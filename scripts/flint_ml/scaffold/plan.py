@@ -1,0 +1,233 @@
+"""From what a repository holds to the files it lacks: answers first, then texts. Pure but for reading templates."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flint_ml.scaffold.look import Facts
+from flint_ml.scaffold.storage import storage
+from flint_ml.scaffold.tablefiles import assign
+
+TEMPLATES = Path(__file__).parent / "templates"
+# One place for the third-party actions of what init writes; a test holds it against the examples.
+PINS = {
+    "checkout": "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+    "setup_python": "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0",
+    "setup_r": "r-lib/actions/setup-r@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
+    "cache": "actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5",
+    "upload": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
+}
+ORIGIN = 'Written by `flint-ml init`; what is particular to your project is marked "yours".'
+_CONDA = '"$CONDA/bin/conda" env update --name base --file {} && echo "$CONDA/bin" >> "$GITHUB_PATH"'
+_OTHER_ENVIRONMENTS = {
+    "pyproject.toml": "python -m pip install .",
+    "environment.yml": _CONDA.format("environment.yml"),
+    "environment.yaml": _CONDA.format("environment.yaml"),
+    "renv.lock": "Rscript -e 'install.packages(\"renv\"); renv::restore()'",
+    "DESCRIPTION": "Rscript -e 'install.packages(\"remotes\"); remotes::install_deps()'",
+}  # fmt: skip
+_R_FILES = {"renv.lock", "DESCRIPTION"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Everything that the templates ask. Paths are relative to the project."""
+
+    kind: str
+    title: str
+    lead: str
+    steward: str
+    language: str
+    python: str
+    branch: str
+    folder: str
+    command: str
+    expect: tuple[str, ...]
+    install: tuple[str, ...]
+    metrics: str
+    dvc: bool = False
+    kept: bool = False
+    remote: bool = False
+    lock: str = "dvc.lock"
+    secrets: tuple[str, ...] = ()
+    mlflow: bool = False
+    gcbm: str = "."
+    reference: str | None = None
+    rev: str | None = None
+    current: str | None = None
+    exclude: tuple[str, ...] = ()
+    predictions: str | None = None
+    benchmark: str | None = None
+    model: str | None = None
+    model_name: str = "model"
+    stages: bool = False
+    origin: str = ORIGIN
+
+
+def scalar(value: Any) -> str:
+    """A value as YAML in one line: plain where that is safe, else in double quotes; lists in brackets."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(scalar(item) for item in value) + "]"
+    text = str(value)
+    plain = re.fullmatch(r"[A-Za-zÀ-ÿ./_][^:#{}\[\],&*!|>'\"%@`\\\n]*", text) and text == text.strip()
+    words = text.lower() in {"true", "false", "yes", "no", "on", "off", "null", "none", "~"}
+    return text if plain and not words else json.dumps(text, ensure_ascii=False)
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    # Other marks than usual: a workflow is full of `${{ … }}`.
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True, autoescape=False,  # noqa: S701 - YAML and Markdown, not HTML
+        block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
+        comment_start_string="<#", comment_end_string="#>",
+    )  # fmt: skip
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """The text of ``template`` with ``values`` in it."""
+    return str(_environment().get_template(template).render(**values))
+
+
+def _values(answers: Answers) -> dict[str, Any]:
+    """Answers as the templates take them; workflow and settings need YAML's quotes."""
+    found = {name: getattr(answers, name) for name in answers.__dataclass_fields__}
+    inside = f"{answers.folder}/" if answers.folder else ""
+    return {**found, "inside": inside, "pins": PINS, "local": answers.expect != ("pull-data", "run-gcbm")}
+
+
+def workflow(answers: Answers) -> str:
+    """The workflow of this project."""
+    values = _values(answers)
+    values |= {"title": scalar(answers.title), "folder": scalar(answers.folder) if answers.folder else ""}
+    values["branch"] = scalar(answers.branch)
+    if answers.kind == "gcbm-gate":
+        return fill("gcbm-gate.yml.j2", {**values, "expect": ", ".join(answers.expect)})
+    return fill("model-gate.yml.j2", values)
+
+
+def settings(answers: Answers) -> str:
+    """``flint-ml.yml`` of this project."""
+    values = _values(answers)
+    for name in ("command", "expect", "reference", "rev", "current", "exclude", "metrics", "predictions", "benchmark",
+                 "model", "model_name"):  # fmt: skip
+        if values[name]:
+            values[name] = scalar(values[name])
+    kind = answers.kind == "gcbm-gate"
+    return fill("flint-ml.yml.j2", {**values, "gcbm": scalar(answers.gcbm) if kind else ""})
+
+
+def procedure(answers: Answers) -> str:
+    """The standard operating procedure."""
+    return fill("SOP.md.j2", {**_values(answers), "gcbm": answers.kind == "gcbm-gate"})
+
+
+def metric_lines(answers: Answers) -> str:
+    """The lines that a script lacks which writes no metrics."""
+    return fill("metrics.R.txt" if answers.language == "R" else "metrics.py.txt", {"metrics": answers.metrics})
+
+
+def _install(facts: Facts, language: str, command: str) -> tuple[str, ...]:
+    place = f"{facts.project}/" if facts.project else ""
+    lines: list[str] = []
+    if facts.environment == "requirements.txt" or (facts.environment is None and language == "Python"):
+        lines.append(f"python -m pip install {'--require-hashes ' if facts.hashed else ''}-r {place}requirements.txt")
+    elif facts.environment in _OTHER_ENVIRONMENTS:
+        line = _OTHER_ENVIRONMENTS[facts.environment]
+        lines.append(f"cd {facts.project} && {line}" if place else line)
+    elif facts.train is not None and language == "R":
+        packages = sorted({name for script in facts.scripts if script.language == "R" for name in script.packages})
+        if packages:
+            listed = ", ".join(json.dumps(name) for name in packages)
+            lines.append(f"Rscript -e 'install.packages(c({listed}))'")
+    if command.startswith("dvc ") and language == "R":
+        lines.append("pipx install dvc")
+    return tuple(lines)
+
+
+def _language(facts: Facts) -> str:
+    if facts.environment in _R_FILES:
+        return "R"
+    return facts.train.language if facts.train else "Python"
+
+
+def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
+    """The answers for ``facts``; what the user gave (dashed names; empty: not given) wins.
+
+    Parameters
+    ----------
+    facts
+        What the repository holds.
+    given
+        ``title``, ``lead``, ``data-steward``, ``command``, ``metrics``, ``predictions``, ``benchmark``,
+        ``reference``, ``current``, ``model``, ``model-name``, ``workflow``, ``dvc``.
+    python
+        Version of Python for the workflow, such as ``3.13``, where the project names none.
+    """
+    say = {name: text for name, text in given.items() if text}
+    gcbm = facts.gcbm is not None and say.get("workflow", "gcbm-gate") == "gcbm-gate"
+    language = _language(facts)
+    train = facts.train
+    command = say.get("command") or ("dvc repro" if facts.stages else train.command if train else "python train.py")
+    title = say.get("title") or facts.heading
+    kind = storage(facts.remote)
+    # Data that nobody keeps yet are proposed to DVC; small ones that Git has may stay there.
+    loose = not gcbm and any(table.path not in facts.in_git for table in facts.tables)
+    dvc = facts.dvc or {"true": True, "false": False}.get(say.get("dvc", "auto"), loose)
+    common = Answers(
+        kind="gcbm-gate" if gcbm else "model-gate",
+        title=re.sub(r"[${}]", "", title),
+        lead=say.get("lead") or "(name the lead)", steward=say.get("data-steward") or "(name the data steward)",
+        language=language, python=facts.python or python, branch=facts.branch, folder=facts.project, command=command,
+        expect=(), install=_install(facts, language, command),
+        metrics=say.get("metrics") or next(iter(facts.metrics), "metrics.json"),
+        dvc=dvc, kept=bool(facts.kept), remote=kind is not None, secrets=kind.secrets if kind else (),
+        lock=f"{facts.project}/dvc.lock" if facts.project else "dvc.lock",
+        gcbm=facts.gcbm or ".", mlflow=facts.mlflow, stages=bool(facts.stages),
+    )  # fmt: skip
+    if gcbm:
+        return replace(common, expect=("pull-data", "run-gcbm") if facts.kept else ("run-gcbm",))
+    return _with_data(common, facts, say)
+
+
+def _with_data(common: Answers, facts: Facts, say: Mapping[str, str]) -> Answers:
+    """Answers about tables, predictions and model."""
+    train = facts.train
+    roles = assign(facts.tables, train.data if train else ())
+    reference = roles.reference.path if roles.reference else None
+    current = roles.current.path if roles.current else None
+    rev = None
+    table = roles.reference or roles.only
+    if reference is None and roles.only is not None:
+        reference, current, rev = roles.only.path, roles.only.path, facts.branch
+    if say.get("reference") or say.get("current"):
+        reference = say.get("reference") or reference
+        current = say.get("current") or current
+        rev = facts.branch if reference == current else None
+    identifier = table.column("id") if table else None
+    written = [name for script in facts.scripts for name in script.predictions]
+    models = [name for script in facts.scripts for name in script.models]
+    checked = reference is not None and current is not None
+    expect = (*(["pull-data"] if common.dvc else []), *(["check-drift"] if checked else []), "train", "compare-metrics")
+    return replace(
+        common,
+        expect=expect,
+        reference=reference if checked else None,
+        current=current if checked else None,
+        rev=rev,
+        exclude=(identifier,) if identifier else (),
+        predictions=say.get("predictions")
+        or next(iter(written), roles.predictions.path if roles.predictions else None),
+        benchmark=say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None),
+        model=say.get("model") or next(iter(models), None),
+        model_name=say.get("model-name") or re.sub(r"[^a-z0-9]+", "-", common.title.lower()).strip("-") or "model",
+    )

@@ -1,0 +1,135 @@
+"""What to type after ``flint-ml init``, in the right order: only what this repository still lacks. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flint_ml.scaffold.look import Facts
+from flint_ml.scaffold.plan import Answers, metric_lines
+from flint_ml.scaffold.storage import is_folder, storage
+
+PAGES = "https://github.com/moja-global/flint-ml-actions/blob/main/docs"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do: what and why in a sentence, lines to add to a file, commands to type."""
+
+    title: str
+    lines: str = ""
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What init asked of the machine: whether ``dvc`` is a command here, and Git knows who commits."""
+
+    dvc: bool = True
+    identity: bool = True
+
+
+def data_files(facts: Facts, answers: Answers) -> list[str]:
+    """Tables that DVC should keep: neither kept by it yet, nor Git's, nor written by a script."""
+    written = {answers.metrics, answers.predictions, *(name for s in facts.scripts for name in s.predictions)}
+    return [
+        t.path for t in facts.tables if t.path not in {*facts.kept, *facts.in_git, *written} and not t.is_predictions
+    ]
+
+
+def at_home(facts: Facts, answers: Answers, machine: Machine, ignore: Sequence[str] = ()) -> list[Step]:
+    """Steps from here to a first ``flint-ml gate`` at the user's own desk."""
+    steps: list[Step] = []
+    if answers.kind == "model-gate" and not facts.metrics and answers.metrics == "metrics.json":
+        where = facts.train.path if facts.train else "your training script"
+        steps.append(
+            Step(
+                f"Write the metrics: at the end of {where} add these lines, with your own names for the numbers "
+                "(computed on samples that were not trained on)",
+                lines=metric_lines(answers),
+            )
+        )
+    if facts.root is None:
+        steps.append(Step("Put the folder under version control", commands=("git init -b main",)))
+    if not machine.identity:
+        steps.append(
+            Step(
+                "Tell Git who you are (once on this machine)",
+                commands=(
+                    'git config --global user.name "Your Name"',
+                    'git config --global user.email "you@example.org"',
+                ),
+            )
+        )
+    steps += _data_steps(facts, answers, machine)
+    if ignore:
+        commands = tuple(f"echo {shlex.quote(line)} >> .gitignore" for line in ignore)
+        steps.append(Step("Keep what a run makes out of Git", commands=commands))
+    run = "flint-ml run-gcbm" if answers.kind == "gcbm-gate" and not facts.stages else answers.command
+    steps.append(Step("See that it runs, and make the first numbers to compare with", commands=(run,)))
+    steps.append(Step("Commit", commands=("git add -A", 'git commit -m "Data, model and gate"')))
+    steps.append(Step("The gate, as it will run on every pull request", commands=("flint-ml gate",)))
+    return steps
+
+
+def _data_steps(facts: Facts, answers: Answers, machine: Machine) -> list[Step]:
+    if not answers.dvc:
+        return []
+    steps: list[Step] = []
+    if not machine.dvc:
+        steps.append(Step("Install DVC, which keeps data beside Git", commands=("pipx install dvc",)))
+    commands: list[str] = [] if facts.dvc else ["dvc init" if not facts.project else "dvc init --subdir"]
+    if data := data_files(facts, answers):
+        commands.append("dvc add " + " ".join(map(shlex.quote, data)))
+    if commands:
+        steps.append(
+            Step("Put the data under DVC: Git then holds a small file that names them", commands=tuple(commands))
+        )
+    return steps
+
+
+def on_github(facts: Facts, answers: Answers) -> list[Step]:
+    """Steps from the desk to the first pull request."""
+    steps: list[Step] = []
+    if answers.dvc and (facts.remote is None or is_folder(facts.remote)):
+        steps.append(
+            Step(
+                f"Choose a place for the data that GitHub reaches ({PAGES}/where-to-keep-data.md), for example",
+                commands=("dvc remote add --default storage s3://YOUR-BUCKET/dvc", "dvc push",
+                          'git commit -m "Where the data are" .dvc/config'),
+            )
+        )  # fmt: skip
+    elif answers.dvc:
+        steps.append(Step("Bring the data there", commands=("dvc push",)))
+    kind = storage(facts.remote)
+    if kind and kind.secrets:
+        steps.append(
+            Step(
+                f"Give the repository the key to the data ({kind.name}; Settings → Secrets and variables → Actions)",
+                commands=tuple(f"gh secret set {name}" for name in kind.secrets),
+            )
+        )
+    if answers.mlflow and answers.kind == "model-gate":
+        steps.append(Step("Say where MLflow is", commands=("gh variable set MLFLOW_TRACKING_URI",)))
+    if facts.github is None:
+        steps.append(
+            Step("Make a repository on GitHub and push", commands=("gh repo create --source . --push --private",))
+        )
+    else:
+        steps.append(Step("Push", commands=(f"git push -u origin {answers.branch}",)))
+    steps.append(Step("See what would still fail there", commands=("flint-ml doctor --online",)))
+    return steps
+
+
+def text(steps: Sequence[Step], first: int = 1) -> str:
+    """Steps as a numbered list for a terminal."""
+    parts: list[str] = []
+    for number, step in enumerate(steps, first):
+        parts.append(f"{number}. {step.title}:")
+        if step.lines:
+            parts += ["", *(f"      {line}" for line in step.lines.rstrip().splitlines())]
+        if step.commands:
+            parts += ["", *(f"      {command}" for command in step.commands)]
+        parts.append("")
+    return "\n".join(parts)
