@@ -140,6 +140,21 @@ class Git:
         """Commit message of ``revision``, empty where it is not here."""
         return self._text("log", "-1", "--format=%B", revision, "--") or ""
 
+    def sizes(self, revision: str) -> dict[str, int]:
+        """Sizes in bytes of all files at ``revision``, by path relative to the root."""
+        text = self._text("ls-tree", "-r", "-l", "-z", "--full-tree", revision) or ""
+        rows = (row.partition("\t") for row in text.split("\0") if row)
+        return {path: int(size) for head, _, path in rows if (size := head.split()[-1]).isdigit()}
+
+    def ignores(self, path: str) -> bool:
+        """Whether ``path`` (relative to the folder) is ignored."""
+        return self._run("check-ignore", "--quiet", "--", path).returncode == 0
+
+    def unsaved(self) -> list[str]:
+        """Paths (relative to the root) that are new or differ from the last commit."""
+        rows = (self._text("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames") or "").split("\0")
+        return [row.strip().partition(" ")[2].strip() for row in rows if row]
+
     def setting(self, name: str) -> str | None:
         """A setting of Git such as ``remote.origin.url``, or None where it is not set."""
         return self._text("config", "--get", name) or None
