@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flint_ml.drift.check import Result
 from flint_ml.drift.family import Hypothesis
+from flint_ml.drift.figures import drawing, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,9 +77,17 @@ def heatmap(result: Result, path: Path) -> str:
     The worst rows are named, with their effects and p-values in words; where there are more columns, each is a tile
     below, in the order of severity.
     """
+    found = rows(result)
+    with drawing():
+        _draw(found, result.rules.alpha, path)
+    drifted = [row.name for row in found if row.drifted]
+    words = f"{len(drifted)} drifted: {', '.join(drifted[:6])}" if drifted else "none drifted"
+    return f"Effect and adjusted p-value of {len(found)} columns and tests, worst first; {words}"
+
+
+def _draw(found: Sequence[Row], alpha: float, path: Path) -> None:
     from matplotlib.figure import Figure
 
-    found = rows(result)
     shown = found[:_LARGEST]
     tiles = math.ceil(len(found) / _TILES_ACROSS) if len(found) > len(shown) else 0
     high = 0.31 * (len(shown) + 1) + 0.9
@@ -88,12 +97,9 @@ def heatmap(result: Result, path: Path) -> str:
         _draw_tiles(bottom, found)
     else:
         top = figure.subplots()
-    _draw_rows(top, shown, result.rules.alpha)
+    _draw_rows(top, shown, alpha)
     _legend(figure, any(row.missing for row in shown))
     figure.savefig(path)
-    drifted = [row.name for row in found if row.drifted]
-    words = f"{len(drifted)} drifted: {', '.join(drifted[:6])}" if drifted else "none drifted"
-    return f"Effect and adjusted p-value of {len(found)} columns and tests, worst first; {words}"
 
 
 def _draw_rows(axis: Any, shown: Sequence[Row], alpha: float) -> None:
@@ -116,7 +122,7 @@ def _draw_rows(axis: Any, shown: Sequence[Row], alpha: float) -> None:
     axis.set_ylim(len(shown) - 0.5, -0.5)
     axis.set_xticks(range(len(heads)), heads, fontsize=11)
     axis.xaxis.tick_top()
-    names = [(row.name if len(row.name) <= 22 else row.name[:21] + "…").replace("$", r"\$") for row in shown]
+    names = [short(row.name, 22) for row in shown]
     axis.set_yticks(range(len(shown)), names, fontsize=11)
     for label, row in zip(axis.get_yticklabels(), shown, strict=True):
         label.set_fontweight("bold" if row.drifted else "normal")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flint_ml.drift.distributions import Floats, monte_carlo_p
-from flint_ml.drift.spectra import fit, project
+from flint_ml.drift.spectra import fit, is_complete, project
 
 MIN_AUC = 0.55
 MIN_ROWS = 30
@@ -88,7 +88,7 @@ def class_features(column: str, reference: Indices, current: Indices, levels: in
 def spectral_features(label: str, reference: Floats, current: Floats) -> list[Feature]:
     """Leading scores of spectra, the components being those of both tables together."""
     both = np.concatenate([reference, current])
-    good = np.isfinite(both).all(axis=1)
+    good = is_complete(both)
     if good.sum() < MIN_ROWS:
         return []
     model = fit(both[good])

@@ -14,6 +14,7 @@ from flint_ml.drift import summary
 from flint_ml.drift.check import Result
 from flint_ml.drift.columns import Pair
 from flint_ml.drift.family import ColumnResult
+from flint_ml.drift.figures import drawable
 from flint_ml.markdown import number, plain
 from flint_ml.record import Figure, Finding
 
@@ -116,13 +117,13 @@ def plot(pair: Pair) -> Markup:
 
 
 def _functions(pair: Pair) -> str:
-    sides = [side[np.isfinite(side)] for side in (pair.reference, pair.current)]
+    sides = [drawable(side) for side in (pair.reference, pair.current)]
     if not all(len(side) for side in sides):
         return ""
     low = min(float(np.quantile(side, 0.005)) for side in sides)
     high = max(float(np.quantile(side, 0.995)) for side in sides)
     wide = high - low
-    if not np.isfinite(wide) or wide <= 0:
+    if wide <= 0:
         wide, low = 1.0, low - 0.5
     drawn = ""
     for name, side in zip(("reference", "current"), sides, strict=True):

@@ -19,6 +19,7 @@ _MAX_COMPONENTS = 20
 _FIT_AT_MOST = 2_000
 _TESTED_SCORES = 5
 _INSIDE = 0.99
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,15 @@ class Calibration:
     lost: npt.NDArray[np.bool_]
 
 
+def is_complete(spectra: Floats) -> npt.NDArray[np.bool_]:
+    """Which spectra have no missing or infinite band, and none so large that its square is no number."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((spectra.max(axis=1) < _LARGEST) & (spectra.min(axis=1) > -_LARGEST))
+
+
 def _complete(spectra: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """The spectra without missing or infinite bands, and which rows these are."""
-    good: npt.NDArray[np.bool_] = np.asarray(np.isfinite(spectra).all(axis=1))
+    good = is_complete(spectra)
     return (spectra if good.all() else spectra[good]), good
 
 
