@@ -100,3 +100,13 @@ def test_a_base_that_was_not_fetched_is_said(repository: Path, tmp_path: Path) -
     assert found == {"alpha": 0.5}
     assert [finding.code for finding in findings] == ["gate-unverified"]
     assert "fetch-depth: 0" in (findings[0].hint or "")
+
+
+@pytest.mark.parametrize("event", ["schedule", "repository_dispatch"])
+def test_what_is_in_the_default_branch_already_is_judged_by_its_own_rules(repository: Path, event: str) -> None:
+    context = Context(on_github=True, workspace=repository, event_name=event)
+    (repository / "flint-ml.yml").write_text("check-drift: {alpha: 0.9}\n")
+    place = Workspace(repository, confined=False)
+    found, findings = trusted_section(action(), {}, "flint-ml.yml", place, context)
+    assert dict(found) == {"alpha": 0.5}
+    assert [finding.code for finding in findings] == ["gate-changed"]

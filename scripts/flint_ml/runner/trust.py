@@ -17,6 +17,8 @@ from flint_ml.runner.shallow import fetcher
 from flint_ml.runner.workspace import Workspace
 
 GATE_CHANGED = "gate-changed"
+# They run on what is in the default branch already: its own rules hold, not those of the commit before.
+_ON_DEFAULT_BRANCH = ("schedule", "repository_dispatch")
 
 
 def trusted_section(
@@ -47,6 +49,8 @@ def trusted_section(
         return here.section(action.section_name), []
     name = path.relative_to(root.resolve()).as_posix()
     explicit = values.get("base-revision") or here.section(action.section_name).get("base-revision")
+    if context.event_name in _ON_DEFAULT_BRANCH:
+        explicit = "HEAD"
     try:
         way = fetcher(values.get("token"), context, git, env or {}) if action.fetches_base else None
         base = find_base(git, context.event_name, context.event, str(explicit) if explicit else None, way)
