@@ -1,0 +1,82 @@
+"""One line of the doctor's list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from flint_ml.data.git import Git
+from flint_ml.errors import FlintError
+
+Mark = Literal["ok", "warning", "failure"]
+MARKS = {"ok": "✔", "warning": "!", "failure": "✖"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at and how it stands; ``mend`` says what to do and is empty where all is well."""
+
+    area: str
+    mark: Mark
+    what: str
+    mend: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """For ``--json``."""
+        return {"area": self.area, "mark": self.mark, "what": self.what, "mend": self.mend}
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The project under examination.
+
+    Attributes
+    ----------
+    folder, root, project
+        The project's folder, the top of the Git repository (the folder itself without one), and the first relative
+        to the second.
+    settings
+        Sections of ``flint-ml.yml``; empty where there is none or it cannot be read.
+    inputs
+        Inputs of each published action by name (``gate``: the root action).
+    section_fault
+        What is wrong with the values of a section, or None.
+    results
+        Folder of the results, relative to the project.
+    online
+        Whether the network may be asked.
+    env
+        Variables of this machine.
+    """
+
+    folder: Path
+    git: Git
+    root: Path
+    project: str
+    settings: Mapping[str, Mapping[str, Any]]
+    inputs: Mapping[str, frozenset[str]]
+    section_fault: Callable[[str, Mapping[str, Any]], FlintError | None]
+    config: str = "flint-ml.yml"
+    results: str = "flint-ml-results"
+    online: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section of ``flint-ml.yml``."""
+        return self.settings.get(name) or {}
+
+    @property
+    def command(self) -> str:
+        """What trains."""
+        return str(self.section("gate").get("command") or "dvc repro")
+
+
+def guarded(area: str, checks: Callable[[Patient], Iterable[Check]], patient: Patient) -> Iterator[Check]:
+    """The checks of one area; what the user's files throw becomes a line of the list."""
+    try:
+        yield from checks(patient)
+    except FlintError as error:
+        place = f"{error.where}: " if error.where else ""
+        yield Check(area, "failure", f"{place}{error.message}", error.hint or "mend the file")

@@ -1,0 +1,178 @@
+"""DVC: whether a blank runner can have the data of this commit."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flint_ml.data.dvcfiles import dvc_root, tracked
+from flint_ml.data.pipeline import never_run, plans
+from flint_ml.doctor.checks import Check, Patient
+from flint_ml.scaffold.storage import IN_THE_IMAGE, is_folder, scheme, storage
+
+AREA = "DVC"
+PAGE = "docs/where-to-keep-data.md"
+_SECRET_KEY = re.compile(r"secret|password|token|access_key_id|account_key|connection_string|sas", re.IGNORECASE)
+_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The default remote: name, address, and whether the address is in Git."""
+
+    name: str
+    url: str
+    shared: bool
+
+
+def _config(file: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+    if file.is_file():
+        parser.read_string(file.read_text(encoding="utf-8", errors="replace"))
+    return parser
+
+
+def default_remote(folder: Path) -> Remote | None:
+    """The default remote of the DVC project in ``folder``; None where none is named or its settings are broken."""
+    try:
+        shared, local = _config(folder / ".dvc" / "config"), _config(folder / ".dvc" / "config.local")
+    except configparser.Error:
+        return None
+    name = local.get("core", "remote", fallback=None) or shared.get("core", "remote", fallback=None)
+    if not name:
+        return None
+    section = f"'remote \"{name}\"'"
+    in_git = shared.get(section, "url", fallback=None)
+    url = local.get(section, "url", fallback=None) or in_git
+    named = shared.get("core", "remote", fallback=None) == name
+    return Remote(name, url, in_git == url and named) if url else None
+
+
+def examine(patient: Patient) -> Iterator[Check]:
+    """Settings, pipeline, remote, and whether the data were pushed."""
+    root = dvc_root(patient.folder)
+    if root is None or not root.is_relative_to(patient.root):
+        if (patient.folder / "dvc.yaml").is_file():
+            yield Check(AREA, "failure", "there is a dvc.yaml and no .dvc folder", "dvc init, then git add .dvc")
+        else:
+            yield Check(AREA, "ok", "not used: the data are in Git")
+        return
+    entries = {
+        path: entry for path, entry in tracked(patient.git).items() if (patient.root / entry.root).resolve() == root
+    }
+    yield Check(AREA, "ok", f"{len(entries)} files or folders kept")
+    yield from _settings(patient, root)
+    yield from _pipeline(patient)
+    remote = default_remote(root)
+    if not entries:
+        return
+    if remote is None:
+        mend = f"dvc remote add --default storage ADDRESS ({PAGE} says where)"
+        yield Check(AREA, "failure", "no default remote: a runner has nowhere to take the data from", mend)
+        return
+    yield from _remote(patient, root, remote)
+    if patient.online or is_folder(remote.url):
+        yield from _pushed(patient, root, remote)
+
+
+def _settings(patient: Patient, root: Path) -> Iterator[Check]:
+    file = root / ".dvc" / "config"
+    try:
+        shared = _config(file)
+    except configparser.Error as error:
+        yield Check(AREA, "failure", f".dvc/config cannot be read: {str(error).splitlines()[0]}", "restore it from Git")
+        return
+    if not patient.git.tracked(file):
+        yield Check(AREA, "failure", ".dvc/config is not in Git", "git add .dvc/config .dvc/.gitignore, then commit")
+    for section in shared.sections():
+        for key, value in shared[section].items():
+            if _SECRET_KEY.search(key) and value:
+                mend = f"dvc remote modify --local {_name(section)} {key} …, unset it in .dvc/config, and renew it"
+                yield Check(
+                    AREA, "failure", f"`{key}` of {_name(section)} is in .dvc/config, for everybody to read", mend
+                )
+
+
+def _name(section: str) -> str:
+    found = re.match(r"'?remote \"(.*)\"'?", section)
+    return found[1] if found else section
+
+
+def _pipeline(patient: Patient) -> Iterator[Check]:
+    if not plans(patient.git, None, patient.project):
+        return
+    missing = never_run(patient.git, None, patient.project)
+    for lock, names in missing.items():
+        mend = f"dvc repro, then dvc push and git add {lock}"
+        yield Check(AREA, "failure", f"{', '.join(names)}: never run, so {lock} does not know the outputs", mend)
+    if not missing:
+        yield from _status(patient)
+
+
+def _dvc(patient: Patient, *arguments: str) -> Any:
+    """What ``dvc … --json`` says; None where it could not."""
+    environment = {**patient.env, "DVC_NO_ANALYTICS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments, "--json"], cwd=patient.folder, capture_output=True, text=True,
+            check=False, timeout=_SECONDS, env=environment,
+        )  # fmt: skip
+        return json.loads(done.stdout) if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+
+
+def _status(patient: Patient) -> Iterator[Check]:
+    state = _dvc(patient, "status")
+    if state is None:
+        yield Check(AREA, "warning", "`dvc status` could not say whether the pipeline is up to date", "run it yourself")
+    elif state:
+        names = ", ".join(sorted(state)[:4])
+        mend = "dvc repro (for data: dvc add), dvc push, commit dvc.lock and *.dvc"
+        yield Check(AREA, "warning", f"changed since the last run: {names}", mend)
+    else:
+        yield Check(AREA, "ok", "the pipeline is up to date")
+
+
+def _remote(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:
+    if not remote.shared:
+        mend = "name it without --local: dvc remote add --default, and commit .dvc/config"
+        yield Check(
+            AREA, "failure", f"the remote {remote.name} is in .dvc/config.local only, which Git does not hold", mend
+        )
+        return
+    kind = scheme(remote.url)
+    if is_folder(remote.url):
+        mend = f"choose a place that GitHub's machines reach ({PAGE}), or a self-hosted runner that sees the folder"
+        yield Check(AREA, "failure", f"the remote {remote.name} is a folder of this machine: {remote.url}", mend)
+    elif kind not in IN_THE_IMAGE:
+        mend = "pull on the runner before the gate (`dvc pull`, with the package that DVC names)"
+        yield Check(AREA, "warning", f"pull-data does not read {kind}: remotes", mend)
+    else:
+        yield Check(AREA, "ok", f"the remote {remote.name} is on {storage(remote.url).name}")  # type: ignore[union-attr]
+    found = storage(remote.url)
+    if found and found.module and importlib.util.find_spec(found.module) is None:
+        yield Check(AREA, "warning", f"this machine's DVC cannot reach {found.name}", f'pip install "{found.package}"')
+
+
+def _pushed(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:
+    state = _dvc(patient, "data", "status", "--not-in-remote")
+    if state is None:
+        mend = f"dvc push --remote {remote.name} shows the reason"
+        yield Check(AREA, "warning", f"the remote {remote.name} could not be asked whether it has the data", mend)
+        return
+    missing = state.get("not_in_remote") or []
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        names = f"{', '.join(map(str, missing[:3]))}{more}"
+        yield Check(AREA, "failure", f"not on the remote: {names}", "dvc push")
+    else:
+        yield Check(AREA, "ok", "all data are on the remote")

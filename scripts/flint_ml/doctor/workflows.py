@@ -1,0 +1,275 @@
+"""Workflows: inputs, permissions, checkout depth, runners, credentials, pins."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flint_ml.data.dvcfiles import dvc_root
+from flint_ml.doctor.checks import Check, Patient
+from flint_ml.doctor.datastore import default_remote
+from flint_ml.errors import InputError
+from flint_ml.scaffold.storage import storage
+from flint_ml.yamlfile import parse_yaml
+
+AREA = "workflows"
+_OURS = re.compile(r"^(?:moja-global/flint-ml-actions(?:/(?P<name>[^@]+))?@(?P<ref>.+)|\./actions/(?P<local>[\w-]+))$")
+# Steps that compare with the base, and so need the history.
+_HISTORY = {"gate", "pull-data", "run-gcbm", "run-gcbm-flint", "check-drift", "compare-metrics"}
+_COMMENTS = {"gate", "post-report"}
+_DATA = {"gate", "pull-data"}
+_LOGINS = ("aws-actions/configure-aws-credentials", "google-github-actions/auth", "azure/login")
+_MAX = 8
+
+
+@dataclass(frozen=True)
+class Use:
+    """One step of ours: the action's name (``gate``: the root action), its step, job and place."""
+
+    name: str
+    step: Mapping[str, Any]
+    job: Mapping[str, Any]
+    flow: Mapping[str, Any]
+    place: str
+
+    @property
+    def before(self) -> list[Mapping[str, Any]]:
+        """Steps of the job that run earlier."""
+        steps = _steps(self.job)
+        return steps[: next((i for i, step in enumerate(steps) if step is self.step), 0)]
+
+    @property
+    def env(self) -> dict[str, Any]:
+        """Variables that the step sees."""
+        found: dict[str, Any] = {}
+        for level in (self.flow, self.job, self.step):
+            own = level.get("env")
+            found |= own if isinstance(own, dict) else {}
+        return found
+
+
+def _steps(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    steps = job.get("steps")
+    return [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+
+
+def triggers(flow: Mapping[str, Any]) -> dict[str, Any]:
+    """The workflow's events and their settings."""
+    on = flow.get("on")
+    if isinstance(on, str):
+        return {on: {}}
+    if isinstance(on, list):
+        return {str(name): {} for name in on}
+    return {str(name): value or {} for name, value in on.items()} if isinstance(on, Mapping) else {}
+
+
+def uses(flow: Mapping[str, Any], file: str) -> list[Use]:
+    """The steps of ours in a workflow."""
+    found: list[Use] = []
+    jobs = flow.get("jobs")
+    for name, job in jobs.items() if isinstance(jobs, Mapping) else []:
+        for step in _steps(job) if isinstance(job, Mapping) else []:
+            matched = _OURS.match(str(step.get("uses", "")))
+            if matched:
+                action = matched["name"] or matched["local"] or "gate"
+                found.append(Use(action.strip("/"), step, job, flow, f"{file}, job {name}"))
+    return found
+
+
+def examine(patient: Patient) -> Iterator[Check]:
+    """Every workflow that uses our actions, and the pins of all."""
+    folder = patient.root / ".github" / "workflows"
+    files = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
+    ours: list[Use] = []
+    loose: list[str] = []
+    for file in files:
+        try:
+            flow = parse_yaml(file.read_text(encoding="utf-8-sig", errors="replace"), file.name)
+        except InputError as error:
+            yield Check(AREA, "failure", f"{error.where}: {error.message}", error.hint or "mend the file")
+            continue
+        if not isinstance(flow, Mapping):
+            yield Check(AREA, "failure", f"{file.name}: is no workflow", "give it `on:` and `jobs:`")
+            continue
+        found = uses(flow, file.name)
+        ours += found
+        loose += [f"{file.name}: {text}" for text in _unpinned(flow)] if found else []
+        yield from _flow(patient, flow, found, file.name)
+    if not ours:
+        yield Check(AREA, "warning", "no workflow uses flint-ml-actions", "flint-ml init writes one")
+    if loose:
+        mend = "name the commit: owner/name@<40 hex digits> # v1.2.3 (a tag can be moved)"
+        yield Check(AREA, "warning", f"not pinned by commit: {', '.join(dict.fromkeys(loose[:4]))}", mend)
+
+
+def _unpinned(flow: Mapping[str, Any]) -> list[str]:
+    jobs = flow.get("jobs")
+    jobs = jobs.values() if isinstance(jobs, Mapping) else []
+    named = [str(step.get("uses", "")) for job in jobs if isinstance(job, Mapping) for step in _steps(job)]
+    foreign = [text for text in named if "@" in text and not _OURS.match(text) and not text.startswith("docker://")]
+    return [text for text in foreign if not re.search(r"@[0-9a-f]{40}$", text)]
+
+
+def _flow(patient: Patient, flow: Mapping[str, Any], found: Sequence[Use], file: str) -> Iterator[Check]:
+    if not found:
+        return
+    events = triggers(flow)
+    checks = [check for use in found for check in _use(patient, use, events)]
+    checks += list(_branches(patient, events, found, file))
+    if "pull_request_target" in events and any(_checks_out_head(use.job) for use in found):
+        mend = "use `pull_request`; for forks two workflows (docs/report.md)"
+        text = f"{file}: pull_request_target checks out the pull request: a stranger's code would run with your secrets"
+        checks.append(Check(AREA, "failure", text, mend))
+    yield from dict.fromkeys(checks)
+    if not any(check.mark == "failure" for check in checks):
+        yield Check(AREA, "ok", f"{file}: inputs, permissions and checkout fit")
+
+
+def _checks_out_head(job: Mapping[str, Any]) -> bool:
+    checkouts = [step for step in _steps(job) if str(step.get("uses", "")).startswith("actions/checkout@")]
+    given = [step.get("with") for step in checkouts]
+    return any(
+        isinstance(g, Mapping) and re.search(r"pull_request\.head|head_ref", str(g.get("ref", ""))) for g in given
+    )
+
+
+def _use(patient: Patient, use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
+    known = patient.inputs.get(use.name)
+    if known is None:
+        close = difflib.get_close_matches(use.name, patient.inputs, n=1)
+        mend = f"did you mean `{close[0]}`?" if close else f"actions are: {', '.join(sorted(patient.inputs))}"
+        yield Check(AREA, "failure", f"{use.place}: there is no action `{use.name}`", mend)
+        return
+    given = use.step.get("with")
+    for name in given if isinstance(given, Mapping) else []:
+        if str(name) not in known:
+            close = difflib.get_close_matches(str(name), sorted(known), n=1)
+            mend = f"did you mean `{close[0]}`?" if close else f"docs/actions/{use.name}.md lists the inputs"
+            yield Check(AREA, "failure", f"{use.place}: {use.name} has no input `{name}`", mend)
+    yield from _runner(use)
+    yield from _checkout(use, events)
+    yield from _permissions(use, events)
+    yield from _credentials(patient, use)
+    yield from _training(patient, use)
+    if "timeout-minutes" not in use.job:
+        mend = "timeout-minutes: 30, twice what training takes"
+        yield Check(AREA, "warning", f"{use.place}: no time limit (GitHub's is six hours)", mend)
+    if use.name == "post-report" and not re.search(
+        r"cancelled\(\)|always\(\)", str(use.step.get("if", use.job.get("if", "")))
+    ):
+        mend = "if: ${{ !cancelled() }}"
+        yield Check(AREA, "warning", f"{use.place}: after a failed step there is no report", mend)
+
+
+def _runner(use: Use) -> Iterator[Check]:
+    machine = str(use.job.get("runs-on", "")).lower()
+    if use.name != "setup" and re.search(r"windows|macos", machine):
+        mend = "runs-on: ubuntu-latest (the actions are containers; train elsewhere in a job of its own, if you must)"
+        yield Check(AREA, "failure", f"{use.place}: actions in containers do not run on {machine}", mend)
+
+
+def _checkout(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
+    if use.name in {"setup", "deploy-model", "promote", "register-model"}:
+        return
+    found = [step for step in use.before if str(step.get("uses", "")).startswith("actions/checkout@")]
+    if not found:
+        if "workflow_run" not in events:
+            mend = "add actions/checkout with fetch-depth: 0 as the first step"
+            yield Check(AREA, "failure", f"{use.place}: {use.name} runs before the repository is checked out", mend)
+        return
+    given = found[-1].get("with")
+    depth = str((given if isinstance(given, Mapping) else {}).get("fetch-depth", "1"))
+    if use.name in _HISTORY and depth != "0":
+        mark = "failure" if use.name in _DATA | {"run-gcbm", "run-gcbm-flint"} else "warning"
+        mend = "fetch-depth: 0 under `with:` of actions/checkout"
+        text = f"{use.place}: {use.name} compares with the base, which a checkout of depth {depth} lacks"
+        yield Check(AREA, mark, text, mend)  # type: ignore[arg-type]
+
+
+def _permissions(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
+    granted = use.job.get("permissions", use.flow.get("permissions"))
+    comments = use.name in _COMMENTS and {"pull_request", "workflow_run"} & set(events)
+    if granted is None:
+        if comments:
+            mend = "permissions: {contents: read, pull-requests: write} on the job"
+            text = f"{use.place}: no `permissions`; where the repository's default is read-only, nothing is posted"
+            yield Check(AREA, "warning", text, mend)
+        return
+    rights = granted if isinstance(granted, Mapping) else {}
+    if granted == "write-all" or (granted == "read-all" and not comments):
+        return
+    if rights.get("contents") not in {"read", "write"} and granted != "read-all":
+        mend = "contents: read under `permissions:` of the job"
+        yield Check(AREA, "failure", f"{use.place}: the token may not check out a private repository", mend)
+    if comments and rights.get("pull-requests") != "write":
+        mend = "pull-requests: write under `permissions:` of the job"
+        text = f"{use.place}: the token may not comment; the report would stay in the job summary"
+        yield Check(AREA, "warning", text, mend)
+    if "workflow_run" in events and use.name == "post-report" and rights.get("actions") not in {"read", "write"}:
+        mend = "actions: read under `permissions:` of the job"
+        yield Check(AREA, "failure", f"{use.place}: the token may not read the other run's artifact", mend)
+
+
+def _credentials(patient: Patient, use: Use) -> Iterator[Check]:
+    root = dvc_root(patient.folder)
+    remote = default_remote(root) if root else None
+    kind = storage(remote.url) if remote else None
+    if use.name not in _DATA or kind is None or not kind.ways:
+        return
+    if any(str(step.get("uses", "")).lower().startswith(_LOGINS) for step in use.before):
+        return
+    if not any(all(name in use.env for name in way) for way in kind.ways):
+        mend = f"env: with {' and '.join(kind.secrets)} from secrets (docs/where-to-keep-data.md)"
+        yield Check(AREA, "failure", f"{use.place}: {use.name} gets no credentials for {kind.name}", mend)
+
+
+def _training(patient: Patient, use: Use) -> Iterator[Check]:
+    """What the user's own command needs on the runner."""
+    if use.name != "gate":
+        return
+    given = use.step.get("with")
+    command = str((given if isinstance(given, Mapping) else {}).get("command") or patient.command)
+    expect = patient.section("gate").get("expect")
+    if isinstance(expect, list) and "train" not in expect:
+        return
+    lines = "\n".join(str(step.get("run", "")) for step in use.before)
+    actions = " ".join(str(step.get("uses", "")) for step in use.before)
+    program = command.split(maxsplit=1)[0] if command.split() else ""
+    if program == "dvc" and "setup-dvc" not in actions and not _installs(patient, lines, "dvc"):
+        mend = "add dvc to requirements.txt, or a step `pipx install dvc`"
+        yield Check(AREA, "failure", f"{use.place}: `{command}` needs dvc on the runner, and no step installs it", mend)
+    if program.startswith("python") and "setup-python" not in actions and "conda" not in lines:
+        mend = "actions/setup-python with your version, then install your packages"
+        yield Check(AREA, "warning", f"{use.place}: `{command}` runs with whatever Python the runner has", mend)
+    if program == "Rscript" and "setup-r" not in actions:
+        yield Check(AREA, "failure", f"{use.place}: `{command}` needs R on the runner", "add r-lib/actions/setup-r")
+
+
+def _installs(patient: Patient, lines: str, package: str) -> bool:
+    """Whether the steps before install ``package``, directly or from a requirements file."""
+    if re.search(rf"install\b.*\b{package}\b", lines):
+        return True
+    for name in re.findall(r"-r\s+(\S+)", lines):
+        file = patient.root / name
+        if file.is_file() and re.search(rf"^{package}\b", file.read_text("utf-8", "replace"), re.MULTILINE):
+            return True
+    project = patient.folder / "pyproject.toml"
+    own = re.search(r"install .*\.(\s|$)", lines) and project.is_file()
+    # Other ways to install (conda, renv, a script of one's own) cannot be seen through: no alarm.
+    return bool(own and package in project.read_text("utf-8", "replace")) or "conda" in lines
+
+
+def _branches(patient: Patient, events: Mapping[str, Any], found: Sequence[Use], file: str) -> Iterator[Check]:
+    branch = (patient.git.default_branch() or "").removeprefix("origin/")
+    push = events.get("push")
+    branches = push.get("branches") if isinstance(push, Mapping) else None
+    listed = list(map(str, branches)) if isinstance(branches, list) else []
+    if branch and listed and branch not in listed and not any(re.search(r"[*?\[]", item) for item in listed):
+        mend = f"branches: [{branch}]"
+        text = f"{file}: runs on a push to {', '.join(listed)}, and the default branch is {branch}"
+        yield Check(AREA, "warning", text, mend)
+    if "pull_request" not in events and any(use.name == "gate" for use in found):
+        yield Check(AREA, "warning", f"{file}: the gate does not run on pull requests", "on: pull_request")
