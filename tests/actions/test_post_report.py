@@ -206,7 +206,7 @@ def test_a_read_only_token_is_warned_and_the_report_is_in_the_summary(runner, fa
     assert runner.record.status == "warned"
     assert len(runner.annotations("warning")) >= 1
     assert "fork" in runner.record.findings[0].message
-    assert "## 🟢 Approve" in runner.summary
+    assert "## 🟡 Review" in runner.summary, "a fork's own numbers"
     assert runner.outputs["posted"] == "false"
 
 

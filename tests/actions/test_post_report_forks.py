@@ -46,8 +46,10 @@ def test_the_second_workflow_posts_the_first_ones_report(runner, fake):
     fake.add_artifact(2, 77, "flint-ml-results", {**files(*found), "compare-metrics/error.png": png()})
     fake.add_artifact(3, 77, "other", b"x")
     assert runner(the_event=RELAY, head="d" * 40) == 0
-    assert (runner.outputs["decision"], runner.outputs["pull-request"]) == ("approve", "7")
-    assert "from a fork" in runner.body
+    assert (runner.outputs["decision"], runner.outputs["pull-request"]) == ("review", "7"), "a fork may write anything"
+    first = next(line for line in runner.body.splitlines() if line.startswith("## "))
+    assert first.startswith("## 🟡 Review: compare-metrics passed; but the change comes from a fork, whose own")
+    assert "**To do:** read its code first" in runner.body
     assert "\ndvc repro\n" not in runner.body, "a fork's command is not offered for copying"
     assert fake.refs == {}, "a fork's pictures are not put into the repository"
     assert "data:image/png" in (runner.results / "report.html").read_text()
@@ -68,7 +70,7 @@ def test_a_newer_head_means_stale_and_nothing_is_posted(runner, fake):
     fake.add_pull(7, "f" * 40, owner="somebody")
     fake.add_artifact(2, 77, "flint-ml-results", files(*good()))
     assert runner(the_event=RELAY) == 0
-    assert (runner.outputs["posted"], runner.outputs["decision"]) == ("false", "approve")
+    assert (runner.outputs["posted"], runner.outputs["decision"]) == ("false", "review")
     assert "moved on" in runner.annotations("notice")[0]
     assert fake.comments == []
 

@@ -131,3 +131,11 @@ def test_levels():
     approve, review = decide(all_passed(), EXPECTED, RUN), decide([], EXPECTED, RUN)
     assert [approve.at_least(level) for level in ("never", "review", "request-changes")] == [False, False, False]
     assert [review.at_least(level) for level in ("never", "review", "request-changes")] == [False, True, False]
+
+
+def test_a_forks_own_run_is_at_best_reviewed():
+    decision = decide(all_passed(), EXPECTED, RUN, from_fork=True)
+    assert (decision.value, [reason.kind for reason in decision.reasons]) == ("review", ["fork"])
+    failed = decide(all_passed(train=make("train", "failed")), EXPECTED, RUN, from_fork=True)
+    assert (failed.value, [reason.kind for reason in failed.reasons]) == ("request-changes", ["failed", "fork"])
+    assert [reason.kind for reason in decide([], (), RUN, from_fork=True).reasons] == ["missing", "fork"]

@@ -110,7 +110,10 @@ def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:
     if named.is_file():
         job.use(named)
     sides = _revision(inputs, job, head, must=False, content=False)
-    return Sides(head, base, f"`{inputs.base}`", sides.commit, sides.at, sides.at, kind="file", named=inputs.base)
+    return Sides(
+        head, base, f"`{inputs.base}`", sides.commit, sides.at, sides.at,
+        kind="file", label=inputs.base, named=inputs.base,
+    )  # fmt: skip
 
 
 def _revision(inputs: Inputs, job: Job, head: dict[str, MetricsFile], *, must: bool, content: bool = True) -> Sides:
@@ -320,7 +323,8 @@ def _last_run(inputs: Inputs, job: Job) -> _Looked:
         more = f" ({problems[0]})" if problems else ""
         return _Looked(why=f"the results of run {run.run_id} on {branch} hold no record {job.name}{more}")
     how = f"the last successful run on `{branch}` ({run.url})"
-    return _Looked(stored.Stored(how, f"{branch}, run {run.number}", run.head_sha, record), "artifact")
+    kept = stored.Stored(how, f"{branch}, run {run.number}", run.head_sha, record)
+    return _Looked(kept, "artifact", named="artifact")
 
 
 def _names(inputs: Inputs, job: Job) -> list[str]:

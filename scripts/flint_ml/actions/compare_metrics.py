@@ -14,6 +14,7 @@ from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import expected as declarations
 from flint_ml.metrics import (
+    coverage,
     functions,
     groups,
     history,
@@ -162,6 +163,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         *repeats.notes(rows, judged.spreads),
         *significance.notes(rows, pairs),
         *notes.of_groups(by_group, weakest),
+        *coverage.note(rows, answers.scores, _settings(inputs), blocks=pairs is not None and pairs.block is not None),
     ]
     tables = [text.table(rows, compared.title, head="this change")]
     tables += [groups.table(by_group)] if by_group else []

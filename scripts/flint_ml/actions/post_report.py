@@ -87,7 +87,7 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     found, refused = records.read_all(job.results_dir)
     judged = Run(subject.head_sha, subject.run_id, subject.run_attempt)
     problems = [str(error) for error in refused] + list(subject.problems)
-    decision = decide(found, inputs.expect, judged, problems)
+    decision = decide(found, inputs.expect, judged, problems, from_fork=subject.fork)
     images = pictures.own_images(_images(inputs, job), job.name)
     extra = _client(inputs, job, EXTRAS_DEADLINE) if inputs.publisher == "github" else None
     talk, note = extras.read_conversation(extra, subject.pull, _key(inputs, job))

@@ -7,6 +7,7 @@ any ``failed`` or ``error``                                                     
 any ``warned``; verdict inconclusive, changed or no-baseline; gate itself touched  review
 an expected record is missing or skipped: "did not run"                           request-changes if one
                                                                                   failed, else review
+the records are of a fork's own run                                               at best review
 all expected ones present and ``passed``                                          approve
 ================================================================================  ====================
 """
@@ -20,7 +21,7 @@ from typing import Literal
 from flint_ml.record import Record, same_run
 
 Value = Literal["approve", "review", "request-changes"]
-Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "passed"]
+Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "fork", "passed"]
 
 EXPECTED = ("pull-data", "check-drift", "train", "compare-metrics")
 REVIEW_VERDICTS = ("inconclusive", "changed", "no-baseline")
@@ -34,7 +35,9 @@ _SEVERITY: dict[Kind, Value] = {
     "verdict": "review",
     "gate": "review",
     "missing": "review",
+    "fork": "review",
 }
+FORK = "the change comes from a fork, whose own workflow run made these numbers"
 _RANK: dict[Value, int] = {"approve": 0, "review": 1, "request-changes": 2}
 
 
@@ -90,6 +93,8 @@ def decide(
     expected: Sequence[str] = EXPECTED,
     run: Run | None = None,
     unreadable: Sequence[str] = (),
+    *,
+    from_fork: bool = False,
 ) -> Decision:
     """Advise on a change from the records that its checks left.
 
@@ -103,6 +108,8 @@ def decide(
         Whose records count; the others are ignored and named. None: all count.
     unreadable
         One sentence for each file that could not be read as a record: never a reason to approve.
+    from_fork
+        Whether the run was a fork's own, which may write any record it likes: never a reason to approve.
     """
     found = [record for record in records if record.action not in REPORTS]
     counted = found if run is None else same_run(found, run.head_sha, run.run_id, run.run_attempt)
@@ -112,12 +119,13 @@ def decide(
     missing = tuple(name for name in expected if name not in present)
     reasons += [Reason("missing", name, f"{name} did not run") for name in missing]
     reasons += [Reason("unreadable", "", text) for text in unreadable]
+    if not counted and not reasons:
+        # Nothing expected and nothing found: silence is no evidence.
+        reasons = [Reason("missing", "", "there is no record of this run")]
+    reasons += [Reason("fork", "", FORK)] if from_fork else []
     order = list(_SEVERITY)
     reasons.sort(key=lambda reason: order.index(reason.kind))
     value: Value = max((_SEVERITY[reason.kind] for reason in reasons), key=_RANK.__getitem__, default="approve")
-    if value == "approve" and not counted:
-        # Nothing expected and nothing found: silence is no evidence.
-        value, reasons = "review", [Reason("missing", "", "there is no record of this run")]
     if value == "approve":
         reasons = [Reason("passed", record.name, record.headline) for record in counted]
     return Decision(value, tuple(reasons), tuple(counted), missing, ignored)

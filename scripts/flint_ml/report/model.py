@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ class Report:
     provenance: Table
     inputs: Table
     base_sha: str | None
+    base_label: str
     head_sha: str | None
     tool: str
     fingerprint: str
@@ -150,18 +152,19 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         reproduce=_reproduce(records, facts, head_sha),
         provenance=_provenance(records),
         inputs=_inputs(records),
-        base_sha=next((r.provenance.base_sha for r in (results, *records) if r and r.provenance.base_sha), None),
+        base_sha=_base(results, records)[1],
+        base_label=_base(results, records)[0],
         head_sha=head_sha,
         tool=records[-1].provenance.tool[:60] if records else "",
         fingerprint=next((str(r.details["fingerprint"]) for r in records if r.details.get("fingerprint")), ""),
-        notes=_notes(decision, facts),
+        notes=_notes(decision),
     )
 
 
 def _lead(decision: Decision) -> Record | None:
     """The record that the decision hangs on."""
     by_name = {record.name: record for record in decision.records}
-    if decision.value != "approve":
+    if decision.value != "approve" and decision.reasons[0].kind != "fork":
         return next((by_name[reason.name] for reason in decision.reasons if reason.name in by_name), None)
     results = [record for action in _RESULTS for record in decision.records if record.action == action]
     return next(iter([*results, *reversed(decision.records)]), None)
@@ -245,6 +248,16 @@ def _benchmark(record: Record) -> str:
     return ", ".join(part for part in (f"Benchmark {name}".strip() if name else "", size, same) if part)
 
 
+def _base(results: Record | None, records: Sequence[Record]) -> tuple[str, str | None]:
+    """What the comparison's base is called (empty: as its branch) and its commit."""
+    base = results.details.get("base") if results else None
+    if isinstance(base, dict) and base.get("kind") in ("version", "artifact", "file"):
+        commit = base.get("commit") if base["kind"] != "file" else None
+        return str(base.get("label") or "")[:120], commit if isinstance(commit, str) else None
+    found = (r.provenance.base_sha for r in (results, *records) if r)
+    return "", next((sha for sha in found if sha), None)
+
+
 def _section(record: Record) -> Section:
     """One record, folded: works for any action."""
     return Section(
@@ -301,10 +314,18 @@ def _reproduce(records: Sequence[Record], facts: Facts, head_sha: str | None) ->
     command = next((r.details.get("command") for r in trained if r.name == "train"), None)
     if isinstance(command, str) and command.strip():
         commands.append(command.strip())
-    base = next((r.provenance.base_sha for r in records if r.action == "compare-metrics"), None)
-    if base:
-        commands.append(f"flint-ml compare-metrics --base-revision {shlex.quote(base)}")
+    compared = next((r for r in records if r.action == "compare-metrics"), None)
+    if compared and compared.provenance.base_sha:
+        commands.append(f"flint-ml compare-metrics --base-revision {shlex.quote(compared.provenance.base_sha)}")
+        commands[-1] += _named_base(compared)
     return commands
+
+
+def _named_base(record: Record) -> str:
+    """The option that names a base which is no revision."""
+    base = record.details.get("base")
+    named = str(base.get("named") or "") if isinstance(base, dict) else ""
+    return f" --base {shlex.quote(named)}" if re.fullmatch(r"[\w./:@ -]{1,200}", named) else ""
 
 
 def _provenance(records: Sequence[Record]) -> Table:
@@ -344,11 +365,9 @@ def _inputs(records: Sequence[Record]) -> Table:
     return Table.model_validate({"title": "Inputs", "columns": columns, "rows": list(seen.values())[:1000]})
 
 
-def _notes(decision: Decision, facts: Facts) -> list[str]:
+def _notes(decision: Decision) -> list[str]:
     """What the decision was not based on."""
-    fork = "The change comes from a fork, whose own run made these numbers: read its code before you trust them."
-    notes = [fork] if facts.from_fork else []
-    notes += [reason.text for reason in decision.reasons if reason.kind == "unreadable"]
+    notes = [reason.text for reason in decision.reasons if reason.kind == "unreadable"]
     if decision.ignored:
         names = ", ".join(dict.fromkeys(decision.ignored))
         notes.append(f"Ignored, because another run or commit made them: {names}")

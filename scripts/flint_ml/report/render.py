@@ -227,7 +227,7 @@ def _headings(table: Table, report: Report) -> list[str]:
     for index, column in enumerate(table.columns):
         name, sha = column.name, None
         if column.name == "base":
-            name, sha = report.facts.base_name, report.base_sha
+            name, sha = report.base_label or report.facts.base_name, report.base_sha
         elif column.name == "this change":
             name, sha = "this PR" if report.facts.pull_request else "this change", report.head_sha
         text = markdown.escape(name)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from flint_ml.record import Record
-from flint_ml.report.decision import GATE_CODES, Decision
+from flint_ml.report.decision import FORK, GATE_CODES, Decision
 
 LABELS = {
     "pull-data": "Data",
@@ -41,6 +41,9 @@ _TO_DECIDE = {
     "run-gcbm": "look at the rows that are not declared; declare what the change is meant to do, or correct it",
 }
 
+# Worth knowing, and never the next thing to look at.
+_FOLDED = ("interval-coverage",)
+
 
 def label(record: Record) -> str:
     """The badge's label, for people."""
@@ -54,8 +57,9 @@ def last_lines(record: Record) -> list[str]:
 
 def reason(decision: Decision, lead: Record | None) -> str:
     """One sentence: the reason that weighs most, and what did not run because of it."""
-    if decision.value == "approve":
+    if decision.value == "approve" or decision.reasons[0].kind == "fork":
         text = _spoken(lead.headline) if lead else "all expected checks passed"
+        text += f"; but {FORK}" if decision.value != "approve" else ""
     elif decision.reasons[0].kind == "missing":
         text = ""
     else:
@@ -104,11 +108,13 @@ def advice(decision: Decision, lead: Record | None) -> tuple[str, str]:
         # Where a check said no by its numbers, its remarks are no next step; only an error's hint is.
         weighty = ("error",) if lead and lead.status == "failed" else ("error", "warning")
         hints = [f.hint for f in own if f.hint and f.severity in weighty and f.code not in GATE_CODES]
-        to_do = hints[0] if hints and decision.reasons[0].kind != "gate" else _default_advice(decision, lead)
+        by_hint = hints and decision.reasons[0].kind not in ("gate", "fork")
+        to_do = hints[0] if by_hint else _default_advice(decision, lead)
     used = {to_do, *(reason.text for reason in decision.reasons)}
     if lead:
         used.add(lead.headline)
-    look = next((f for f in findings if f.message not in used and f.hint != to_do), None)
+    shown = (f for f in findings if f.code not in _FOLDED and f.message not in used and f.hint != to_do)
+    look = next(shown, None)
     return to_do, look.message if look else ""
 
 
@@ -124,5 +130,6 @@ def _default_advice(decision: Decision, lead: Record | None) -> str:
         "failed": f"see {label(lead)} below" if lead else "",
         "missing": "see the log of the step that should have made the record",
         "unreadable": "a file in the results is no record: see the notes below",
+        "fork": "read its code first; what it wrote is no proof until the gate has run on a branch of this repository",
         "gate": "decide whether the changed rule is meant; this run used the rules of the base",
     }.get(kind, "read the part that is marked and decide")
