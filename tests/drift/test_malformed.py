@@ -118,7 +118,7 @@ def verdict(reference: Path, current: Path) -> str:
 
 
 def test_there_are_two_hundred() -> None:
-    assert len(CASES) >= 200
+    assert len({content for _, content in CASES}) >= 200
 
 
 @pytest.mark.parametrize("part", range(8))

@@ -148,6 +148,8 @@ def pair(name: str, reference: Any, current: Any, rules: Rules) -> Pair:
     """Decide what the column ``name`` of two ``pyarrow`` columns is and prepare its values."""
     wish = rules.of(name).kind
     families = (_family(reference.type), _family(current.type))
+    if "text" in families and not (_is_text(reference) and _is_text(current)):
+        families = ("other", "other")
     notes: list[tuple[str, str]] = []
     if "text" in families and (wish == "numeric" or "number" in families):
         reference, current, families, notes = _reconcile(name, reference, current, families, wish == "numeric")
@@ -169,9 +171,24 @@ def pair(name: str, reference: Any, current: Any, rules: Rules) -> Pair:
         one, two = (c.cast(pa.timestamp("us")).cast(pa.int64()) for c in (reference, current))
         return _numeric_pair(result, one, two, families)
     if "other" in seen:
-        result.kind, result.why = "text", "lists and structures are not compared"
+        result.kind, result.why = "text", "lists, structures and bytes that are no text are not compared"
         return result
     return _category_pair(result, reference, current, seen, wish == "category")
+
+
+def _is_text(column: Any) -> bool:
+    """Whether what is stored as text is text; Parquet's readers do not look."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    try:
+        if pa.types.is_binary(kind):
+            column.cast(pa.string())
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            column.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
 
 
 def _reconcile(
