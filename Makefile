@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: install demo test lint metadata study release-tree lock clean
+.PHONY: install demo test lint metadata study release-tree site lock clean
 
 install: $(VENV)/.installed
 
@@ -40,6 +40,10 @@ IMAGE ?= docker://flint-ml-actions:test
 FLINT_IMAGE ?= docker://flint-ml-actions-flint:test
 release-tree: install
 	@$(BIN)/python tools/release_tree.py --ref $(REF) --image $(IMAGE) --flint-image $(FLINT_IMAGE)
+
+# The documentation as a site, in build/site; `make site` fails on a broken link.
+site: install
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Locks are universal (one file for Python 3.11 to 3.14); image.txt and record.txt are subsets of dev.txt.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet
