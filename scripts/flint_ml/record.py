@@ -8,7 +8,6 @@ confined to the results directory.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import re
@@ -178,9 +177,8 @@ class Record(_Part):
 
     def to_json(self) -> str:
         """The record as UTF-8 JSON text, keys in the order of the schema, without NaN."""
-        data = self.model_dump(mode="json", by_alias=True)
-        data["details"] = finite(data["details"])
-        return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        # Numbers that are not finite become null.
+        return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
 def finite(value: Any) -> Any:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.columns import Pair, pair
+from flint_ml.drift.columns import Pair
 from flint_ml.drift.dataset import SpectrumResult, WholeTable, row_values, spectra_results, whole_table
 from flint_ml.drift.family import ColumnResult, Hypothesis, decide, decide_within, severity
+from flint_ml.drift.frames import Frames, pairs_of, read_pairs, whole_frames
 from flint_ml.drift.grouped import Units, clusterings, decide_by_groups, units_of
 from flint_ml.drift.groups import Clustering, codes_of, looks_clustered
 from flint_ml.drift.power import Detectable, detectable
@@ -84,10 +85,10 @@ def check(reference: Source, current: Source, rules: Rules) -> Result:
     """
     common = _common(reference, current, rules)
     places = [name for name in (*rules.groups, *rules.coordinates) if name not in common]
-    tables = (read_columns(reference, [*common, *places]), read_columns(current, [*common, *places]))
-    result, pairs = _compare(tables, common, rules, (reference.label, current.label))
-    result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
-    result.notes += quality_notes(tables, pairs, rules, bands=_bands(result))
+    pairs, frames = read_pairs((reference, current), common, places, rules)
+    result = _compare(pairs, frames, rules, (reference.label, current.label))
+    result.notes = schema_notes(reference, current, rules) + _notes(result, frames, pairs)
+    result.notes += quality_notes(frames.full, pairs, rules, bands=_bands(result), rows=frames.complete)
     there, here = set(reference.names), set(current.names)
     gone = [name for name in reference.names if name not in here]
     result.notes += other_units(gone, [name for name in current.names if name not in there])
@@ -110,9 +111,10 @@ def check_profile(profile: Profile, label: str, current: Source, rules: Rules) -
     if not common:
         raise InputError("no common column of the profile can be compared", where=label, hint="make the profile anew")
     tables = (as_table(profile, common), read_columns(current, common))
-    result, pairs = _compare(tables, common, rules, (label, current.label), profile.calibrations)
+    pairs, frames = pairs_of(tables, common, rules), whole_frames(tables, rules)
+    result = _compare(pairs, frames, rules, (label, current.label), profile.calibrations)
     result.rows = (profile.rows, tables[1].num_rows)
-    result.notes = schema_notes(reference, current, rules) + _notes(result, tables, pairs)
+    result.notes = schema_notes(reference, current, rules) + _notes(result, frames, pairs)
     result.notes += quality_notes(tables, pairs, rules, bands=_bands(result), rows=False)
     text = f"the reference is a profile of {profile.rows:,} rows: D of a column is exact to {profile.bound:.4f}"
     result.notes.append(Note("info", "profile", text))
@@ -124,17 +126,17 @@ def check_tables(reference: Any, current: Any, rules: Rules) -> Result:
     places = {*rules.groups, *rules.coordinates}
     here = set(current.column_names)
     common = [n for n in reference.column_names if n in here and rules.wanted(n) and n not in places]
-    return _compare((reference, current), common, rules, ("reference", "new data"))[0]
+    tables = (reference, current)
+    return _compare(pairs_of(tables, common, rules), whole_frames(tables, rules), rules, ("reference", "new data"))
 
 
 def _compare(
-    tables: tuple[Any, Any],
-    common: Sequence[str],
+    pairs: Sequence[Pair],
+    frames: Frames,
     rules: Rules,
     labels: tuple[str, str],
     known: Mapping[tuple[str, ...], Calibration] | None = None,
-) -> tuple[Result, list[Pair]]:
-    pairs = [pair(name, tables[0].column(name), tables[1].column(name), rules) for name in common]
+) -> Result:
     _refuse_empty(pairs, labels)
     columns = [ColumnResult(p, hypotheses) for p, hypotheses in zip(pairs, column_tests(pairs, rules), strict=True)]
     if not any(column.hypotheses for column in columns):
@@ -142,26 +144,28 @@ def _compare(
             "no column can be compared: all are identifiers, dates or empty",
             where=labels[1], hint="name a test for one under `columns:` in flint-ml.yml", code="nothing-to-compare",
         )  # fmt: skip
-    result = Result(rules, (tables[0].num_rows, tables[1].num_rows), columns, [], units=units_of(tables, rules))
-    _decide_all(result, tables, pairs, known)
+    result = Result(rules, frames.rows, columns, [], units=units_of(frames.full, rules))
+    _decide_all(result, frames, pairs, known)
     columns.sort(key=lambda c: severity(c.leading) if c.leading else (True, True, 0.0, 2.0))
-    return result, pairs
+    return result
 
 
 def _decide_all(
     result: Result,
-    tables: tuple[Any, Any],
+    frames: Frames,
     pairs: Sequence[Pair],
     known: Mapping[tuple[str, ...], Calibration] | None,
 ) -> None:
     """Test spectra and the table as a whole, and decide the family."""
-    rules, units = result.rules, result.units
+    rules, units, tables = result.rules, result.units, frames.full
     result.spectra = spectra_results(tables, pairs, rules, units.reference if units else None, known)
     banded = {n: r for r in result.spectra if r.comparison for n in r.spectrum.columns}
     free = [column for column in result.columns if column.column.name not in banded]
     family = [h for column in free for h in column.hypotheses] + [h for r in result.spectra for h in r.hypotheses]
-    both = units.both if units else None
-    result.whole = whole_table(tables, pairs, result.spectra, rules, tests=len(family), units=both)
+    both = None
+    if units:
+        both = np.concatenate([units.reference[frames.picked[0]], units.current[frames.picked[1]]])
+    result.whole = whole_table(frames.some, pairs, result.spectra, rules, tests=len(family), units=both)
     whole = result.whole.hypothesis if result.whole else None
     if units is None:
         decide([*family, *([whole] if whole else [])], rules)
@@ -234,7 +238,7 @@ def _refuse_empty(pairs: Sequence[Pair], labels: tuple[str, str]) -> None:
             )
 
 
-def _notes(result: Result, tables: tuple[Any, Any], pairs: Sequence[Pair]) -> list[Note]:
+def _notes(result: Result, frames: Frames, pairs: Sequence[Pair]) -> list[Note]:
     rules = result.rules
     notes: list[Note] = []
     for column in pairs:
@@ -252,7 +256,7 @@ def _notes(result: Result, tables: tuple[Any, Any], pairs: Sequence[Pair]) -> li
             text += f"(reference: {seen.outside[0]:.0%})"
             notes.append(Note("warning", "outside-calibration", text, "Predictions for them are extrapolation."))
     if result.units is None:
-        notes += _unnamed_groups(tables, pairs)
+        notes += _unnamed_groups(frames.head, pairs)
     elif min(result.units.counts) < 5:
         few = " and ".join(str(count) for count in result.units.counts)
         text = f"only {few} groups ({result.units.label}) in reference and new data: hardly any drift can be found"
@@ -263,14 +267,13 @@ def _notes(result: Result, tables: tuple[Any, Any], pairs: Sequence[Pair]) -> li
     return notes
 
 
-def _unnamed_groups(tables: tuple[Any, Any], pairs: Sequence[Pair]) -> list[Note]:
+def _unnamed_groups(some: Any, pairs: Sequence[Pair]) -> list[Note]:
     """Warn where the samples are alike within the values of some column that could name sites or profiles."""
     numeric = [p for p in pairs if p.kind == "numeric" and not p.labels][:10]
     if not numeric:
         return []
-    some = tables[0].slice(0, 10_000)
     for candidate in pairs:
-        if candidate.kind != "category" or not 8 <= len(candidate.labels) <= tables[0].num_rows // 2:
+        if candidate.kind != "category" or not 8 <= len(candidate.labels) <= candidate.total[0] // 2:
             continue
         codes = codes_of([some.column(candidate.name)])
         icc = looks_clustered(codes, [row_values(some.column(p.name), p) for p in numeric])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flint_ml.drift.distributions import Floats
 from flint_ml.drift.rules import Kind, Rules
 from flint_ml.drift.twosample import Ints
+
+if TYPE_CHECKING:
+    from flint_ml.drift.facts import Facts
 
 # Up to so many different values a number is a class (a horizon, a score): KS would be far too cautious.
 FEW_VALUES = 12
@@ -22,7 +25,8 @@ class Pair:
     """One column of both tables.
 
     ``reference`` and ``current`` are sorted values without NaN (numeric), or counts aligned by ``labels`` (category).
-    ``missing`` and ``total`` are counts in the two tables, reference first.
+    ``missing`` and ``total`` are counts in the two tables, reference first. Where ``facts`` are known, the arrays of a
+    numeric column may be a few of its values only; ``few`` says then whether it repeats a handful of values.
     """
 
     name: str
@@ -34,6 +38,8 @@ class Pair:
     labels: list[str] = field(default_factory=list)
     why: str = ""
     notes: list[tuple[str, str]] = field(default_factory=list)
+    facts: Facts | None = None
+    few: bool | None = None
 
     @property
     def present(self) -> tuple[int, int]:
@@ -75,7 +81,9 @@ def _numbers(column: Any) -> Floats:
     start = 0
     # Chunk by chunk over DLPack: Arrow's own to_numpy() imports pandas, which takes longer than the comparison.
     for chunk in column.chunks:
-        part = (chunk.drop_null() if chunk.null_count else chunk).cast(pa.float64(), safe=False)
+        part = chunk.drop_null() if chunk.null_count else chunk
+        if part.type != pa.float64():
+            part = part.cast(pa.float64(), safe=False)
         if len(part):
             values[start : start + len(part)] = np.from_dlpack(part)
         start += len(part)
@@ -128,6 +136,8 @@ def distinct(values: Floats) -> int:
 
 def _few(reference: Floats, current: Floats) -> bool:
     """Whether two sorted samples repeat a handful of values."""
+    if any(distinct(side[:: max(1, len(side) // 64)]) > FEW_VALUES for side in (reference, current)):
+        return False
     largest = max(distinct(reference), distinct(current))
     if largest > FEW_VALUES:
         return False
@@ -247,4 +257,6 @@ def as_classes(column: Pair) -> Pair:
 
 def is_few_valued(column: Pair) -> bool:
     """Whether a numeric column repeats a handful of values."""
-    return column.kind == "numeric" and _few(column.reference, column.current)
+    if column.few is None:
+        column.few = column.kind == "numeric" and _few(column.reference, column.current)
+    return column.few

@@ -20,7 +20,6 @@ from flint_ml.drift.multivariate import (
     Separation,
     class_features,
     numeric_feature,
-    sample_rows,
     separate,
     spectral_features,
 )
@@ -87,39 +86,40 @@ def whole_table(
     tables: tuple[Any, Any], pairs: Sequence[Pair], spectra: Sequence[SpectrumResult], rules: Rules,
     *, tests: int, units: Codes | None,
 ) -> WholeTable | None:  # fmt: skip
-    """The classifier test over all compared columns; None where it is not wanted or there are too few rows."""
+    """The classifier test over all compared columns; None where it is not wanted or there are too few rows.
+
+    ``tables`` hold the rows that take part, ``units`` their groups.
+    """
     if "multivariate" not in rules.tests:
         return None
     banded = {name for result in spectra for name in result.spectrum.columns}
-    rows = tuple(sample_rows(table.num_rows, side) for side, table in enumerate(tables))
+    rows = (tables[0].num_rows, tables[1].num_rows)
     features: list[Feature] = []
     for pair in pairs:
         # A column that may differ more than others by the user's word must not alarm through the classifier.
         allowed = rules.effect_of(pair.name) > rules.min_effect
         if pair.name not in banded and rules.of(pair.name).test != "none" and not allowed:
-            features += _features(tables, pair, rows)
+            features += _features(tables, pair)
     for result in spectra:
-        one, two = (matrix(table, result.spectrum.columns, part) for table, part in zip(tables, rows, strict=True))
+        one, two = (matrix(table, result.spectrum.columns) for table in tables)
         features += spectral_features(result.spectrum.label, one, two)
     if len({f.column for f in features}) < 2:
         return None
-    if units is not None:
-        units = units[np.concatenate([rows[0], rows[1] + tables[0].num_rows])]
-    found = separate(features, (len(rows[0]), len(rows[1])), tests + 1, rules.alpha, units)
+    found = separate(features, rows, tests + 1, rules.alpha, units)
     if found is None:
         return None
     test = Test("classifier", "permutation", found.auc, found.p_value, found.auc, "AUC")
     return WholeTable(found, Hypothesis("(all columns together)", "all columns", test, MIN_AUC))
 
 
-def _features(tables: tuple[Any, Any], pair: Pair, rows: Sequence[Codes]) -> list[Feature]:
+def _features(tables: tuple[Any, Any], pair: Pair) -> list[Feature]:
     columns = [table.column(pair.name) for table in tables]
     if pair.kind in {"category", "boolean"}:
-        one, two = (class_codes(column, pair.labels)[part] for column, part in zip(columns, rows, strict=True))
+        one, two = (class_codes(column, pair.labels) for column in columns)
         return class_features(pair.name, one, two, len(pair.labels))
     if pair.kind != "numeric":
         return []
-    ours, new = (row_values(column, pair)[part] for column, part in zip(columns, rows, strict=True))
+    ours, new = (row_values(column, pair) for column in columns)
     feature = numeric_feature(pair.name, ours, new)
     if feature is None:
         return []

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from flint_ml.drift.columns import Pair
 from flint_ml.drift.dataset import class_codes, row_values
+from flint_ml.drift.facts import Facts, facts_of
 from flint_ml.drift.rules import Rules
 from flint_ml.drift.schema import Note
 
@@ -54,19 +55,14 @@ def quality_notes(
     outside: list[tuple[float, str]] = []
     for pair in pairs:
         notes += _given(pair, rules)
-        if (
-            pair.kind == "numeric"
-            and pair.name not in bands
-            and not pair.labels
-            and len(pair.reference)
-            and len(pair.current)
-        ):
-            notes += _constant(pair) + _unit_slip(pair)
-            share = _outside(pair)
+        facts = facts_of(pair, rules)
+        if facts is not None and pair.kind == "numeric" and pair.name not in bands:
+            notes += _constant(pair) + _unit_slip(pair, facts)
+            known, new = pair.present
             # Of new values like the reference's, 2 in n + 1 lie beyond its smallest or largest.
-            few = share * len(pair.current) < 3 or share <= max(_SHARE, 10 / (len(pair.reference) + 1))
+            few = facts.outside < 3 or facts.outside / new <= max(_SHARE, 10 / (known + 1))
             if not few and rules.of(pair.name).range is None:
-                outside.append((share, pair.name))
+                outside.append((facts.outside / new, pair.name))
     if outside:
         outside.sort(reverse=True)
         worst = ", ".join(f"`{name}` {share:.0%}" for share, name in outside[:5])
@@ -82,9 +78,9 @@ def _given(pair: Pair, rules: Rules) -> list[Note]:
     notes = []
     if rule.range is not None and pair.kind == "numeric" and not pair.labels:
         low, high = rule.range
-        wrong = int(np.count_nonzero((pair.current < low) | (pair.current > high)))
-        if wrong:
-            text = f"`{pair.name}`: {wrong} values outside the allowed range {low:g} … {high:g}"
+        facts = facts_of(pair, rules)
+        if facts is not None and facts.wrong:
+            text = f"`{pair.name}`: {facts.wrong} values outside the allowed range {low:g} … {high:g}"
             notes.append(Note("error", "range", text, "Correct them, or change `range`."))
     if rule.allowed is not None and pair.labels:
         allowed = set(rule.allowed)
@@ -98,25 +94,18 @@ def _given(pair: Pair, rules: Rules) -> list[Note]:
 def _constant(pair: Pair) -> list[Note]:
     if len(pair.current) < 10 or pair.current[0] != pair.current[-1] or pair.reference[0] == pair.reference[-1]:
         return []
-    text = f"`{pair.name}` has the same value in all {len(pair.current)} new rows"
+    text = f"`{pair.name}` has the same value in all {pair.present[1]} new rows"
     return [Note("warning", "constant", text, "A sensor that is stuck, or a default that was filled in?")]
 
 
-def _outside(pair: Pair) -> float:
-    low = np.searchsorted(pair.current, pair.reference[0], side="left")
-    high = len(pair.current) - np.searchsorted(pair.current, pair.reference[-1], side="right")
-    return float(low + high) / len(pair.current)
-
-
-def _unit_slip(pair: Pair) -> list[Note]:
+def _unit_slip(pair: Pair, facts: Facts) -> list[Note]:
     """Medians that differ by a power of ten, with hardly any overlap: per cent and g/kg, for example."""
-    middle = [float(side[len(side) // 2]) for side in (pair.reference, pair.current)]
-    if len(pair.current) < 10 or min(middle) <= 0 or not all(map(math.isfinite, middle)):
+    middle = facts.middle
+    if pair.present[1] < 10 or min(middle) <= 0 or not all(map(math.isfinite, middle)):
         return []
     power = math.log10(middle[1] / middle[0])
     nearest = round(power)
-    apart = np.searchsorted(pair.reference, middle[1]) / len(pair.reference)
-    if nearest == 0 or abs(power - nearest) > 0.15 or 0.02 < apart < 0.98:
+    if nearest == 0 or abs(power - nearest) > 0.15 or 0.02 < facts.apart < 0.98:
         return []
     factor = f"{10 ** abs(nearest):,} times {'larger' if nearest > 0 else 'smaller'}"
     text = f"`{pair.name}`: the new values are about {factor} than the reference"

@@ -7,6 +7,7 @@ from typing import Any
 from flint_ml.drift.bands import Spectrum
 from flint_ml.drift.check import Result
 from flint_ml.drift.dataset import SpectrumResult
+from flint_ml.drift.facts import median
 from flint_ml.drift.family import ColumnResult, Hypothesis
 from flint_ml.markdown import number
 from flint_ml.record import Column, Metric, Table
@@ -158,12 +159,8 @@ def typical(column: ColumnResult) -> str:
         p, q = pair.reference / pair.reference.sum(), pair.current / pair.current.sum()
         k = int(abs(p - q).argmax())
         return f"{pair.labels[k][:40]}: {p[k]:.0%} → {q[k]:.0%}"
-    return f"median {number(_median(pair.reference))} → {number(_median(pair.current))}"
-
-
-def _median(ordered: Any) -> float:
-    """Median of sorted values."""
-    return float(ordered[(len(ordered) - 1) // 2] / 2 + ordered[len(ordered) // 2] / 2)
+    middle = pair.facts.median if pair.facts else (median(pair.reference), median(pair.current))
+    return f"median {number(middle[0])} → {number(middle[1])}"
 
 
 def metrics(result: Result) -> dict[str, Metric]:

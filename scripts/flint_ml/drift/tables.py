@@ -110,18 +110,6 @@ def open_tables(paths: Sequence[Path], label: str) -> Source:
     return Source(paths[0], label, parts[0].names, parts[0].parquet, parts=parts)
 
 
-def _read_parts(source: Source, names: Sequence[str]) -> Any:
-    import pyarrow as pa
-
-    tables = [read_columns(part, names) for part in source.parts]
-    try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException:
-        # A column of numbers in one file and of text in another is text.
-        text = pa.schema([(name, pa.string()) for name in names])
-        return pa.concat_tables([table.cast(text) for table in tables])
-
-
 def _open_parquet(path: Path, label: str) -> Source:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -202,32 +190,63 @@ def _check_names(source: Source) -> None:
         )
 
 
-def read_columns(source: Source, names: Sequence[str]) -> Any:
-    """The columns ``names`` of ``source`` as a ``pyarrow.Table``.
+def open_parquet(source: Source) -> list[Any] | None:
+    """The open ``ParquetFile`` of each part of a Parquet table; None where a part is text.
+
+    What reads a table batch by batch keeps them: with thousands of columns, opening takes as long as reading some.
+    """
+    parts = source.parts or (source,)
+    if not all(part.parquet for part in parts):
+        return None
+    import pyarrow.parquet as pq
+
+    return [pq.ParquetFile(part.path) for part in parts]
+
+
+def read_columns(source: Source, names: Sequence[str], opened: Sequence[Any] | None = None) -> Any:
+    """The columns ``names`` of ``source`` as a ``pyarrow.Table``; ``opened`` is what :func:`open_parquet` gave.
 
     Raises
     ------
     InputError
         If a line or value cannot be read, or there is no row.
     """
+    parts = source.parts or (source,)
+    opened = opened or [None] * len(parts)
+    tables = [_read_part(part, names, file) for part, file in zip(parts, opened, strict=True)]
+    return tables[0] if len(tables) == 1 else _joined(tables, names)
+
+
+def _joined(tables: list[Any], names: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    if source.parts:
-        return _read_parts(source, names)
-    if source.parquet:
-        import pyarrow.parquet as pq
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException:
+        # A column of numbers in one file and of text in another is text.
+        text = pa.schema([(name, pa.string()) for name in names])
+        return pa.concat_tables([table.cast(text) for table in tables])
 
-        try:
-            # Not read_table(): it imports pyarrow.dataset, and that pandas.
-            with pq.ParquetFile(source.path) as file:
-                table = file.read(columns=list(names)).select(list(names))
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise _bad(source.label, f"cannot be read: {_first_line(error)}", "write the file again") from None
-    else:
-        table = _read_text(source, names)
+
+def _read_part(source: Source, names: Sequence[str], opened: Any) -> Any:
+    table = _read_parquet(source, names, opened) if source.parquet else _read_text(source, names)
     if table.num_rows == 0:
         raise _bad(source.label, "has a header but no rows", "give a table with at least one row", "empty-file")
     return table
+
+
+def _read_parquet(source: Source, names: Sequence[str], opened: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Not read_table(): it imports pyarrow.dataset, and that pandas.
+        if opened is not None:
+            return opened.read(columns=list(names)).select(list(names))
+        with pq.ParquetFile(source.path) as file:
+            return file.read(columns=list(names)).select(list(names))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise _bad(source.label, f"cannot be read: {_first_line(error)}", "write the file again") from None
 
 
 def _read_text(source: Source, names: Sequence[str]) -> Any:

@@ -23,6 +23,7 @@ from flint_ml.drift.distributions import (
 )
 
 Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.intp]
 
 # Exact p below this effective sample size n·m/(n + m); above it the asymptotic one differs by 0.003 at most.
 EXACT_BELOW = 500
@@ -33,6 +34,7 @@ _BATCH = 1_111
 _STOP_AT = 25
 # Samples from this size are compared on a grid first, of at most so many values.
 _GRID_ABOVE, _GRID_MOST = 1_024, 4_096
+_FINER = 4
 # Up to so many categories all are kept; above, those with an expected count under 5 are pooled.
 _POOL_ABOVE = 50
 
@@ -55,31 +57,54 @@ def ks_distance(reference: Floats, current: Floats) -> float:
 
     Between two values of one sample its own function is flat and the other's rises, so D lies just before or just
     after a value of the smaller sample. Large samples are first compared at a grid of values; between two of these
-    the distance is bounded by the functions at both, and only where that bound is above the largest distance on the
-    grid are the values themselves looked at. The result is the same.
+    the distance is bounded by the functions at both, and only where that bound is above the largest distance seen are
+    a finer grid and then the values themselves looked at. The result is the same.
     """
     small, large = (current, reference) if len(current) <= len(reference) else (reference, current)
     if len(small) < _GRID_ABOVE:
         return _distance_at(small, large, None)
-    edges = large[:: max(1, len(large) // min(_GRID_MOST, len(small) // 16))]
-    below, upto = zip(*(_positions(side, edges) for side in (small, large)), strict=True)
+    fine = max(1, len(large) // min(_GRID_MOST, len(small) // 16))
+    step = fine * _FINER
+    edges = np.arange(0, len(large), step)
+    below, upto = zip(_positions(small, large[edges]), _own_positions(large, edges), strict=True)
     # Ends of the open intervals between grid values, outside the first and last too, as counts.
-    starts = [np.concatenate([[0], side]) for side in upto]
-    ends = [np.concatenate([side, [len(values)]]) for side, values in zip(below, (small, large), strict=True)]
-    n, m = len(small), len(large)
-    at_ends = max(
-        float(np.max(np.abs(ends[0] / n - ends[1] / m))), float(np.max(np.abs(starts[0] / n - starts[1] / m)))
+    starts = tuple(np.concatenate([[0], side]) for side in upto)
+    ends = tuple(np.concatenate([side, [len(values)]]) for side, values in zip(below, (small, large), strict=True))
+    seen, inside = _candidates(small, large, starts, ends, 0.0)
+    if not len(inside):
+        return seen
+    # In an interval before the first value of the larger sample the distance is largest at its end: never inside.
+    inner = edges[inside - 1][:, None] + np.arange(0, step, fine)
+    inner = np.minimum(inner, len(large) - 1)
+    flat = inner.ravel()
+    below, upto = zip(_positions(small, large[flat]), _own_positions(large, flat), strict=True)
+    starts = tuple(side.reshape(inner.shape) for side in upto)
+    ends = tuple(
+        np.column_stack([side.reshape(inner.shape)[:, 1:], last[inside]])
+        for side, last in zip(below, ends, strict=True)
     )
-    bound = np.maximum(ends[0] / n - starts[1] / m, ends[1] / m - starts[0] / n)
-    inside = np.flatnonzero((bound > at_ends) & (ends[0] > starts[0]))
+    starts, ends = tuple(side.ravel() for side in starts), tuple(side.ravel() for side in ends)
+    seen, inside = _candidates(small, large, starts, ends, seen)
     lengths = (ends[0] - starts[0])[inside]
     if not len(inside):
-        return at_ends
+        return seen
     shift = np.repeat(starts[0][inside] - np.cumsum(lengths) + lengths, lengths)
-    return max(at_ends, _distance_at(small, large, np.arange(lengths.sum()) + shift))
+    return max(seen, _distance_at(small, large, np.arange(lengths.sum()) + shift))
 
 
-def _positions(ordered: Floats, values: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _candidates(
+    small: Floats, large: Floats, starts: tuple[Places, ...], ends: tuple[Places, ...], seen: float
+) -> tuple[float, Places]:
+    """The largest distance at the ends of intervals (or ``seen``), and the intervals that may hold a larger one."""
+    n, m = len(small), len(large)
+    first = (starts[0] / n, starts[1] / m)
+    last = (ends[0] / n, ends[1] / m)
+    seen = max(seen, float(np.abs(last[0] - last[1]).max()), float(np.abs(first[0] - first[1]).max()))
+    bound = np.maximum(last[0] - first[1], last[1] - first[0])
+    return seen, np.flatnonzero((bound > seen) & (ends[0] > starts[0]))
+
+
+def _positions(ordered: Floats, values: Floats) -> tuple[Places, Places]:
     """How many of ``ordered`` are below each value, and how many are not above it."""
     below = np.searchsorted(ordered, values, side="left")
     equal = ordered[np.minimum(below, len(ordered) - 1)] == values
@@ -87,7 +112,17 @@ def _positions(ordered: Floats, values: Floats) -> tuple[npt.NDArray[np.intp], n
     return below, np.searchsorted(ordered, values, side="right") if equal.any() else below
 
 
-def _distance_at(small: Floats, large: Floats, index: npt.NDArray[np.intp] | None) -> float:
+def _own_positions(ordered: Floats, places: Places) -> tuple[Places, Places]:
+    """As :func:`_positions`, for the values of ``ordered`` at ``places``: without ties, nothing is searched."""
+    values = ordered[places]
+    before, after = np.maximum(places - 1, 0), np.minimum(places + 1, len(ordered) - 1)
+    tied = ((ordered[before] == values) & (before < places)) | ((ordered[after] == values) & (after > places))
+    if tied.any():
+        return _positions(ordered, values)
+    return places, places + 1
+
+
+def _distance_at(small: Floats, large: Floats, index: Places | None) -> float:
     """The largest distance just before and just after values of ``small``: all, or those of a sorted ``index``.
 
     With ties the function of ``small`` jumps from its first to its last equal value, so only these count; an index
