@@ -100,5 +100,4 @@ ACTION = Action(
         "changed": "`true` if something was moved.",
     },
     icon="arrow-up-circle",
-    published=False,
 )

@@ -14,12 +14,13 @@ from urllib3.util import Retry
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
+from flint_ml.registry.refusals import Explained, redirected, refusal, unreachable
 from flint_ml.registry.store import COLLISION_TRIES, MAX_READ, collided, pause, too_large
 
 PROBE_SECONDS = 8.0
 _CONNECT, _READ, _READ_ARTIFACT = 4, 60, 600
 _API = "/api/2.0/mlflow/"
-_CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+_NO_MLFLOW = Explained("what answers there is no MLflow server", "check `tracking-uri`", "no-mlflow")
 
 
 class RefusedError(OutsideError):
@@ -70,7 +71,9 @@ class Http:
         while True:
             left = end - time.monotonic()
             try:
-                answer = plain.get(url, params={"max_results": 1}, timeout=(min(3.0, left), left))
+                answer = plain.get(
+                    url, params={"max_results": 1}, timeout=(min(3.0, left), left), allow_redirects=False
+                )
             except requests.RequestException as error:
                 if isinstance(error, requests.exceptions.SSLError) or end - time.monotonic() < 2:
                     raise self._unreachable(error) from None
@@ -137,28 +140,17 @@ class Http:
 
     def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
-            return self.session.request(method, f"{self.address.uri}{path}", **options)
+            return self.session.request(method, f"{self.address.uri}{path}", allow_redirects=method == "GET", **options)
         except requests.RequestException as error:
             raise self._unreachable(error) from None
 
     def _unreachable(self, error: requests.RequestException) -> OutsideError:
-        if isinstance(error, requests.exceptions.SSLError):
-            why, hint = (
-                "its certificate is not trusted",
-                "name the authority's file in MLFLOW_TRACKING_SERVER_CERT_PATH",
-            )
-        elif isinstance(error, requests.exceptions.Timeout):
-            why, hint = "it does not answer", "check that the server runs and that this runner may reach it"
-        elif "resolve" in str(error) or "getaddrinfo" in str(error):
-            why, hint = "no such host is known here", "check the spelling, and that the runner reaches that network"
-        elif "refused" in str(error).lower():
-            why, hint = "nothing listens at that address", "check port and server; it may still be starting"
-        else:
-            why, hint = "the connection broke", "check that the server runs and that this runner may reach it"
-        return OutsideError(
-            f"the model registry cannot be reached: {why}", where=self.address.uri, hint=hint,
-            code="registry-unreachable",
-        )  # fmt: skip
+        explained = unreachable(
+            error,
+            certificate=isinstance(error, requests.exceptions.SSLError),
+            timeout=isinstance(error, requests.exceptions.Timeout),
+        )
+        return OutsideError(explained.message, where=self.address.uri, hint=explained.hint, code=explained.code)
 
     def _checked(self, answer: requests.Response) -> Any:
         """The answer's JSON, or the reason why there is none."""
@@ -166,50 +158,21 @@ class Http:
             data = answer.json() if answer.content else {}
         except ValueError:
             data = None
+        if answer.is_redirect:
+            raise self._refused(redirected(answer.headers["Location"], self.address.uri))
         if answer.status_code < 400:
             if data is None:
-                raise self._refused("what answers there is no MLflow server", "check `tracking-uri`", "no-mlflow")
+                raise self._refused(_NO_MLFLOW)
             return data
         code = str(data.get("error_code", "")) if isinstance(data, dict) else ""
         text = str(data.get("message", "")) if isinstance(data, dict) else answer.text
-        error = self._explained(answer.status_code, code, " ".join(text.split())[:300])
+        text = " ".join(text.split())[:300]
+        error = self._refused(refusal(answer.status_code, code, text, host=self.address.host, named=self._named))
         error.mlflow_code = code or ("NOT_FOUND" if answer.status_code == 404 else "")
         raise error
 
-    def _refused(self, message: str, hint: str | None, code: str) -> RefusedError:
-        return RefusedError(message, where=self.address.uri, hint=hint, code=code)
-
-    def _explained(self, status: int, code: str, text: str) -> RefusedError:
-        if status == 401:
-            have = "does not accept the user name and password or token" if self._named else "wants credentials"
-            return self._refused(
-                f"the model registry {have} (401)", f"set {_CREDENTIALS} from secrets in the step's `env:`",
-                "registry-unauthorized",
-            )  # fmt: skip
-        if status == 403 and "invalid host header" in text.lower():
-            host = self.address.host
-            return self._refused(
-                f"the server refuses to be called `{host}` (403, Invalid Host header)",
-                f"start it with `mlflow server --allowed-hosts {host}` (from 3.x it answers to localhost only)",
-                "registry-host",
-            )
-        if status == 403:
-            return self._refused(
-                f"the model registry does not allow this (403): {text}",
-                "give the user EDIT permission for experiment and registered model",
-                "registry-forbidden",
-            )
-        if status == 404 and not code:
-            return self._refused(
-                "there is no MLflow server at this address (404)", "check path and port of `tracking-uri`", "no-mlflow"
-            )
-        if status >= 500:
-            return self._refused(
-                f"the model registry failed ({status}): {text}",
-                "look at the server's log: free space, database and artifact store",
-                "registry-failed",
-            )
-        return self._refused(f"the model registry refused ({status} {code}): {text}", None, "registry-refused")
+    def _refused(self, explained: Explained) -> RefusedError:
+        return RefusedError(explained.message, where=self.address.uri, hint=explained.hint, code=explained.code)
 
     @property
     def _named(self) -> bool:

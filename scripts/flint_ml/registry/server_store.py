@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
 from flint_ml.registry.http import Http, RefusedError
+from flint_ml.registry.refusals import artifact_store
 from flint_ml.registry.sqlite_store import quiet_mlflow
 from flint_ml.registry.store import MAX_READ, METRICS_PER_CALL, PARAMS_PER_CALL, Run, Version, chunks, too_large
 
@@ -164,9 +165,8 @@ class ServerStore:
             message = f"artifacts of this server go straight to its store, which needs `{error.name}` here"
             hint = f"`pip install {error.name}`, or let the server pass artifacts on (`--artifacts-destination`)"
         else:
-            text = " ".join(str(error).split())[:300] or type(error).__name__
-            message = f"the artifact store refused the model: {text}"
-            hint = "check the store's credentials in the step's `env:` (AWS_ACCESS_KEY_ID, …) and its free space"
+            explained = artifact_store(" ".join(str(error).split())[:300] or type(error).__name__)
+            message, hint = explained.message, str(explained.hint)
         return OutsideError(message, where=self.address.uri, hint=hint, code="artifact-store")
 
     def upload(self, run: Run, name: str, path: Path) -> None:

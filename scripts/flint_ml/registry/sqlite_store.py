@@ -16,6 +16,7 @@ from urllib.request import url2pathname
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
+from flint_ml.registry.refusals import registry_file
 from flint_ml.registry.store import (
     COLLISION_TRIES,
     MAX_READ,
@@ -92,23 +93,19 @@ class SqliteStore:
             try:
                 yield
             except OSError as error:
-                raise self._trouble(error.strerror or str(error), "check free space and permissions") from None
+                raise self._trouble(error.strerror or str(error)) from None
             except (sqlite3.Error, SQLAlchemyError) as error:
-                text = str(error).splitlines()[0]
-                raise self._trouble(text, "is it an MLflow database, and may it be written?") from None
+                raise self._trouble(str(error).splitlines()[0]) from None
             except Exception as error:
                 if type(error).__module__.partition(".")[0] not in {"mlflow", "alembic"}:
                     raise
-                text = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise self._trouble(
-                    text, "`mlflow db upgrade` helps where the file is older than this MLflow"
-                ) from None
+                raise self._trouble(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
 
-    def _trouble(self, text: str, hint: str) -> OutsideError:
+    def _trouble(self, text: str, hint: str = "") -> OutsideError:
+        explained = registry_file(text)
         return OutsideError(
-            f"the registry's file could not be used: {text}",
-            where=self.address.database.name, hint=hint, code="registry-file",
-        )  # fmt: skip
+            explained.message, where=self.address.database.name, hint=hint or explained.hint, code=explained.code
+        )
 
     def _or_none(self, ask: Callable[[], Any]) -> Any:
         """The answer, or None where MLflow says that there is no such thing."""
