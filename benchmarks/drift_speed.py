@@ -2,7 +2,7 @@
 
 `python benchmarks/drift_speed.py [ROUNDS] [CASE ...]` makes the data below build/, runs every contender in turn so that
 load on the machine falls on all alike, and writes the medians to benchmarks/results/drift-speed.json and .md.
-Peers that are not installed are left out; PEERS_PYTHON names another interpreter that has them.
+PEERS_PYTHON names interpreters, separated like PATH, in which peers are installed (peers/speed.py).
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ for c in a:
         p[c] = stats.chi2_contingency(pd.DataFrame([a[c].value_counts(), b[c].value_counts()]).fillna(0)).pvalue
 print(min(p.values()))
 """
-EVIDENTLY = """
-import sys, pandas as pd
-from evidently import Report
-from evidently.presets import DataDriftPreset
-a, b = pd.read_csv(sys.argv[1]), pd.read_csv(sys.argv[2])
-Report([DataDriftPreset(num_method="ks", cat_method="chisquare")]).run(b, a).dict()
-"""
+# The peers that can do a case in minutes: evidently takes more than 400 s for a million rows.
+ABLE = {
+    "2,000": ("evidently", "alibi-detect", "frouros", "nannyml"),
+    "1,000,000": ("frouros",),
+    "20,000": ("alibi-detect", "frouros"),
+}
+RUNNER = Path(__file__).parent / "peers" / "speed.py"
 OURS = ["--figures", "none", "--tests", "ks,chi2,missing", "--results-dir", "build/drift-results"]
 
 
@@ -87,18 +87,24 @@ def files(case: str) -> list[Path]:
 
 def contenders(case: str, paths: list[Path]) -> dict[str, list[str]]:
     names = [str(path) for path in paths]
-    peers = os.environ.get("PEERS_PYTHON", sys.executable)
     found = {
         "check-drift": [sys.executable, "-m", "flint_ml", "check-drift", *names, *OURS],
         "pandas + scipy loop": [sys.executable, "-c", LOOP, *names],
     }
-    if (
-        case.startswith("2,000")
-        and subprocess.run([peers, "-c", "import evidently"], capture_output=True, check=False).returncode == 0
-    ):
-        found["evidently"] = [peers, "-c", EVIDENTLY, *names]
+    for name, (python, version) in peers().items():
+        if name in ABLE[case.split(maxsplit=1)[0]]:
+            found[f"{name} {version}"] = [python, str(RUNNER), name, *names]
     if case.startswith("20,000"):
         found["check-drift, spectra as a whole"] = [*found["check-drift"], "--tests", "spectra"]
+    return found
+
+
+def peers() -> dict[str, tuple[str, str]]:
+    """Interpreter and version of each peer that PEERS_PYTHON has."""
+    found: dict[str, tuple[str, str]] = {}
+    for python in filter(None, os.environ.get("PEERS_PYTHON", "").split(os.pathsep)):
+        told = subprocess.run([python, str(RUNNER)], capture_output=True, text=True, check=True)
+        found |= {name: (python, version) for name, version in json.loads(told.stdout).items()}
     return found
 
 

@@ -1,160 +1,209 @@
 """False alarms and power of check-drift, by simulation: `python benchmarks/drift_study.py [TRIALS] [CASE ...]`.
 
-Writes benchmarks/results/drift-study.json and .md. With 500 trials about an hour on two cores.
+Every trial is checked once with `min-effect: 0`; from its effects follows what the default of 0.1 would have said. Goes
+on where an earlier run stopped: trials are seeds 0, 1, 2 …, and each case's are kept in benchmarks/results/
+drift-study.json (delete a case there to repeat it). PEERS_PYTHON names interpreters, separated like PATH, in which
+evidently, alibi-detect, frouros or nannyml are installed: they then judge the same tables (peers/power.py). With 500
+trials three quarters of an hour of one core; the peers take another hour.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import platform
+import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "peers"))
 
-from flint_ml.drift.check import Result, check_tables
-from flint_ml.drift.rules import Rules
+import data  # noqa: E402
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
-Pair = tuple[pa.Table, pa.Table]
+from flint_ml.drift.check import check_tables  # noqa: E402
+from flint_ml.drift.rules import Rules  # noqa: E402
 
-
-def table(values: np.ndarray, names: list[str] | None = None, **more: list[str]) -> pa.Table:
-    names = names or [f"v{i}" for i in range(values.shape[1])]
-    return pa.table({**{n: values[:, i] for i, n in enumerate(names)}, **more})
-
-
-def mixed(rng: np.random.Generator, n: int, shift: float = 0.0, every: float = 0.0) -> pa.Table:
-    """15 normal columns, 5 of categories (3, 5, 10, 50, 200 levels)."""
-    values = rng.normal(size=(n, 15)) + every
-    values[:, 0] += shift
-    classes = {f"c{k}": rng.integers(0, k, n).astype(str).tolist() for k in (3, 5, 10, 50, 200)}
-    return table(values, **classes)
+RESULTS = HERE / "results"
+DEFAULT = Rules().min_effect
+NULL = data.FOR_PEERS[0]
+EVERY = 20
+OURS = "check-drift"
 
 
-def correlated(rng: np.random.Generator, n: int) -> pa.Table:
-    return table(math.sqrt(0.7) * rng.normal(size=(n, 1)) + math.sqrt(0.3) * rng.normal(size=(n, 20)))
+def trial(case: str, seed: int) -> dict[str, float]:
+    """One check: who alarms at `min-effect` 0 and at the default, and the least adjusted p-value."""
+    one, two = data.pair(case, seed)
+    groups = ("site",) if "site" in one else ()
+    result = check_tables(pa.table(one), pa.table(two), Rules(min_effect=0.0, groups=groups))
+    bands = {name for r in result.spectra if r.comparison for name in r.spectrum.columns}
+    plain = [h for c in result.columns if c.column.name not in bands for h in c.hypotheses]
+    spectral = [h for r in result.spectra for h in r.hypotheses]
+    whole = [result.whole.hypothesis] if result.whole else []
+    large = [h for h in (*plain, *spectral) if h.drifted and h.test.effect >= DEFAULT]
+    return {
+        "alarms": result.failed,
+        "alarms by default": bool(large or result.whole_drifted),
+        "columns": any(h.drifted for h in plain),
+        "columns by default": any(h.drifted and h.test.effect >= DEFAULT for h in plain),
+        "spectra": any(h.drifted for h in spectral),
+        "classifier": result.whole_drifted,
+        "p": min(h.p_adjusted for h in (*plain, *spectral, *whole)),
+    }
 
 
-def spectra(rng: np.random.Generator, n: int, bands: int, component: float = 0.0, noise: float = 1.0) -> pa.Table:
-    """Twelve smooth components, gain, noise."""
-    x = np.linspace(0, 1, bands)
-    shapes = np.array([np.cos(math.pi * k * x + k) / k for k in range(1, 13)])
-    scores = rng.normal(size=(n, 12))
-    scores[:, 2] += component
-    gain = 1 + 0.02 * rng.normal(size=(n, 1))
-    values = gain * (5 + scores @ shapes) + 0.01 * noise * rng.normal(size=(n, bands))
-    return table(values, [f"nm_{350 + i}" for i in range(bands)])
+def ours(case: str, row: dict[str, Any], until: int) -> None:
+    """Add the trials that ``row`` lacks; the least p-values are kept for the comparison at equal false alarms."""
+    started = time.process_time()
+    first = row["trials"]
+    while row["trials"] < min(until, first + EVERY):
+        seen = trial(case, row["trials"])
+        for name, value in seen.items():
+            if name == "p":
+                row.setdefault("p", []).append(float(f"{value:.4g}"))
+            else:
+                row[name] = row.get(name, 0) + int(value)
+        row["trials"] += 1
+    row["cpu s"] = round(row.get("cpu s", 0.0) + time.process_time() - started, 2)
 
 
-def sites(rng: np.random.Generator, icc: float, shift: float = 0.0) -> pa.Table:
-    """40 sites of 25 samples, 20 columns."""
-    unit = np.repeat(np.arange(40), 25)
-    values = math.sqrt(icc) * rng.normal(size=(40, 20))[unit] + math.sqrt(1 - icc) * rng.normal(size=(1000, 20))
-    values[:, 0] += shift
-    label = rng.integers(0, 10**9)
-    return table(values, site=[f"{label}-{u}" for u in unit])
+def theirs(python: str, case: str, peers: dict[str, Any], until: int) -> bool:
+    """Add one batch of trials of the peers that ``python`` has; whether any was missing."""
+    of_case = peers.setdefault(case, {})
+    asked = subprocess.run([python, str(HERE / "peers" / "power.py")], capture_output=True, text=True, check=True)
+    names = json.loads(asked.stdout.splitlines()[-1])
+    done = min((len(of_case.get(name, {"p": []})["p"]) for name in names), default=until)
+    if done >= until:
+        return False
+    command = [python, str(HERE / "peers" / "power.py"), case, str(done), str(min(until, done + 5 * EVERY))]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    for line in run.stdout.splitlines():
+        if line.startswith("{"):
+            for name, seen in json.loads(line).items():
+                kept = of_case.setdefault(name, {"p": [], "alarms": 0})
+                kept["p"].append(float(f"{seen['p']:.4g}"))
+                kept["alarms"] += seen["alarm"]
+    return True
 
 
-PLAIN, GROUPED = Rules(), Rules(groups=("site",))
-LENIENT = Rules(min_effect=0.0)
-CASES: dict[str, tuple[Rules, Callable[[np.random.Generator], Pair], int]] = {
-    "no drift: 20 mixed columns, n = 2,000": (PLAIN, lambda r: (mixed(r, 2000), mixed(r, 2000)), 1),
-    "no drift: the same, min-effect 0": (LENIENT, lambda r: (mixed(r, 2000), mixed(r, 2000)), 1),
-    "no drift: 20 correlated columns, n = 500, min-effect 0": (
-        LENIENT,
-        lambda r: (correlated(r, 500), correlated(r, 500)),
-        1,
-    ),
-    "no drift: 206 spectral bands, n = 300 and 150": (
-        LENIENT,
-        lambda r: (spectra(r, 300, 206), spectra(r, 150, 206)),
-        1,
-    ),
-    "no drift: 2,151 spectral bands, n = 500": (PLAIN, lambda r: (spectra(r, 500, 2151), spectra(r, 500, 2151)), 1),
-    "no drift: 40 sites, ICC 0.3, groups named": (GROUPED, lambda r: (sites(r, 0.3), sites(r, 0.3)), 1),
-    "no drift: 40 sites, ICC 0.6, groups named": (GROUPED, lambda r: (sites(r, 0.6), sites(r, 0.6)), 1),
-    "0.25 sd in one of 20 columns, n = 2,000": (PLAIN, lambda r: (mixed(r, 2000), mixed(r, 2000, 0.25)), 4),
-    "the same, min-effect 0": (LENIENT, lambda r: (mixed(r, 2000), mixed(r, 2000, 0.25)), 4),
-    "0.15 sd in all numeric columns, n = 2,000": (PLAIN, lambda r: (mixed(r, 2000), mixed(r, 2000, 0, 0.15)), 4),
-    "206 bands: one component + 0.5 sd, n = 300 and 150": (
-        PLAIN,
-        lambda r: (spectra(r, 300, 206), spectra(r, 150, 206, 0.5)),
-        4,
-    ),
-    "206 bands: noise × 1.1, n = 300 and 150": (
-        PLAIN,
-        lambda r: (spectra(r, 300, 206), spectra(r, 150, 206, 0, 1.1)),
-        4,
-    ),
-    "40 sites, ICC 0.3: one of 20 columns + 1 sd": (GROUPED, lambda r: (sites(r, 0.3), sites(r, 0.3, 1.0)), 4),
-}
-
-
-def bound(hits: int, trials: int) -> tuple[float, float]:
+def bound(hits: int, trials: int) -> str:
     """Wilson's 95 % interval of a share."""
     z, p = 1.96, hits / trials
     centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2)) / (1 + z * z / trials)
-    return centre - half, centre + half
+    return f"{max(0.0, centre - half):.3f} … {centre + half:.3f}"
 
 
-def study(name: str, trials: int) -> dict[str, object]:
-    rules, make, fewer = CASES[name]
-    count = max(20, trials // fewer)
-    alarms = columns = whole = spectral = 0
-    started = time.process_time()
-    for seed in range(count):
-        one, two = make(np.random.default_rng([seed, len(name)]))
-        result: Result = check_tables(one, two, rules)
-        alarms += result.failed
-        columns += bool(result.drifted)
-        whole += result.whole_drifted
-        spectral += bool(result.drifted_spectra)
-    low, high = bound(alarms, count)
-    return {
-        "case": name, "trials": count, "alarms": alarms / count, "low": low, "high": high,
-        "by columns": columns / count,
-        "by spectra": spectral / count, "by classifier": whole / count,
-        "cpu seconds a trial": round((time.process_time() - started) / count, 3),
-    }  # fmt: skip
+def calibrated(null: list[float], seen: list[float]) -> tuple[float, float]:
+    """Share of ``null`` and of ``seen`` below the value that at most 5 % of ``null`` are below."""
+    ordered = sorted(null)
+    limit = ordered[int(0.05 * len(null))]
+    return float(np.mean(np.array(null) < limit)), float(np.mean(np.array(seen) < limit))
 
 
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    chosen = [name for name in CASES if len(sys.argv) < 3 or any(part in name for part in sys.argv[2:])]
+    chosen = [name for name in data.CASES if len(sys.argv) < 3 or any(part in name for part in sys.argv[2:])]
     path = RESULTS / "drift-study.json"
-    known = {row["case"]: row for row in json.loads(path.read_text())["cases"]} if path.is_file() else {}
-    for name in chosen:
-        known[name] = study(name, trials)
-        print(json.dumps(known[name], ensure_ascii=False), flush=True)
-        save(path, [known[case] for case in CASES if case in known])
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    cases, peers = kept.setdefault("cases", {}), kept.setdefault("peers", {})
+    for case in chosen:
+        until = max(20, round(trials * data.CASES[case][1]))
+        row = cases.setdefault(case, {"trials": 0})
+        while row["trials"] < until:
+            ours(case, row, until)
+            save(path, kept)
+        print(case, {k: v for k, v in row.items() if k != "p"}, flush=True)
+    for python in os.environ.get("PEERS_PYTHON", "").split(os.pathsep) if os.environ.get("PEERS_PYTHON") else []:
+        for case in (name for name in data.FOR_PEERS if name in chosen):
+            while theirs(python, case, peers, round(trials * (0.6 if case == NULL else 0.4))):
+                save(path, kept)
+            print(case, {k: len(v["p"]) for k, v in peers[case].items()}, flush=True)
+    save(path, kept)
 
 
-def save(path: Path, rows: list[dict[str, object]]) -> None:
+def save(path: Path, kept: dict[str, Any]) -> None:
+    """Write the trials, a case a line, and the tables made from them."""
+    versions = {name: metadata.version(name) for name in ("flint-ml-actions", "numpy", "pyarrow")}
+    kept["about"] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "python": platform.python_version(), **versions}
+    order = [name for name in data.CASES if name in kept["cases"]]
+    lines = ",\n".join(f"  {_json(name)}: {_json(kept['cases'][name])}" for name in order)
+    more = ",\n".join(
+        f"  {_json(case)}: {{\n" + ",\n".join(f"   {_json(k)}: {_json(v)}" for k, v in found.items()) + "\n  }"
+        for case, found in kept["peers"].items()
+    )
+    text = f'{{\n "about": {_json(kept["about"])},\n "cases": {{\n{lines}\n }},\n "peers": {{\n{more}\n }}\n}}\n'
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+    path.with_suffix(".md").write_text(markdown(kept, order))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def markdown(kept: dict[str, Any], order: list[str]) -> str:
     from tabulate import tabulate
 
-    versions = {name: metadata.version(name) for name in ("flint-ml-actions", "numpy", "pyarrow")}
-    about = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "python": platform.python_version(), **versions}
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"about": about, "cases": rows}, indent=1, ensure_ascii=False) + "\n")
-    head = ["case", "trials", "alarms", "95 % interval", "columns", "spectra", "classifier"]
-    lines = [
-        [r["case"], r["trials"], f"{r['alarms']:.3f}", f"{r['low']:.3f} … {r['high']:.3f}", f"{r['by columns']:.3f}",
-         f"{r['by spectra']:.3f}", f"{r['by classifier']:.3f}"]
-        for r in rows
-    ]  # fmt: skip
+    cases = kept["cases"]
+    head = ["case", "trials", "alarms, min-effect 0", "95 % interval", "columns", "spectra", "classifier",
+            "alarms by default (0.1)", "columns by default"]  # fmt: skip
+    lines = []
+    for name in order:
+        row = cases[name]
+        shares = [f"{row[k] / row['trials']:.3f}" for k in ("columns", "spectra", "classifier")]
+        default = [f"{row[k] / row['trials']:.3f}" for k in ("alarms by default", "columns by default")]
+        share = f"{row['alarms'] / row['trials']:.3f}"
+        lines.append([name, row["trials"], share, bound(row["alarms"], row["trials"]), *shares, *default])
+    about = ", ".join(f"{k} {v}" for k, v in kept["about"].items())
     text = (
-        "# Alarms of check-drift at alpha 0.05\n\nShare of simulated datasets on which the check alarms, and by what. "
+        "# Alarms of check-drift at alpha 0.05\n\nShare of simulated tables on which the check alarms, and by what, "
+        "without a minimum of the effect and with the default one (a smallest AUC of 0.55 holds for the classifier in "
+        f"both). `python benchmarks/drift_study.py`, {about}.\n\n"
     )
-    text += f"`python benchmarks/drift_study.py`, {', '.join(f'{k} {v}' for k, v in about.items())}.\n\n"
-    path.with_suffix(".md").write_text(text + tabulate(lines, head, tablefmt="pipe", disable_numparse=True) + "\n")
+    text += tabulate(lines, head, tablefmt="pipe", disable_numparse=True) + "\n"
+    rows = compared(kept)
+    if rows:
+        text += (
+            "\n## Beside the peers, at equal false alarms\n\nThe same tables for all (20 columns, n = 2,000 a side). "
+            "Each contender's least (corrected) p-value or score of a table is compared with the value that 5 % of its "
+            "own tables without drift reach, so that all alarm equally often without need; `as it comes` is the share "
+            "of alarms without drift by the contender's own rule. check-drift with `min-effect: 0`.\n\n"
+        )
+        shown = ["contender", "trials (no drift)", "as it comes", "at 5 %", *data.FOR_PEERS[1:]]
+        text += tabulate(rows, shown, tablefmt="pipe", disable_numparse=True) + "\n"
+    return text
+
+
+def compared(kept: dict[str, Any]) -> list[list[Any]]:
+    """Power of every contender at its own threshold of 5 % false alarms."""
+    found: dict[str, dict[str, Any]] = {}
+    for case in data.FOR_PEERS:
+        for name, seen in kept["peers"].get(case, {}).items():
+            found.setdefault(name, {})[case] = seen
+    mine = {c: {"p": kept["cases"][c]["p"], "alarms": kept["cases"][c]["alarms"]}
+            for c in data.FOR_PEERS if kept["cases"].get(c, {}).get("p")}  # fmt: skip
+    if not found or NULL not in mine:
+        return []
+    rows = []
+    for name, seen in {OURS: mine, **found}.items():
+        if NULL not in seen:
+            continue
+        null = seen[NULL]["p"]
+        powers = [calibrated(null, seen[c]["p"]) if c in seen else None for c in data.FOR_PEERS[1:]]
+        level = next((p[0] for p in powers if p), 0.0)
+        cells = [f"{p[1]:.3f}" if p else "" for p in powers]
+        rows.append([name, len(null), f"{seen[NULL]['alarms'] / len(null):.3f}", f"{level:.3f}", *cells])
+    return rows
 
 
 if __name__ == "__main__":
