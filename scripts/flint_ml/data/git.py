@@ -155,6 +155,10 @@ class Git:
         rows = (self._text("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames") or "").split("\0")
         return [row.strip().partition(" ")[2].strip() for row in rows if row]
 
+    def date(self, revision: str) -> str | None:
+        """Day of the commit ``revision`` (2026-11-22), or None where it is not here."""
+        return self._text("log", "-1", "--format=%cs", revision, "--") or None
+
     def setting(self, name: str) -> str | None:
         """A setting of Git such as ``remote.origin.url``, or None where it is not set."""
         return self._text("config", "--get", name) or None
