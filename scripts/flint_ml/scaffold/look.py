@@ -144,7 +144,8 @@ def _environment(folder: Path) -> tuple[str | None, bool]:
     return None, False
 
 
-def _heading(folder: Path) -> str:
+def heading(folder: Path) -> str:
+    """Name of the project in ``folder``: the README's heading, else the folder's name."""
     readme = next((folder / name for name in ("README.md", "readme.md") if (folder / name).is_file()), None)
     if readme is not None:
         for line in readme.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -214,5 +215,5 @@ def look(folder: Path) -> Facts:
         mlflow=any(s.mlflow for s in scripts) or any((folder / name).exists() for name in _MLFLOW),
         workflows=tuple(flow.name for flow in flows),
         gated=tuple(flow.name for flow in flows if "flint-ml-actions" in flow.read_text("utf-8", "replace")),
-        heading=_heading(folder), ignored=_lines(folder / ".gitignore"), python=_python(folder),
+        heading=heading(folder), ignored=_lines(folder / ".gitignore"), python=_python(folder),
     )  # fmt: skip

@@ -32,8 +32,8 @@ _KINDS = {
         "Azure",
         (
             ("AZURE_STORAGE_CONNECTION_STRING",),
-            ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY"),
-            ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_SAS_TOKEN"),
+            ("AZURE_STORAGE_KEY",),
+            ("AZURE_STORAGE_SAS_TOKEN",),
             ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"),
         ),
         "dvc_azure",
