@@ -160,5 +160,5 @@ def outcome_of(inputs: Any, manifests: str, branch: str, done: Switched, web: st
             "live": done.live, "idle": done.idle, "manifests": manifests, "branch": branch,
             "commits": list(done.commits), "commit": commit, "url": url, "strategy": "blue-green",
         },
-        outputs={"changed": bool(done.commits), "commit": commit, "url": url},
+        outputs={"changed": bool(done.commits), "version": done.number, "commit": commit, "url": url},
     )  # fmt: skip

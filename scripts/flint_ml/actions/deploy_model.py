@@ -251,7 +251,7 @@ def _outcome(
             "commit": done.commit, "pull_request": done.pull.number if done.pull else None, "url": url,
             "tries": done.tries, "strategy": inputs.strategy, "mode": inputs.mode,
         },
-        outputs={"changed": changed, "commit": done.commit, "url": url},
+        outputs={"changed": changed, "version": done.number, "commit": done.commit, "url": url},
     )  # fmt: skip
 
 
@@ -264,6 +264,7 @@ ACTION = Action(
     run=run,
     outputs={
         "changed": "`true` if a commit was made.",
+        "version": "Number of the version that was asked for.",
         "commit": "Hash of the commit in the manifests repository; empty if nothing changed.",
         "url": "Address of the commit or of the pull request; empty where the repository has no pages.",
     },
