@@ -1,4 +1,4 @@
-"""mkdocs hooks: links to files outside ``docs/``, which GitHub shows, become addresses there on the site."""
+"""mkdocs hooks: links to files outside docs, which GitHub shows, become addresses there on the site."""
 
 from __future__ import annotations
 

@@ -86,6 +86,26 @@ def test_one_layer_changed_says_where_when_and_how_much(repository: Place) -> No
     assert any(f["code"] == "gcbm-first-year" and "2010–2012 identical" in f["message"] for f in record["findings"])
 
 
+def test_a_layer_that_loses_forest_shows_in_the_area(repository: Place) -> None:
+    def area() -> dict[str, str]:
+        badges = repository.run(base="auto", figures="none")[1]["details"]["badges"]
+        return next(badge for badge in badges if badge["label"] == "Area")
+
+    (repository.folder / "notes.md").write_text("words")
+    repository.commit("notes")
+    assert area()["message"].endswith("ha, unchanged")
+    import rasterio
+
+    with rasterio.open(repository.project / "layers/tiled/initial_age.tiff", "r+") as layer:
+        values = layer.read(1)
+        values[: len(values) // 2] = layer.nodata
+        layer.write(values, 1)
+    repository.commit("half the ages are gone")
+    badge = area()
+    assert re.fullmatch(r"[\d,.]+ → [\d,.]+ ha", badge["message"])
+    assert badge["status"] == "warned"
+
+
 def test_a_declared_change_passes_and_an_earlier_declaration_does_not_count(repository: Place) -> None:
     declared = {"*/total_ecosystem_tC": ["-10 %", "+1 %"], "*": ["-100 %", "+500 %"]}
     enlarge(repository.project, "wildfire", 12)

@@ -287,9 +287,22 @@ def badges(found: Found, checks: list[Judged]) -> list[dict[str, str]]:
     areas = [known[name] for name in ("area-constant", "area-of-rasters", "growth-curves") if name in known]
     worst = max(areas, key=lambda c: _RANK[c.status], default=None)
     if worst:
-        text = "constant" if worst.status == "passed" else worst.check.name
-        result.append(_badge("Area", f"{found.simulated.area_ha:,.2f} ha, {text}", worst.status))
+        result.append(_area_badge(found, worst))
     return result
+
+
+def _area_badge(found: Found, worst: Judged) -> dict[str, str]:
+    """The area, and whether it is that of the base: a layer that loses pixels changes no balance."""
+    area = found.simulated.area_ha
+    if worst.status != "passed":
+        return _badge("Area", f"{area:,.2f} ha, {worst.check.name}", worst.status)
+    table = found.compared.baseline.table if isinstance(found.compared, Compared) else None
+    if table is None or "area_ha" not in table.columns:
+        return _badge("Area", f"{area:,.2f} ha, constant", "passed")
+    before = float(table.column("area_ha")[-1])
+    if abs(area - before) <= 1e-9 * max(area, before):
+        return _badge("Area", f"{area:,.2f} ha, unchanged", "passed")
+    return _badge("Area", f"{before:,.2f} → {area:,.2f} ha", "warned")
 
 
 def _details(found: Found, checks: list[Judged]) -> dict[str, Any]:
