@@ -19,6 +19,7 @@ from flint_ml.drift.twosample import Test
 from flint_ml.record import Figure, Finding
 from flint_ml.report.figures import is_png
 from flint_ml.report.page import whole_page
+from helpers_drift import Folder, soil
 
 HOSTILE = '<img src=x onerror="alert(1)">$x_1$ {{ 7*7 }}'
 
@@ -154,3 +155,23 @@ def test_plots_stay_inside_their_frame(values: list[float]) -> None:
     assert "nan" not in drawn
     for number in re.findall(r"[HV](-?\d+)", drawn):
         assert 0 <= int(number) <= 150
+
+
+def test_the_record_names_figures_and_page(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    folder = Folder(work)
+    folder.write("reference.csv", soil(1))
+    folder.write("new.csv", soil(2, pH=1.5))
+    _, record = folder.run(figures="auto")
+    results = work / "flint-ml-results"
+    names = [Path(figure["path"]).name for figure in record["figures"]]
+    assert names == ["distributions.png", "heatmap.png"]
+    assert all(is_png((results / figure["path"]).read_bytes()) for figure in record["figures"])
+    assert record["details"]["page"] == "check-drift/columns.html"
+    seen = Seen((results / record["details"]["page"]).read_text(encoding="utf-8"))
+    assert seen.tags.count("img") == 2
+    assert record["headline"] in "".join(seen.words)
+    _, record = folder.run(figures="none")
+    assert "page" not in record["details"]
+    assert not (results / "check-drift").exists()

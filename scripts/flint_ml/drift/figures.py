@@ -201,7 +201,7 @@ def _draw_spectra(result: Result, seen: SpectrumResult, path: Path, label: str) 
     bottom.set(xscale="log", yscale="log")
     bottom.set_xlabel("Hotelling's T² (dotted: limit of the calibration space)", fontsize=12)
     bottom.set_ylabel("Q residual", fontsize=12)
-    bottom.legend(fontsize=12, frameon=False)
+    bottom.legend(fontsize=12, framealpha=0.8, edgecolor="none")
     for axis in (top, middle, bottom):
         axis.tick_params(labelsize=11)
         axis.grid(alpha=0.3)
