@@ -25,13 +25,13 @@ def draw(result: Result, job: Job) -> list[Figure]:
     if figures.worst(result):
         file = "distributions.png"
         alt, fallback = figures.distributions(result, job.figures_dir / file)
-        title = "Columns that drifted most" if result.drifted else "Columns that differ most"
+        title = f"{result.noun.capitalize()}s that {'drifted' if result.drifted else 'differ'} most"
         columns = Figure(title=title, alt=alt[:1000], path=job.figure_path(file), fallback=fallback)
         drawn = [*drawn, columns] if result.drifted_spectra else [columns, *drawn]
     if len(lines(result)) >= MIN_ROWS:
         file = "heatmap.png"
         alt = heatmap(result, job.figures_dir / file)
-        drawn.append(Figure(title="All columns, worst first", alt=alt[:1000], path=job.figure_path(file)))
+        drawn.append(Figure(title=f"All {result.noun}s, worst first", alt=alt[:1000], path=job.figure_path(file)))
     return drawn
 
 

@@ -16,6 +16,7 @@ from flint_ml.runner.inputs import GateInputs, dashed, suggestion
 from flint_ml.runner.job import Action, Job, Outcome
 
 if TYPE_CHECKING:
+    from flint_ml.drift.check import Result
     from flint_ml.drift.rules import ColumnRules, Rules
     from flint_ml.drift.trusted import Trusted
 
@@ -82,6 +83,7 @@ class CheckDriftInputs(GateInputs):
         description="Two columns, x and y: samples of one square of `block-size` belong together.",
     )
     block_size: float | None = Field(None, gt=0, description="Side of these squares, in the unit of the coordinates.")
+    mask: str = Field("", description="Raster that says which cells count: not those where it is 0 or nodata.")
     figures: Literal["auto", "none"] = Field("auto", description="Draw figures, or none.")
 
     @field_validator("columns", mode="before")
@@ -145,23 +147,13 @@ def _column_rules(setting: ColumnSetting) -> ColumnRules:
 
 def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     """Read both tables, compare them, say what differs."""
+    from flint_ml.actions._check_drift_rasters import compare_rasters, draw_maps, reported
     from flint_ml.drift import summary
-    from flint_ml.drift.check import check, check_profile
-    from flint_ml.drift.profile import is_profile, read_profile
-    from flint_ml.drift.tables import open_tables
 
-    files = _files(job, inputs.current, "current")
-    with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
-        here, trusted = _reference(inputs, job, Path(folder))
-        table = open_tables(files, inputs.current)
-        if is_profile(here[0]):
-            profile = read_profile(trusted.paths[0], inputs.reference)
-            result = check_profile(profile, inputs.reference, table, rules_of(inputs))
-        else:
-            result = check(open_tables(trusted.paths, inputs.reference), table, rules_of(inputs))
-        _note_reference(job, here, trusted)
-        for file in files:
-            job.use(file, large=_LARGE)
+    rules, places = rules_of(inputs), (inputs.reference, inputs.current, inputs.mask)
+    rasters = compare_rasters(job, rules, places, inputs.reference_rev, lambda: _base_commit(job))
+    result: Result
+    result, trusted = rasters or _compare_tables(inputs, job, rules)
     findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
     if inputs.reference_rev and inputs.reference == inputs.current:
         # One table at two revisions: most of its rows are meant to be the same.
@@ -179,16 +171,22 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         from flint_ml.actions._check_drift_pictures import draw, write_page
 
         figures = draw(result, job)
+        if rasters:
+            figures += draw_maps(rasters[0], job)
         details["page"] = write_page(
             result, job, title=(mark, BADGE, message), tables=(inputs.reference, inputs.current), headline=headline,
             findings=findings, drawn=figures,
         )  # fmt: skip
+    found, numbers = summary.tables(result), summary.metrics(result)
+    if rasters:
+        layers, more, further = reported(rasters[0])
+        details["layers"], found, numbers = layers, [*found, *more], {**numbers, **further}
     return Outcome(
         status="failed" if failed else "warned" if result.blind else "passed",
         headline=headline,
         message=message,
-        metrics=summary.metrics(result),
-        tables=summary.tables(result),
+        metrics=numbers,
+        tables=found,
         figures=figures,
         details=details,
         findings=findings,
@@ -199,6 +197,26 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         },
         base_sha=trusted.revision,
     )
+
+
+def _compare_tables(inputs: CheckDriftInputs, job: Job, rules: Rules) -> tuple[Result, Trusted]:
+    from flint_ml.drift.check import check, check_profile
+    from flint_ml.drift.profile import is_profile, read_profile
+    from flint_ml.drift.tables import open_tables
+
+    files = _files(job, inputs.current, "current")
+    with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
+        here, trusted = _reference(inputs, job, Path(folder))
+        table = open_tables(files, inputs.current)
+        if is_profile(here[0]):
+            profile = read_profile(trusted.paths[0], inputs.reference)
+            result = check_profile(profile, inputs.reference, table, rules)
+        else:
+            result = check(open_tables(trusted.paths, inputs.reference), table, rules)
+        _note_reference(job, here, trusted)
+        for file in files:
+            job.use(file, large=_LARGE)
+    return result, trusted
 
 
 def _files(job: Job, text: str, name: str) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,9 @@ from flint_ml.errors import InputError
 
 @dataclass
 class Result:
-    """The outcome of a check; ``columns`` are in order of severity, worst first."""
+    """The outcome of a check; ``columns`` are in order of severity, worst first, and ``noun`` says what they are."""
+
+    noun: ClassVar[str] = "column"
 
     rules: Rules
     rows: tuple[int, int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from flint_ml.drift.check import Result
 from flint_ml.drift.distributions import normal_quantile
@@ -22,7 +23,7 @@ from flint_ml.errors import InputError
 class RasterResult(Result):
     """The outcome of a check of rasters; ``columns`` are layers, ``rows`` the cells of the largest one."""
 
-    noun = "layer"
+    noun: ClassVar[str] = "layer"
     layers: dict[str, LayerResult] = field(default_factory=dict)
 
 
@@ -65,7 +66,8 @@ def check_rasters(
     result.found = _detectable(layers, len(family), rules)
     result.notes = stack_notes(reference, current, rules, labels)
     for layer in layers:
-        result.notes += layer_notes(layer, rules, critical=_critical(layer, len(family), rules))
+        open_question = not any(h.drifted for h in layer.hypotheses)
+        result.notes += layer_notes(layer, rules, critical=_critical(layer, len(family), rules) if open_question else 0)
     return result
 
 

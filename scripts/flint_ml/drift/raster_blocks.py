@@ -130,7 +130,8 @@ def merged(counts: Counts, side: int) -> Counts:
     high, wide = -(-rows // side), -(-columns // side)
     padded = np.zeros((high * side, wide * side, bins), dtype=counts.dtype)
     padded[:rows, :columns] = counts
-    return padded.reshape(high, side, wide, side, bins).sum(axis=(1, 3))
+    result: Counts = padded.reshape(high, side, wide, side, bins).sum(axis=(1, 3))
+    return result
 
 
 def _features(counts: BlockCounts) -> Floats:
@@ -147,7 +148,8 @@ def _features(counts: BlockCounts) -> Floats:
     if counts.paired and counts.values is not None:
         low, high = (counts.values[min(int(np.searchsorted(upto, q)), len(upto) - 1)] for q in (0.05, 0.95))
         if high > low:
-            return (np.clip(counts.values, low, high)[:, None] - low) / (high - low)
+            scaled: Floats = (np.clip(counts.values, low, high)[:, None] - low) / (high - low)
+            return scaled
     ranks: Floats = (upto - share / 2 - 0.5)[:, None]
     return ranks
 
@@ -198,8 +200,8 @@ def _dependence(fields: list[Floats]) -> _Dependence:
     sums, pairs, squares, blocks, everything = np.zeros(most + 1), np.zeros(most + 1), 0.0, 0, 0.0
     for field in fields:
         there = np.any(field != 0, axis=2)
-        for total, part in ((sums, field), (pairs, there[:, :, None].astype(float))):
-            total += np.bincount(distance.ravel(), _autocovariance(part).ravel(), minlength=most + 1)[: most + 1]
+        sums += _by_distance(distance, field, most)
+        pairs += _by_distance(distance, there[:, :, None].astype(float), most)
         squares += float(np.sum(field**2))
         blocks += int(there.sum())
         everything += float(there.sum()) ** 2
@@ -218,6 +220,12 @@ def _dependence(fields: list[Floats]) -> _Dependence:
         variance = max(squares, float(sums[: upto + 1].sum()) / max(0.2, 1 - float(inside[upto])))
     freedom = max(1.0, 1 / float(inside[upto]) - 1) if reach else math.inf
     return _Dependence(reach, variance, freedom, whole=reach >= most)
+
+
+def _by_distance(distance: npt.NDArray[np.intp], field: Floats, most: int) -> Floats:
+    """The autocovariance added up by distance, from 0 to ``most`` blocks."""
+    summed = np.bincount(distance.ravel(), _autocovariance(field).ravel(), minlength=most + 1)
+    return summed[: most + 1].astype(np.float64)
 
 
 def _side(reach: int, counts: BlockCounts) -> tuple[int, Counts, Counts]:

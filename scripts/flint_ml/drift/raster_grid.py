@@ -97,7 +97,7 @@ class Grid:
 def _epsg(crs: Any) -> int | None:
     try:
         code = crs.to_epsg()
-    except Exception:  # noqa: BLE001 - PROJ raises several kinds for systems that it cannot name
+    except Exception:
         return None
     return int(code) if code else None
 
@@ -122,7 +122,7 @@ def same_grid(one: Grid, two: Grid) -> bool:
 
 
 def grid_notes(name: str, one: Grid, two: Grid) -> list[Note]:
-    """How the grids of a layer differ, with what to do. Differences warn: the distributions are compared all the same."""
+    """How the grids of a layer differ, with what to do; warnings, for the distributions are compared all the same."""
     notes = [*_system_notes(name, one, two)]
     if one.rotated != two.rotated:
         which = "new data" if two.rotated else "reference"

@@ -155,7 +155,7 @@ def _grounds(
     boxes = [part.box for part in samples]
     if same_grid(*grids):
         box = tuple(f(a, b) for f, a, b in zip((min, max, min, max), *boxes, strict=True))
-        boxes = [box, box]  # type: ignore[list-item]
+        boxes = [box, box]
     if rules.block_size:
         sides = [_given_side(band, box, rules.block_size) for band, box in zip(bands, boxes, strict=True)]
     else:
@@ -217,7 +217,9 @@ def _test(layer: LayerResult, tallies: tuple[Tally, Tally], bins: NumberBins | C
         layer.clustering = block_clustering(counts, layer.test.blocks)
         test = _described(kind, layer, tallies, bins, counts)
         layer.hypotheses.append(Hypothesis(name, "values", test, rules.effect_of(name)))
-    if "missing" in rules.tests and paired and any(layer.pair.missing) and rules.of(name).test != "none":
+    # Where the very same cells lack a value, as outside a study area, there is nothing to test.
+    differ = layer.change is not None and layer.change.lost + layer.change.gained > 0
+    if "missing" in rules.tests and differ and rules.of(name).test != "none":
         lost = BlockCounts(*_aligned(*(tally.missing_blocks for tally in tallies)), ordered=False, paired=True)
         found = permute_blocks(lost, difference_statistic, side=side)
         test = Test("two proportions", METHOD, found.statistic, found.p_value, found.statistic, "difference")

@@ -42,17 +42,13 @@ def layer_notes(layer: LayerResult, rules: Rules, *, critical: float) -> list[No
         notes += new_categories(layer.pair)
         notes += _name_notes(layer)
     if layer.test is not None and critical > TOO_LARGE:
-        blocks = layer.test.blocks
-        count = f"{min(blocks.counts)} blocks" if blocks.reach < 2 else f"{_patches(layer):.0f} independent patches"
-        text = f"`{name}`: neighbouring cells are alike over so long a way that the map is worth about {count}: "
-        text += "no drift of its values can be told from chance"
+        blocks, what = layer.test.blocks, "the change is" if layer.change is not None else "values are"
+        cells = blocks.reach * max(layer.block[1])
+        text = f"`{name}`: {what} alike over about {cells:,} cells" if blocks.reach else f"`{name}`: few blocks"
+        text += f" ({min(blocks.counts)} blocks were compared), so that drift cannot be told from chance"
         hint = "Compare a larger area, or look at the change cell by cell."
         notes.append(Note("warning", "smooth-map", text, hint))
     return notes
-
-
-def _patches(layer: LayerResult) -> float:
-    return min(layer.clustering.effective) if layer.clustering else 1.0
 
 
 def _type_notes(name: str, one: Band, two: Band) -> list[Note]:
@@ -132,8 +128,8 @@ def _name_notes(layer: LayerResult) -> list[Note]:
     here = two.names.classes
     renamed = [code for code, label in one.names.classes.items() if code in here and here[code] != label]
     if renamed:
-        code = renamed[0]
-        text = f"`{name}`: {len(renamed)} codes changed their meaning, such as {code} from {one.names.classes[code]} to "
-        text += f"{here[code]}; classes were compared by name"
+        old, new = one.names.classes[renamed[0]], here[renamed[0]]
+        text = f"`{name}`: {len(renamed)} codes changed their meaning, such as {renamed[0]} from {old} to {new}; "
+        text += "classes were compared by name"
         notes.append(Note("info", "renumbered", text))
     return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class Ground:
 
 def _runs(blocks: Codes) -> list[tuple[int, slice]]:
     cuts = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(blocks)]
-    return [(int(blocks[start]), slice(start, stop)) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [(int(blocks[start]), slice(start, stop)) for start, stop in pairwise(cuts)]
 
 
 def ground(grid: Grid, box: tuple[int, int, int, int], side: tuple[int, int]) -> Ground:

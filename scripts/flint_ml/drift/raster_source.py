@@ -18,7 +18,22 @@ from flint_ml.drift.raster_names import Names, read_names
 from flint_ml.errors import InputError
 
 SUFFIXES = {".tif", ".tiff"}
-_OTHERS = {".vrt", ".img", ".asc", ".nc", ".jp2", ".hdf", ".h5", ".grib", ".grb", ".ecw", ".sid", ".bil", ".flt", ".dem"}
+_OTHERS = {
+    ".vrt",
+    ".img",
+    ".asc",
+    ".nc",
+    ".jp2",
+    ".hdf",
+    ".h5",
+    ".grib",
+    ".grb",
+    ".ecw",
+    ".sid",
+    ".bil",
+    ".flt",
+    ".dem",
+}
 # A window of about so many cells is in memory at a time, and GDAL keeps so many bytes of decoded tiles.
 WINDOW_CELLS = 1 << 20
 _CACHE_BYTES = 48 << 20
@@ -161,7 +176,9 @@ def opened(path: Path, label: str) -> Iterator[Any]:
     with path.open("rb") as stream:
         start = stream.read(48)
     if start.startswith(b"version https://git-lfs"):
-        raise _bad(label, "is a Git LFS pointer, not the raster itself", "run `git lfs pull`, or `lfs: true` at checkout")
+        raise _bad(
+            label, "is a Git LFS pointer, not the raster itself", "run `git lfs pull`, or `lfs: true` at checkout"
+        )
     if start[:4] not in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}:
         raise _bad(label, "is no GeoTIFF, whatever its name says", "write the raster again", "raster-format")
     with warnings.catch_warnings():

@@ -48,7 +48,7 @@ def headline(result: Result) -> str:
     tested, drifted = len(result.tested), len(result.drifted)
     parts = []
     if drifted:
-        parts.append(f"{drifted} of {_plural(tested, 'column')} drifted ({named(result)})")
+        parts.append(f"{drifted} of {_plural(tested, result.noun)} drifted ({named(result)})")
     for spectrum in result.drifted_spectra:
         parts.append(_spectral(spectrum, any(c.column.name in spectrum.spectrum.columns for c in result.drifted)))
     if not parts and result.whole_drifted:
@@ -76,15 +76,17 @@ def _quiet(result: Result, tested: int) -> str:
     worst = max((h for c in result.tested for h in c.hypotheses), key=lambda h: h.test.effect)
     effect = f"largest effect {worst.test.effect_name} = {number(worst.test.effect, 2)} ({worst.column})"
     if result.blind:
-        return f"inconclusive: no drift found in {_plural(tested, 'column')}, but too few samples to say so; {effect}"
+        few = "too few independent patches" if result.noun == "layer" else "too few samples"
+        return f"inconclusive: no drift found in {_plural(tested, result.noun)}, but {few} to say so; {effect}"
     found = f"could have found D ≥ {number(result.found.distance, 2)}"
-    return f"no drift: 0 of {_plural(tested, 'column')} drifted; {effect}; {found}"
+    return f"no drift: 0 of {_plural(tested, result.noun)} drifted; {effect}; {found}"
 
 
 def message(result: Result) -> str:
     """The badge: "Passed (0 of 21)"."""
     if result.blind:
-        return f"Inconclusive ({min(result.rows)} samples)"
+        samples = "too smooth" if result.noun == "layer" else f"{min(result.rows)} samples"
+        return f"Inconclusive ({samples})"
     word = "Failed" if result.failed else "Passed"
     return f"{word} ({len(result.drifted)} of {len(result.tested)})"
 
@@ -108,8 +110,8 @@ def tables(result: Result) -> list[Table]:
             rows.append(_folded(spectrum, result))
     # A spectrum says less than a named column: in equal company it comes after.
     rows.sort(key=lambda row: (row[-1] == "same", row[1] == "spectrum"))
-    heads = ["column", "what", "test", "effect", "p (adjusted)", "reference → new", "result"]
-    found = [_table("Columns, worst first", heads, rows)]
+    heads = [result.noun, "what", "test", "effect", "p (adjusted)", "reference → new", "result"]
+    found = [_table(f"{result.noun.capitalize()}s, worst first", heads, rows)]
     whole = [h for r in result.spectra for h in r.hypotheses] + ([result.whole.hypothesis] if result.whole else [])
     if whole:
         lines: list[list[Any]] = [[h.column, h.aspect, *_row(h), "drifted" if h.drifted else "same"] for h in whole]
