@@ -118,7 +118,7 @@ def _shared(inputs: Inputs, job: Job) -> Any:
             "there is no commit yet", where="share", hint="commit what you want to share", code="no-commit"
         )
     title = inputs.title or heading(job.workspace.base)
-    found = [record for record in records.read_all(job.results_dir)[0] if record.provenance.head_sha == head]
+    found = records.read_all(job.results_dir)[0]
     return facts.Shared(
         title=title,
         description=inputs.description or f"{title}: data, model and how they were made.",
@@ -129,7 +129,7 @@ def _shared(inputs: Inputs, job: Job) -> Any:
         version=inputs.version, keywords=tuple(inputs.keywords), region=inputs.region,
         box=facts.box(inputs.bounds) if inputs.bounds else None,
         period=facts.period(inputs.period) if inputs.period else "",
-        doi=facts.doi(inputs.doi), repository=inputs.repository or _address(job), commit=head,
+        doi=facts.doi(inputs.doi), repository=inputs.repository or _address(job),
         records=tuple(record for record in found if record.action not in {"post-report", "register-model"}),
     )  # fmt: skip
 

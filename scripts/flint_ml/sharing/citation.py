@@ -33,7 +33,6 @@ def content(shared: Shared) -> dict[str, Any]:
         "license": shared.licence,
         "doi": shared.doi,
         "repository-code": shared.repository,
-        "commit": shared.commit,
         "keywords": list(shared.keywords),
     }
     return {key: value for key, value in found.items() if value}

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import mimetypes
+from datetime import datetime, timedelta
 from typing import Any
 
-from flint_ml.record import Record
-from flint_ml.sharing.facts import Item, Person, Shared
+from flint_ml.record import Provenance, Record
+from flint_ml.sharing.facts import Item, Person, Shared, identifier
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 PROFILE = "https://w3id.org/ro/crate/1.1"
@@ -34,15 +35,13 @@ def _person(person: Person) -> Entity:
     kind = "Organization" if person.organisation else "Person"
     return _clean(
         {
-            "@id": person.orcid or f"#{kind.lower()}-{person.name.replace(' ', '-')}",
+            "@id": person.orcid or f"#{kind.lower()}-{identifier(person.name)}",
             "@type": kind,
             "name": person.name,
             "givenName": person.given,
             "familyName": person.family,
             "email": person.email,
-            "affiliation": _ref(f"#organization-{person.affiliation.replace(' ', '-')}")
-            if person.affiliation
-            else None,
+            "affiliation": _ref(f"#organization-{identifier(person.affiliation)}") if person.affiliation else None,
         }
     )
 
@@ -103,6 +102,15 @@ def _measures(records: tuple[Record, ...]) -> list[Entity]:
     ]
 
 
+def _end(seen: Provenance) -> str | None:
+    """When a record was made: its start and the seconds that it took."""
+    try:
+        start = datetime.fromisoformat(seen.started)
+    except ValueError:
+        return None
+    return (start + timedelta(seconds=round(seen.seconds or 0))).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _actions(shared: Shared, measures: list[Entity]) -> list[Entity]:
     """How the results were made: one action for each record, from its inputs with their hashes."""
     found: list[Entity] = []
@@ -117,7 +125,8 @@ def _actions(shared: Shared, measures: list[Entity]) -> list[Entity]:
                     "name": f"{record.action}: {record.headline}",
                     "description": f"{seen.tool} at commit {seen.head_sha or 'unknown'}: {record.status}",
                     "instrument": _ref(TOOL),
-                    "endTime": seen.started,
+                    "startTime": seen.started,
+                    "endTime": _end(seen),
                     "object": [_ref(f"#{record.name}/input/{index}") for index, _ in enumerate(seen.inputs)],
                     "result": own,
                 }
@@ -141,9 +150,7 @@ def content(shared: Shared) -> dict[str, Any]:
     """The crate's graph: descriptor, root, authors, licence, region, items, numbers, how they were made."""
     people = [_person(person) for person in shared.authors]
     places = sorted({person.affiliation for person in shared.authors if person.affiliation})
-    organisations = [
-        {"@id": f"#organization-{n.replace(' ', '-')}", "@type": "Organization", "name": n} for n in places
-    ]
+    organisations = [{"@id": f"#organization-{identifier(n)}", "@type": "Organization", "name": n} for n in places]
     measures = _measures(shared.records)
     actions = _actions(shared, measures)
     place = _place(shared)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import unicodedata
+from dataclasses import dataclass
 from typing import Literal
 
 from flint_ml.errors import InputError
@@ -66,9 +66,7 @@ class Shared:
     period: str = ""
     doi: str = ""
     repository: str = ""
-    commit: str = ""
     records: tuple[Record, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def _wrong(where: str, message: str, hint: str) -> InputError:
@@ -165,5 +163,5 @@ def doi(text: str) -> str:
 
 def identifier(text: str) -> str:
     """``text`` as a name that DVC and Git tags take: small letters, digits and dashes."""
-    plain = text.encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "item"
