@@ -96,11 +96,11 @@ def test_a_layer_that_loses_forest_shows_in_the_area(repository: Place) -> None:
     assert area()["message"].endswith("ha, unchanged")
     import rasterio
 
-    with rasterio.open(repository.project / "layers/tiled/initial_age.tiff", "r+") as layer:
+    with rasterio.open(repository.project / "layers/tiled/Species.tiff", "r+") as layer:
         values = layer.read(1)
         values[: len(values) // 2] = layer.nodata
         layer.write(values, 1)
-    repository.commit("half the ages are gone")
+    repository.commit("half the species are gone")
     badge = area()
     assert re.fullmatch(r"[\d,.]+ → [\d,.]+ ha", badge["message"])
     assert badge["status"] == "warned"
