@@ -158,6 +158,7 @@ def run_workflow(
     inputs: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
     job: str | None = None,
+    labels: Sequence[str] = (),
     timeout: float = 1800,
 ) -> ActResult:
     """Run one workflow of a checked-out repository.
@@ -188,6 +189,8 @@ def run_workflow(
         Inputs of a ``workflow_dispatch``; the repository's variables (``vars.NAME``).
     job
         Run this job and those that it needs only.
+    labels
+        Further labels of ``runs-on`` whose jobs run in the job image too, such as ``self-hosted``.
     timeout
         Seconds; act is then ended and ``subprocess.TimeoutExpired`` raised.
     """
@@ -215,6 +218,7 @@ def run_workflow(
         ]
         command += ["--container-options", " ".join(f"-v {host.resolve()}:{inside}" for host, inside in binds.items())]
         command += [part for name in secrets or {} for part in ("-s", name)]
+        command += [part for label in labels for part in ("-P", f"{label}={JOB_IMAGE}")]
         command += ["-j", job] if job else []
         return _run(command, temp, secrets or {}, timeout)
 
