@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flint_ml.record import Finding, Record, Table
@@ -9,7 +10,7 @@ from flint_ml.report import figures
 from flint_ml.report.decision import EXPECTED, decide
 from flint_ml.report.model import Facts, Report, build
 from flint_ml.report.render import to_markdown
-from report.helpers_report import BASE, HEAD, make, metrics_table
+from report.helpers_report import BASE, HEAD, make
 
 FOLDER = Path(__file__).parent / "golden"
 FACTS = Facts(
@@ -28,11 +29,16 @@ CHANGES = {
     "data": [],
     "gate": [],
 }
+LAYER = {
+    "params": [], "code": [], "gate": [],
+    "data": [{"path": "layers/tiled/disturbances_2012.tiff", "change": "modified"}],
+}  # fmt: skip
 BENCHMARK = {"name": "ssp460-test", "path": "data/test.csv", "n": 115, "same": True}
 
 
-def _data(**more) -> Record:
-    return make("pull-data", message="complete", details={"changes": CHANGES, "fingerprint": "9f2c1a77e0"}, **more)
+def _data(changes=None) -> Record:
+    details = {"changes": changes or CHANGES, "fingerprint": "9f2c1a77e0"}
+    return make("pull-data", "passed", "12 files, 4.2 MB: all there and as committed", "complete", details=details)
 
 
 def _drift(status: str = "passed") -> Record:
@@ -60,37 +66,86 @@ def _train(status: str = "passed") -> Record:
     return make("train", status, headline, "Failed (exit code 1)", details=failed)
 
 
+_COLUMNS = ["metric", "base", "this change", "change", "95 % CI", "result"]
+_ROWS = {
+    "better": [
+        ["RMSE (g/kg, lower is better)", 1.5, 1.3, "−0.20 (−13 %)", "−0.28 … −0.11", "better"],
+        ["R² (higher is better)", 0.62, 0.71, "+0.09", "+0.05 … +0.13", "better"],
+        ["RPIQ (higher is better)", 2.0, 2.31, "+0.31 (+16 %)", "+0.15 … +0.46", "better"],
+        ["MAE (g/kg, lower is better)", 1.11, 0.98, "−0.13 (−12 %)", "−0.19 … −0.06", "better"],
+        ["bias (g/kg, near zero is better)", 0.12, 0.05, "−0.07 (−58 %)", "−0.19 … +0.06", "same"],
+    ],
+    # Ten metrics, the worst of them in the last row: it must be seen all the same.
+    "worse": [
+        ["accuracy (higher is better)", 0.81, 0.82, "+0.01", "−0.01 … +0.03", "inconclusive"],
+        *([f"F1 of class {name} (higher is better)", 0.7, 0.7, "0.00", "−0.02 … +0.02", "same"] for name in "abcdefgh"),
+        ["RMSE (g/kg, lower is better)", 1.5, 1.72, "+0.22 (+15 %)", "+0.10 … +0.33", "worse"],
+    ],
+    "inconclusive": [
+        ["RMSE (g/kg, lower is better)", 1.5, 1.46, "−0.04 (−2.7 %)", "−0.13 … +0.05", "inconclusive"],
+        ["R² (higher is better)", 0.62, 0.64, "+0.02", "−0.03 … +0.06", "inconclusive"],
+        ["bias (g/kg, near zero is better)", 0.12, 0.1, "−0.02 (−17 %)", "−0.14 … +0.10", "inconclusive"],
+    ],
+}  # fmt: skip
+_HEADLINES = {
+    "better": "better: RMSE 1.50 → 1.30 g/kg (−0.20, −13 %)",
+    "worse": "worse: RMSE 1.50 → 1.72 g/kg (+0.22, +15 %)",
+    "inconclusive": "inconclusive: RMSE 1.50 → 1.46 g/kg (−0.04, −2.7 %); 95 % CI −0.13 … +0.05",
+}
+
+
 def _metrics(verdict: str = "better", **more) -> Record:
+    """As compare-metrics writes it, with intervals."""
     status = {"better": "passed", "worse": "failed"}.get(verdict, "warned")
-    rows = None
-    if verdict == "worse":
-        rows = [[f"metric {i}", 1.0, 1.0, "0.00", "same"] for i in range(6)]
-        rows.append(["RMSE (g/kg, lower is better)", 1.5, 1.72, "+0.22 (+15 %)", "worse"])
-    headline = {"better": "better: RMSE 1.50 → 1.30 g/kg (−0.20, −13 %)", "worse": "worse: RMSE 1.50 → 1.72 g/kg"}
-    return make("compare-metrics", status, headline[verdict], verdict, tables=[metrics_table(rows)], figures=[FIGURE],
-                details={"verdict": verdict, "benchmark": BENCHMARK}, **more)  # fmt: skip
+    columns = [{"name": name, "type": "number" if name in ("base", "this change") else "text"} for name in _COLUMNS]
+    title = "Benchmark ssp460-test, n = 115, same on both sides"
+    table = Table.model_validate({"title": title, "columns": columns, "rows": _ROWS[verdict]})
+    unsettled = [
+        Finding(
+            severity="info", code="inconclusive", hint="a `tolerance` says which changes do not matter",
+            message="RMSE: the change may be chance; about 590 samples would settle it (115 now)",
+        )
+    ] * (verdict == "inconclusive")  # fmt: skip
+    worth = Finding(
+        severity="info", code="interval-coverage",
+        message="in 2,000 simulations each with 100 and with 500 samples, 95 % intervals like these held the true "
+        "change in 94.0 to 96.6 %; with fewer than 500 samples a little too wide, so that a change may be missed but "
+        "is not made up: R² 96.5 %",
+    )  # fmt: skip
+    findings = [*more.pop("findings", []), *unsettled, worth]
+    return make("compare-metrics", status, _HEADLINES[verdict], verdict, tables=[table], figures=[FIGURE],
+                details={"verdict": verdict, "benchmark": BENCHMARK}, findings=findings, **more)  # fmt: skip
+
+
+_GCBM_ROWS = [
+    ["Total ecosystem", "2020", 52200, 51469, "−731 (−1.4 %)", "±0.1 %", "not declared"],
+    ["NBP", "2012", -3078, -4061, "−983 (−32 %)", "−45 … −25 %", "as declared"],
+    ["Disturbance emissions", "2012", 2528, 3502, "+974 (+39 %)", "+25 … +50 %", "as declared"],
+    ["Disturbed area (ha)", "2012", 105.3, 146.4, "+41.1 (+39 %)", "+25 … +50 %", "as declared"],
+    ["NPP", "2020", 369.4, 366.6, "−2.8 (−0.8 %)", "±1 %", "same"],
+    ["Total biomass", "2020", 20871, 20870, "−1 (0.0 %)", "±0.1 %", "same"],
+]
 
 
 def _gcbm() -> Record:
-    columns = [
-        {"name": "indicator"}, {"name": "year"}, {"name": "base", "type": "number"},
-        {"name": "this change", "type": "number"}, {"name": "change"}, {"name": "tolerance"}, {"name": "result"},
-    ]  # fmt: skip
-    rows = [
-        ["Total ecosystem (tC)", "2020", 52200, 51469, "−731 (−1.4 %)", "±0.1 %", "not declared"],
-        ["NBP (tC)", "2012", -3078, -4061, "−983 (−32 %)", "−45 … −25 %", "as declared"],
-        ["Disturbance emissions (tC)", "2012", 2528, 3502, "+974 (+39 %)", "+25 … +50 %", "as declared"],
-        ["Disturbed area (ha)", "2012", 105.3, 146.4, "+41.1 (+39 %)", "+25 … +50 %", "as declared"],
-        ["NPP (tC)", "2020", 369.4, 366.6, "−2.8 (−0.8 %)", "±1 %", "same"],
-        ["Age (years)", "2020", 61, 61, "0", "±1 %", "same"],
-    ]
+    """As run-gcbm writes it: badges of its own, the indicators in the year in which they changed most."""
+    names = ["Indicator (tC unless stated)", "year", "base", "this change", "change", "tolerance", "result"]
+    columns = [{"name": name, "type": "number" if name in ("base", "this change") else "text"} for name in names]
     headline = "2012 fire area +39 % as declared; ecosystem carbon in 2020 −1.4 %, not declared"
     figure = {**FIGURE, "title": "Total ecosystem carbon", "alt": "falls in 2012", "path": "run-gcbm/total.png",
               "fallback": {"kind": "line", "x": [str(y) for y in range(2010, 2021)],
                            "series": [{"name": "main", "y": [52000.0 + 20 * i for i in range(11)]}]}}  # fmt: skip
-    return make("run-gcbm", "warned", headline, "5 of 18 indicators changed", figures=[figure],
-                tables=[{"title": "Indicators", "columns": columns, "rows": rows}],
-                details={"verdict": "changed"})  # fmt: skip
+    badges = [
+        {"label": "Input check", "message": "0 problems", "status": "passed"},
+        {"label": "Carbon balance", "message": "closes (3e-12)", "status": "passed"},
+        {"label": "Area", "message": "510.62 ha, unchanged", "status": "passed"},
+    ]
+    begins = Finding(severity="info", code="starts-in", message="the change begins in 2012; 2010–2011 are identical")
+    record = make("run-gcbm", "warned", headline, "5 of 18 indicators changed", figures=[figure], findings=[begins],
+                  tables=[{"title": "Results against the base", "columns": columns, "rows": _GCBM_ROWS}],
+                  details={"verdict": "changed", "badges": badges})  # fmt: skip
+    record.badge.label = "Simulation"
+    return record
 
 
 def _looks() -> list[Finding]:
@@ -103,29 +158,39 @@ def _gate() -> list[Finding]:
     return [Finding(severity="warning", code="gate-changed", message=text)]
 
 
+def _gone() -> Finding:
+    return Finding(
+        severity="error", code="missing-on-remote", message="s3://bucket: 2 objects are missing on the remote",
+        hint="run `dvc push` where the data was added, then run this job again",
+    )  # fmt: skip
+
+
 GCBM_EXPECTED = ("pull-data", "run-gcbm")
 CASES: dict[str, tuple[list[Record], tuple[str, ...]]] = {
     "approve": ([_data(), _drift(), _train(), _metrics(findings=_looks())], EXPECTED),
     "review-gate-changed": ([_data(), _drift(), _train(), _metrics(findings=_gate())], EXPECTED),
+    "review-inconclusive": ([_data(), _drift(), _train(), _metrics("inconclusive")], EXPECTED),
     "request-changes-worse": ([_data(), _drift(), _train(), _metrics("worse")], EXPECTED),
     "request-changes-drifted": ([_data(), _drift("failed")], EXPECTED),
     "training-crashed": ([_data(), _drift(), _train("failed")], EXPECTED),
     "everything-failed": (
         [
-            make("pull-data", "error", "s3://bucket: 2 objects are missing on the remote", "Error"),
+            make("pull-data", "error", "s3://bucket: 2 objects are missing on the remote", "Error", findings=[_gone()]),
             _drift("failed"), _train("failed"), _metrics("worse"),
         ],
         EXPECTED,
     ),
     "nothing-ran": ([], EXPECTED),
-    "gcbm-change": ([_data(), _gcbm()], GCBM_EXPECTED),
+    "fork": ([_data(), _drift(), _train(), _metrics()], EXPECTED),
+    "gcbm-change": ([_data(LAYER), _gcbm()], GCBM_EXPECTED),
 }  # fmt: skip
 
 
 def report(name: str) -> Report:
     """The report of one case."""
     records, expected = CASES[name]
-    return build(decide(records, expected), FACTS)
+    fork = name == "fork"
+    return build(decide(records, expected, from_fork=fork), replace(FACTS, from_fork=fork))
 
 
 def text(name: str) -> str:

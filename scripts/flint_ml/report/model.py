@@ -242,7 +242,7 @@ def _benchmark(record: Record) -> str:
     if not isinstance(benchmark, dict):
         return ""
     name = str(benchmark.get("name") or benchmark.get("path") or "")[:120]
-    size = f"n = {benchmark['n']}" if isinstance(benchmark.get("n"), int) else ""
+    size = f"n\u00a0=\u00a0{benchmark['n']}" if isinstance(benchmark.get("n"), int) else ""
     known = benchmark.get("same") in (True, False)
     same = "" if not known else "same on both sides" if benchmark["same"] else "not the same on both sides"
     return ", ".join(part for part in (f"Benchmark {name}".strip() if name else "", size, same) if part)

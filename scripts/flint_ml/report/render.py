@@ -211,11 +211,15 @@ def _tidy(text: str) -> str:
     return "\n".join(lines).strip("\n") + "\n"
 
 
+def _is_bad(cell: Cell) -> bool:
+    return str(cell).strip().lower() in _BAD
+
+
 def _first_rows(table: Table, result: int | None) -> list[list[Cell]]:
     """The first rows, with every bad one among them: a better mean must not hide a worse row."""
     if result is None or len(table.rows) <= ROWS:
         return table.rows[:ROWS]
-    bad = [row for row in table.rows if str(row[result]).strip().lower() in _BAD][:ROWS]
+    bad = [row for row in table.rows if _is_bad(row[result])][:ROWS]
     good = [row for row in table.rows if not any(row is other for other in bad)][: ROWS - len(bad)]
     chosen = [*bad, *good]
     return [row for row in table.rows if any(row is other for other in chosen)]
@@ -279,21 +283,22 @@ def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) 
 
 
 def results_table(table: Table, report: Report, limit: int = ROWS, *, first: bool = True) -> str:
-    """A table of results with marks and commits; on the first screen five rows at most, the first one in bold."""
+    """A table of results with marks and commits; on the first screen five rows at most, what is bad in bold."""
     from tabulate import tabulate
 
     names = [column.name for column in table.columns]
-    rows = _first_rows(table, names.index("result") if "result" in names else None) if first else table.rows[:limit]
+    result = names.index("result") if "result" in names else None
+    rows = _first_rows(table, result) if first else table.rows[:limit]
+    # What is bad catches the eye, wherever it stands; else what matters most.
+    loud = {number for number, row in enumerate(rows) if result is not None and _is_bad(row[result])} or {0}
     strong = {0, names.index("this change")} if "this change" in names else {0}
     pair = {names.index(name) for name in ("base", "this change") if name in names}
     cells = []
     for number, row in enumerate(rows):
+        bold = strong if first and number in loud else set()
         decimals = _decimals([row[i] for i in sorted(pair)])
         cells.append(
-            [
-                _shown(cell, table.columns[i], first and number == 0 and i in strong, decimals if i in pair else None)
-                for i, cell in enumerate(row)
-            ]
+            [_shown(cell, table.columns[i], i in bold, decimals if i in pair else None) for i, cell in enumerate(row)]
         )
     align: Sequence[str] = ["right" if column.type == "number" else "left" for column in table.columns]
     headings = _headings(table, report)
