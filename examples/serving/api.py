@@ -104,6 +104,8 @@ def settings(env: Mapping[str, str]) -> tuple[str, str, bool]:
     # Whatever else MLflow would take for a model (a path, an address of a bucket) is none of this registry.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name):
         raise SettingsError(f"MODEL_NAME must be the name of a registered model, not {name!r}")
+    if version == "0":
+        raise SettingsError("MODEL_VERSION is 0: no version has been deployed yet")
     if version and alias:
         raise SettingsError("give MODEL_VERSION or MODEL_ALIAS, not both")
     if version and not re.fullmatch(r"[1-9]\d*", version):
@@ -121,10 +123,10 @@ def load(env: Mapping[str, str]) -> Served:
     SettingsError
         If the settings are wrong, or the stored model is not the one that was registered.
     """
+    name, wanted, is_alias = settings(env)
     import mlflow
     from mlflow import MlflowClient
 
-    name, wanted, is_alias = settings(env)
     client = MlflowClient()
     found = client.get_model_version_by_alias(name, wanted) if is_alias else client.get_model_version(name, wanted)
     number, tags = str(found.version), dict(found.tags)

@@ -104,7 +104,10 @@ def filled(registry_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture
 def server(tmp_path: Path, filled: Path) -> Iterator[Server]:
     shutil.copy(filled, tmp_path / "mlflow.db")
-    files = {name: (EXAMPLE / name).read_bytes() for name in ("blue.yaml", "green.yaml", "service.yaml")}
+    names = ("blue.yaml", "green.yaml", "service.yaml")
+    files = {
+        name: (EXAMPLE / name).read_bytes().replace(b'VERSION, value: "0"', b'VERSION, value: "1"') for name in names
+    }
     bare(tmp_path / "srv", files)
     with serve(tmp_path / "srv") as state:
         yield state
@@ -256,7 +259,7 @@ def test_the_example_settings_fit_the_example_manifests() -> None:
     inputs = ACTION.inputs.model_validate({"manifests": "o/r", "model-name": "soc", **settings})
     places = [(settings["file"], settings["path"])]
     places += [(colour["file"], colour["path"]) for colour in settings["colours"].values()]
-    assert [find((EXAMPLE.parent / file).read_text(), path, file).value for file, path in places] == ["blue", "1", "1"]
+    assert [find((EXAMPLE.parent / file).read_text(), path, file).value for file, path in places] == ["blue", "0", "0"]
     assert set(inputs.model_dump()["checks"]) == {"health", "version"}
     rollout = (EXAMPLE.parent / "argo-rollouts" / "rollout.yaml").read_text()
     assert replace(rollout, PATH, "7", "rollout.yaml").count('value: "7"') == 1

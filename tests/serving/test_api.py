@@ -214,7 +214,7 @@ def source() -> ModuleType:
         ({"MODEL_NAME": "s3://bucket/soc"}, "MODEL_NAME"),
         ({"MODEL_NAME": "soc/3"}, "MODEL_NAME"),
         ({"MODEL_VERSION": "latest"}, "MODEL_VERSION"),
-        ({"MODEL_VERSION": "0"}, "MODEL_VERSION"),
+        ({"MODEL_VERSION": "0"}, "no version has been deployed yet"),
         ({"MODEL_VERSION": "1", "MODEL_ALIAS": "staging"}, "not both"),
         ({"MODEL_ALIAS": "../x"}, "MODEL_ALIAS"),
     ],
