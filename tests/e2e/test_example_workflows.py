@@ -182,7 +182,9 @@ def test_a_champion_that_is_worse_opens_an_issue_and_a_good_one_closes_it(act: A
         result = act.run("model-changed.yml", "schedule", variables=variables)
         assert conclusions(result)["evaluate"] == "success"
         assert result.jobs["evaluate"].step("seen").outputs["cache-hit"] == "true"
-        assert result.jobs["evaluate"].step("compare").conclusion == "skipped"
+        ran = {step.id[-1] for step in result.jobs["evaluate"].steps if step.conclusion == "success"}
+        assert "champion" in ran
+        assert "compare" not in ran
     finally:
         mlflowserver.stop(process.pid)
 
@@ -212,3 +214,28 @@ def test_an_r_team_gets_the_same_report(act: Act, tmp_path: Path) -> None:
     assert records["compare-metrics"]["details"]["verdict"] == "better"
     assert records["train"]["details"]["exit_code"] == 0
     assert any("rmse 0.470 m" in line for line in records["train"]["details"]["last_lines"])
+
+
+def test_a_rented_machine_trains_and_the_report_comes_from_githubs_own(act: Act) -> None:
+    """No cloud here: the call of CML is kept, and the job of the rented machine runs in the job image."""
+    folder = act.team.checkout("more-samples")
+    act.team.run(folder, "git", "switch", "--quiet", "--create", "longer-name")
+    readme = folder / "README.md"
+    readme.write_text("Soil\n", encoding="utf-8")
+    head = act.team.commit(folder, "Say what it is")
+    act.github.add_pull(78, head, "longer-name")
+    result = act.run(
+        "cloud-runner.yml", "workflow_dispatch", {"ref": "refs/heads/longer-name", "inputs": {"pull-request": "78"}},
+        folder, inputs={"pull-request": "78"}, labels=("self-hosted",),
+    )  # fmt: skip
+    assert conclusions(result) == {"launch": "success", "train": "success", "report": "success"}, result.log
+    calls = [json.loads(line) for line in (act.team.top / "artifacts/cml-calls.jsonl").read_text().splitlines()]
+    (call,) = [call for call in calls if call["run"] == str(act.runs)]
+    assert call["argv"] == [
+        "runner", "launch", "--cloud=aws", "--cloud-region=eu-west", "--cloud-type=m", "--cloud-hdd-size=100",
+        f"--labels=flint-ml-{act.runs}", "--single", "--idle-timeout=10min",
+    ]  # fmt: skip
+    assert "GITHUB_TOKEN" not in call["set"]
+    (comment,) = act.github.of(78)
+    assert "Approve" in comment["body"]
+    assert act.records()["compare-metrics"]["details"]["verdict"] == "same"
