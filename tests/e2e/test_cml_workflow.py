@@ -31,7 +31,7 @@ def cml_package() -> Path | None:
     """Folder of an installed CML: its own code, with what it needs beside it."""
     named, found = os.environ.get("FLINT_ML_CML"), shutil.which("cml")
     places = [Path(named)] if named else []
-    places += [folder for folder in Path(found).resolve().parents] if found else []
+    places += list(Path(found).resolve().parents) if found else []
     return next((place for place in places if (place / "bin/cml.js").is_file()), None)
 
 
