@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ from flint_ml.runner.job import Action, Job, Outcome
 if TYPE_CHECKING:
     from flint_ml.drift.check import Result
     from flint_ml.drift.rules import ColumnRules, Rules
+    from flint_ml.drift.tables import Source
     from flint_ml.drift.trusted import Trusted
 
 BADGE = "Data Drift Check"
@@ -84,6 +86,12 @@ class CheckDriftInputs(GateInputs):
     )
     block_size: float | None = Field(None, gt=0, description="Side of these squares, in the unit of the coordinates.")
     mask: str = Field("", description="Raster that says which cells count: not those where it is 0 or nodata.")
+    engine: Literal["auto", "memory", "stream", "dask"] = Field(
+        "auto",
+        description="How tables are read: held in `memory`, scanned in bounded memory (`stream`), or scanned by the "
+        "workers of a `dask` cluster; the numbers are the same. `auto` scans what would take half of the free memory.",
+    )
+    scheduler: str = Field("", description="Address of the Dask scheduler for `engine: dask`, `tcp://host:8786`.")
     figures: Literal["auto", "none"] = Field("auto", description="Draw figures, or none.")
 
     @field_validator("columns", mode="before")
@@ -200,7 +208,7 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
 
 
 def _compare_tables(inputs: CheckDriftInputs, job: Job, rules: Rules) -> tuple[Result, Trusted]:
-    from flint_ml.drift.check import check, check_profile
+    from flint_ml.drift.check import check_profile
     from flint_ml.drift.profile import is_profile, read_profile
     from flint_ml.drift.tables import open_tables
 
@@ -212,11 +220,32 @@ def _compare_tables(inputs: CheckDriftInputs, job: Job, rules: Rules) -> tuple[R
             profile = read_profile(trusted.paths[0], inputs.reference)
             result = check_profile(profile, inputs.reference, table, rules)
         else:
-            result = check(open_tables(trusted.paths, inputs.reference), table, rules)
+            result = _check(inputs, (open_tables(trusted.paths, inputs.reference), table), rules)
         _note_reference(job, here, trusted)
         for file in files:
             job.use(file, large=_LARGE)
     return result, trusted
+
+
+def _check(inputs: CheckDriftInputs, tables: tuple[Source, Source], rules: Rules) -> Result:
+    """Compare two tables by the engine that the inputs name, or that their size asks for."""
+    from flint_ml.drift.check import check
+    from flint_ml.drift.engine import choose
+
+    engine = choose(inputs.engine, tables, rules)
+    if engine == "memory":
+        return check(*tables, rules)
+    from flint_ml.drift.stream import stream_pairs
+
+    if engine == "stream":
+        result = check(*tables, rules, stream_pairs)
+    else:
+        from flint_ml.drift.dask_scan import dask_scanner
+
+        with dask_scanner(inputs.scheduler) as scanner:
+            result = check(*tables, rules, partial(stream_pairs, scanner=scanner))
+    result.engine = engine
+    return result
 
 
 def _files(job: Job, text: str, name: str) -> list[Path]:

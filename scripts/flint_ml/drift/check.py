@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,8 @@ from flint_ml.drift.tables import Source, read_columns
 from flint_ml.drift.tests_of import column_tests
 from flint_ml.errors import InputError
 
+Reader = Callable[[tuple[Source, Source], Sequence[str], Sequence[str], Rules], tuple[list[Pair], Frames]]
+
 
 @dataclass
 class Result:
@@ -42,6 +44,7 @@ class Result:
     clustered: dict[str, Clustering] = field(default_factory=dict)
     found: Detectable = field(default_factory=lambda: Detectable(1.0, None))
     tests: int = 0
+    engine: str = "memory"
 
     @property
     def tested(self) -> list[ColumnResult]:
@@ -77,8 +80,8 @@ class Result:
         return not self.failed and self.found.blind
 
 
-def check(reference: Source, current: Source, rules: Rules) -> Result:
-    """Read two tables and compare them.
+def check(reference: Source, current: Source, rules: Rules, read: Reader = read_pairs) -> Result:
+    """Read two tables by ``read`` and compare them.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def check(reference: Source, current: Source, rules: Rules) -> Result:
     """
     common = _common(reference, current, rules)
     places = [name for name in (*rules.groups, *rules.coordinates) if name not in common]
-    pairs, frames = read_pairs((reference, current), common, places, rules)
+    pairs, frames = read((reference, current), common, places, rules)
     result = _compare(pairs, frames, rules, (reference.label, current.label))
     result.notes = schema_notes(reference, current, rules) + _notes(result, frames, pairs)
     result.notes += quality_notes(frames.full, pairs, rules, bands=_bands(result), rows=frames.complete)
@@ -257,6 +260,8 @@ def _notes(result: Result, frames: Frames, pairs: Sequence[Pair]) -> list[Note]:
             text = f"{seen.outside[1]:.0%} of the new spectra lie outside the calibration space "
             text += f"(reference: {seen.outside[0]:.0%})"
             notes.append(Note("warning", "outside-calibration", text, "Predictions for them are extrapolation."))
+    if frames.sample:
+        notes += _sampled(result, frames)
     if result.units is None:
         notes += _unnamed_groups(frames.head, pairs)
     elif min(result.units.counts) < 5:
@@ -267,6 +272,16 @@ def _notes(result: Result, frames: Frames, pairs: Sequence[Pair]) -> list[Note]:
         text = f"too few samples: in a single column only D ≥ {result.found.distance:.2f} is found reliably"
         notes.append(Note("warning", "too-few-samples", text, "Collect more samples, or compare fewer columns."))
     return notes
+
+
+def _sampled(result: Result, frames: Frames) -> list[Note]:
+    """What was not made of all rows, where the tables were scanned."""
+    parts = ["spectra"] if result.spectra else []
+    parts += ["the classifier"] if result.whole else []
+    parts += ["the permutation of groups"] if result.units else []
+    text = f"the tables were scanned: all rows of each column were compared; a random sample of {frames.sample} rows "
+    text += f"served {', '.join(parts) if parts else 'to look for unnamed groups'}; copied rows were not looked for"
+    return [Note("info", "sampled", text, "`engine: memory` uses every row for everything.")]
 
 
 def _unnamed_groups(some: Any, pairs: Sequence[Pair]) -> list[Note]:

@@ -53,7 +53,7 @@ def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _family(kind: Any) -> str:
+def family(kind: Any) -> str:
     import pyarrow as pa
 
     if _is_number(kind):
@@ -71,7 +71,7 @@ def _family(kind: Any) -> str:
     return "other"
 
 
-def _numbers(column: Any) -> Floats:
+def sorted_numbers(column: Any) -> Floats:
     """Values as float64, sorted, without missing ones."""
     import pyarrow as pa
 
@@ -145,6 +145,11 @@ def _few(reference: Floats, current: Floats) -> bool:
     return values <= FEW_VALUES and len(reference) + len(current) >= 5 * values
 
 
+def looks_like_identifier(name: str) -> bool:
+    """Whether a column is named as one that numbers the rows."""
+    return bool(_IDENTIFIER.match(name))
+
+
 def _row_number(name: str, column: Any, values: Floats) -> bool:
     """Whether whole numbers only count the rows: all different and without gaps, or all different and named so."""
     import pyarrow as pa
@@ -157,7 +162,7 @@ def _row_number(name: str, column: Any, values: Floats) -> bool:
 def pair(name: str, reference: Any, current: Any, rules: Rules) -> Pair:
     """Decide what the column ``name`` of two ``pyarrow`` columns is and prepare its values."""
     wish = rules.of(name).kind
-    families = (_family(reference.type), _family(current.type))
+    families = (family(reference.type), family(current.type))
     if "text" in families and not (_is_text(reference) and _is_text(current)):
         families = ("other", "other")
     notes: list[tuple[str, str]] = []
@@ -223,8 +228,8 @@ def _reconcile(
 
 
 def _numeric_pair(result: Pair, reference: Any, current: Any, families: tuple[str, str]) -> Pair:
-    one = _numbers(reference) if families[0] != "empty" else np.empty(0)
-    two = _numbers(current) if families[1] != "empty" else np.empty(0)
+    one = sorted_numbers(reference) if families[0] != "empty" else np.empty(0)
+    two = sorted_numbers(current) if families[1] != "empty" else np.empty(0)
     # NaN within a Parquet column is missing too, though Arrow does not count it as null.
     result.missing = (result.total[0] - len(one), result.total[1] - len(two))
     result.kind, result.reference, result.current = "numeric", one, two
@@ -237,7 +242,7 @@ def _category_pair(result: Pair, reference: Any, current: Any, seen: set[str], f
     import pyarrow as pa
 
     reference, current = (
-        c.cast(pa.string()) if _family(c.type) in {"empty", "number", "boolean"} else c for c in (reference, current)
+        c.cast(pa.string()) if family(c.type) in {"empty", "number", "boolean"} else c for c in (reference, current)
     )
     labels, one, two = _counts(reference, current)
     result.kind = "boolean" if seen == {"boolean"} else "category"

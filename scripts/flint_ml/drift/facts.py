@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.columns import Pair, as_classes, is_few_valued
+from flint_ml.drift.columns import Pair, as_classes, is_few_valued, sorted_numbers
 from flint_ml.drift.distributions import Floats
+from flint_ml.drift.grid import Grid
 from flint_ml.drift.groups import Codes
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.twosample import Test, chi_squared, ks_distance, psi, wasserstein
+from flint_ml.drift.tally import Tally
+from flint_ml.drift.twosample import Test, chi_squared, ks_distance, psi, psi_of, wasserstein
 from flint_ml.errors import InputError
 
 
@@ -121,6 +124,78 @@ def settle(column: Pair, rules: Rules, keep: int | None = None) -> Pair:
     column.few = is_few_valued(column)
     column.reference, column.current = _thinned(column.reference, keep), _thinned(column.current, keep)
     return column
+
+
+def settle_streamed(
+    column: Pair, grid: Grid | None, tallies: tuple[Tally, Tally], samples: Sequence[Any], *, rules: Rules, keep: int
+) -> Pair:
+    """Note the facts of a column that was scanned, from its grid; ``samples`` are sampled rows of both tables."""
+    if grid is None:
+        return column
+    test = test_of(column, rules)
+    two = tallies[1]
+    least, most, _ = grid.distance()
+    if test == "ks" and most > least:
+        text = f"D of `{column.name}` lies between {least:.6g} and {most:.6g}; the smaller is shown"
+        column.notes.append(("distance-bounded", text))
+    medians = []
+    for side in (0, 1):
+        low, high = (grid.value_at(side, rank) for rank in ((grid.sizes[side] - 1) // 2, grid.sizes[side] // 2))
+        medians.append((low / 2 + high / 2, high))
+    middle = (medians[0][1], medians[1][1])
+    limits = (tallies[0].low, tallies[0].high)
+    outside = grid.count_below(1, limits[0]) + two.numbers - grid.count_upto(1, limits[1])
+    allowed = rules.of(column.name).range
+    wrong = grid.count_below(1, allowed[0]) + two.numbers - grid.count_upto(1, allowed[1]) if allowed else 0
+    column.facts = Facts(
+        test=_streamed_test(test, column, grid, tallies, samples),
+        distance=least if test == "ks" else None,
+        tied=test == "ks" and (tallies[0].tied or two.tied),
+        median=(medians[0][0], medians[1][0]),
+        middle=middle,
+        outside=outside,
+        apart=grid.count_below(0, middle[1]) / grid.sizes[0],
+        wrong=wrong,
+    )
+    column.reference, column.current = (
+        np.clip(grid.spread(side, keep), tallies[side].low, tallies[side].high) for side in (0, 1)
+    )
+    for side, values in enumerate((column.reference, column.current)):
+        values[0], values[-1] = tallies[side].low, tallies[side].high
+    return column
+
+
+def _streamed_test(
+    test: str | None, column: Pair, grid: Grid, tallies: tuple[Tally, Tally], samples: Sequence[Any]
+) -> Test | None:
+    """The result of another test than KS, exactly, or of Wasserstein's on the sample."""
+    if test == "chi2":
+        one, two = tallies[0].values, tallies[1].values
+        if one is None or two is None:
+            raise InputError(
+                f"`{column.name}` has too many different numbers for `chi2` in a scan", where=f"columns.{column.name}",
+                hint="name `ks` as its test, or set `engine: memory`", code="invalid-test",
+            )  # fmt: skip
+        values = sorted({*one, *two})
+        counts = [np.array([side.get(v, 0) for v in values], dtype=np.int64) for side in (one, two)]
+        return chi_squared(counts[0], counts[1])
+    if test == "psi":
+        edges = np.unique([grid.value_at(0, rank) for rank in decile_ranks(grid.sizes[0])])
+        upto = [[grid.count_upto(side, float(edge)) for edge in edges] for side in (0, 1)]
+        tables = [np.diff([0, *upto[side], grid.sizes[side]]) for side in (0, 1)]
+        return psi_of(tables[0], tables[1])
+    if test == "wasserstein":
+        values_of = [sorted_numbers(sample.column(column.name)) for sample in samples]
+        result = wasserstein(values_of[0], values_of[1])
+        if sum(len(v) for v in values_of) < sum(grid.sizes):
+            return replace(result, note=f"on a sample of {len(values_of[0]):,} and {len(values_of[1]):,} values")
+        return result
+    return None
+
+
+def decile_ranks(size: int) -> list[int]:
+    """Ranks of the lower deciles of a sample, as ``numpy.quantile`` takes them."""
+    return [int(rank) for rank in np.floor((size - 1) * np.linspace(0.1, 0.9, 9))]
 
 
 def _thinned(ordered: Floats, keep: int) -> Floats:

@@ -14,6 +14,7 @@ from flint_ml.drift.facts import settle
 from flint_ml.drift.groups import Codes
 from flint_ml.drift.multivariate import sample_rows
 from flint_ml.drift.rules import Rules
+from flint_ml.drift.scan import indices
 from flint_ml.drift.tables import Source, open_parquet, read_columns
 
 # Up to so many values a table, all rows stay at hand.
@@ -55,14 +56,7 @@ def whole_frames(
 
 
 def _rows(table: Any, rows: Codes) -> Any:
-    return table if len(rows) == table.num_rows else table.take(_indices(rows))
-
-
-def _indices(rows: Codes) -> Any:
-    """Row numbers for Arrow. Its own conversion from numpy imports pandas."""
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64))])
+    return table if len(rows) == table.num_rows else table.take(indices(rows))
 
 
 class _Columns:
@@ -157,11 +151,11 @@ class _Some:
         """Take what is needed of one column; copies, so that the column itself can be let go."""
         if self.wanted:
             for side in (0, 1):
-                self.columns[side][column.name] = values[side].take(_indices(self.picked[side]))
+                self.columns[side][column.name] = values[side].take(indices(self.picked[side]))
         self.numeric += column.kind == "numeric"
         if column.kind == "category" or (column.kind == "numeric" and self.numeric <= 10):
             first = np.arange(min(_HEAD, self.rows[0]))
-            self.head[column.name] = values[0].take(_indices(first))
+            self.head[column.name] = values[0].take(indices(first))
 
     def frames(self, full: tuple[Any, Any]) -> Frames:
         some = (_table(self.columns[0], len(self.picked[0])), _table(self.columns[1], len(self.picked[1])))

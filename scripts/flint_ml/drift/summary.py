@@ -216,6 +216,7 @@ def details(result: Result) -> dict[str, Any]:
     rules = result.rules
     return {
         "rows": list(result.rows),
+        "engine": result.engine,
         "rules": {
             "alpha": rules.alpha, "correction": rules.correction, "min_effect": rules.min_effect,
             "tests": list(rules.tests),

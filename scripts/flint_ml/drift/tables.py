@@ -6,8 +6,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Source:
     decimal: str = "."
     encoding: str = "utf8"
     blank_lines: int = 0
+    quoted_lines: bool = False
     parts: tuple[Source, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -76,6 +77,11 @@ def open_table(path: Path, label: str) -> Source:
         source = _open_text(path, label)
     _check_names(source)
     return source
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed, by its name."""
+    return path.suffix.lower() in _COMPRESSED
 
 
 def is_table(path: Path) -> bool:
@@ -254,35 +260,44 @@ def _read_text(source: Source, names: Sequence[str]) -> Any:
     import pyarrow as pa
 
     types: dict[str, Any] = {}
-    encoding, quoted_lines = source.encoding, False
     for _ in range(len(names) + 3):
         try:
-            table = _arrow_csv(source, names, types, encoding, quoted_lines)
-            if encoding == "utf8" and any(pa.types.is_binary(kind) for kind in table.schema.types):
-                encoding = "cp1252"
+            table = _arrow_csv(source, names, types)
+            if source.encoding == "utf8" and any(pa.types.is_binary(kind) for kind in table.schema.types):
+                source = replace(source, encoding="cp1252")
                 continue
             return table
         except UnicodeDecodeError:
-            encoding = "cp1252"
+            source = replace(source, encoding="cp1252")
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             text = str(error)
-            if "invalid UTF8" in text and encoding == "utf8":
-                encoding = "cp1252"
+            if "invalid UTF8" in text and source.encoding == "utf8":
+                source = replace(source, encoding="cp1252")
                 continue
             column = re.search(r"In CSV column #(\d+)", text)
             if column and int(column[1]) < len(source.names):
                 types |= _as_text(source, int(column[1]), types, names)
                 continue
-            if not quoted_lines:
-                quoted_lines = True
+            if not source.quoted_lines:
+                source = replace(source, quoted_lines=True)
                 continue
-            raise _bad(
-                source.label, f"is no well-formed CSV: {_parse_message(text)}",
-                "each line needs as many fields as the header; quote fields that hold the separator",
-            ) from None  # fmt: skip
+            raise bad_csv(source.label, text) from None
         except (OSError, ValueError) as error:
             raise _bad(source.label, f"cannot be read: {_first_line(error)}", "check that the file is whole") from None
     raise _bad(source.label, "cannot be read as a table", "save it again as CSV in UTF-8")
+
+
+def bad_csv(label: str, text: str) -> InputError:
+    """What is wrong with lines that Arrow could not read, from its message ``text``."""
+    return _bad(
+        label, f"is no well-formed CSV: {_parse_message(text)}",
+        "each line needs as many fields as the header; quote fields that hold the separator",
+    )  # fmt: skip
+
+
+def bad_table(label: str, error: BaseException) -> InputError:
+    """What is wrong with a file that cannot be read."""
+    return _bad(label, f"cannot be read: {_first_line(error)}", "check that the file is whole, or write it again")
 
 
 def _as_text(source: Source, index: int, types: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -300,24 +315,30 @@ def _parse_message(text: str) -> str:
     return line.split(": ", 1)[0][:200] if line.startswith(("Expected", "Row #")) else line[:200]
 
 
-def _arrow_csv(source: Source, names: Sequence[str], types: dict[str, Any], encoding: str, quoted_lines: bool) -> Any:
+def _arrow_csv(source: Source, names: Sequence[str], types: dict[str, Any]) -> Any:
     import pyarrow.csv as pc
 
-    return pc.read_csv(
-        source.path,
-        read_options=pc.ReadOptions(
+    return pc.read_csv(source.path, **csv_options(source, names, types))
+
+
+def csv_options(source: Source, names: Sequence[str], types: Mapping[str, Any], block: int = 1 << 22) -> dict[str, Any]:
+    """How Arrow is to read the columns ``names`` of a text file, ``block`` bytes at a time."""
+    import pyarrow.csv as pc
+
+    return {
+        "read_options": pc.ReadOptions(
             column_names=list(source.names),
             skip_rows=source.blank_lines,
             skip_rows_after_names=1,
-            encoding=encoding,
-            block_size=1 << 22,
+            encoding=source.encoding,
+            block_size=block,
         ),
-        parse_options=pc.ParseOptions(delimiter=source.delimiter, newlines_in_values=quoted_lines),
-        convert_options=pc.ConvertOptions(
+        "parse_options": pc.ParseOptions(delimiter=source.delimiter, newlines_in_values=source.quoted_lines),
+        "convert_options": pc.ConvertOptions(
             include_columns=list(names),
-            column_types=types,
+            column_types=dict(types),
             null_values=list(MISSING),
             strings_can_be_null=True,
             decimal_point=source.decimal,
         ),
-    )
+    }

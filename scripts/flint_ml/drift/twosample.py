@@ -313,6 +313,12 @@ def psi(reference: Floats, current: Floats) -> Test:
     bins = len(edges) + 1
     one = np.bincount(np.searchsorted(edges, reference, side="left"), minlength=bins)
     two = np.bincount(np.searchsorted(edges, current, side="left"), minlength=bins)
+    return psi_of(one, two)
+
+
+def psi_of(one: Ints, two: Ints) -> Test:
+    """Population stability index of counts in the same bins."""
+    bins = len(one)
     p = (one + 0.5) / (one.sum() + 0.5 * bins)
     q = (two + 0.5) / (two.sum() + 0.5 * bins)
     index = float(np.sum((q - p) * np.log(q / p)))

@@ -1,0 +1,196 @@
+"""Compare two tables of any size: they are scanned, not held.
+
+The first scan counts the values of each column on a fixed grid, its categories and missing values, and draws a sample
+of the rows. Between two grid values the distribution functions are bounded, so that only the values of a few intervals
+can hold the largest distance, or a median: a second scan collects these. The numbers are those of a comparison in
+memory. Scans of parts add up, wherever they are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from flint_ml.drift.bands import find_spectra
+from flint_ml.drift.columns import Pair, family
+from flint_ml.drift.distributions import Floats
+from flint_ml.drift.facts import settle_streamed
+from flint_ml.drift.frames import Frames, whole_frames
+from flint_ml.drift.grid import Grid, Mask, new_grid
+from flint_ml.drift.parts import Parts
+from flint_ml.drift.rules import Rules
+from flint_ml.drift.scan import Order, OtherTypeError, Scan, Unit, scan
+from flint_ml.drift.streamed import Column, mode_of, pair_of, wanted_intervals
+from flint_ml.drift.tables import Source
+from flint_ml.drift.tally import Ask
+
+Scanner = Callable[[Sequence[Unit], Order], Scan]
+
+# Grid values of a column, and of all columns; values that one scan collects; rows that are sampled.
+EDGES, _ALL_EDGES = 65_536, 4_000_000
+COLLECTED = 4_000_000
+_SAMPLED_VALUES, _FEWEST_SAMPLED, _MOST_SAMPLED = 4_000_000, 2_000, 100_000
+_HEAD = 10_000
+_ROUNDS = 10
+_MENDINGS = 200
+
+
+def scan_here(units: Sequence[Unit], order: Order) -> Scan:
+    """Scan the units one after another on this machine."""
+    result = Scan()
+    for unit in units:
+        result.merge(scan(unit, order), order.asks, order.keep)
+    return result
+
+
+def stream_pairs(
+    sources: tuple[Source, Source], common: Sequence[str], places: Sequence[str], rules: Rules,
+    scanner: Scanner = scan_here,
+) -> tuple[list[Pair], Frames]:  # fmt: skip
+    """Compare the columns ``common`` of two tables one by one, and sample rows for what needs whole rows.
+
+    Raises
+    ------
+    InputError
+        If a part cannot be read, or a rule asks for what a scan cannot give.
+    """
+    names = [*common, *places]
+    tables = (Parts(0, sources[0], names), Parts(1, sources[1], names))
+    for _ in range(_MENDINGS):
+        try:
+            return _Comparison(tables, common, places, rules, scanner).run()
+        except OtherTypeError as error:
+            tables[error.better.key[0]].mend(error.better)
+    raise AssertionError("each mending widens a type or changes the encoding, of which there are few")
+
+
+class _Comparison:
+    """One try to compare two tables, with the types that their columns are taken for."""
+
+    def __init__(
+        self, tables: tuple[Parts, Parts], common: Sequence[str], places: Sequence[str], rules: Rules, scanner: Scanner
+    ) -> None:
+        self.tables, self.rules, self.scanner = tables, rules, scanner
+        self.places = list(places)
+        self.columns = [self._column(name) for name in common]
+
+    def _column(self, name: str) -> Column:
+        kinds = (self.tables[0].types[name], self.tables[1].types[name])
+        families = (family(kinds[0]), family(kinds[1]))
+        wish = self.rules.of(name).kind
+        modes = (mode_of(families, wish, 0), mode_of(families, wish, 1))
+        distinct = 65_536 if self.rules.of(name).test == "chi2" else 64
+        return Column(name, kinds, families, modes, distinct)
+
+    def run(self) -> tuple[list[Pair], Frames]:
+        edges = self._edges([c.name for c in self.columns if c.numeric])
+        sampled, keep = self._sampled()
+        asks = [
+            {c.name: Ask(c.modes[side], edges.get(c.name), distinct=c.distinct) for c in self.columns}
+            for side in (0, 1)
+        ]
+        scans = [self._scan(side, Order(asks[side], sampled, keep)) for side in (0, 1)]
+        pairs = [pair_of(c, (scans[0].tallies[c.name], scans[1].tallies[c.name]), self.rules) for c in self.columns]
+        samples = tuple(_rows(found) for found in scans)
+        grids = self._grids(pairs, scans, edges)
+        spread = max(256, min(4_096, 4_000_000 // (2 * len(pairs))))
+        for pair in pairs:
+            tallies = (scans[0].tallies[pair.name], scans[1].tallies[pair.name])
+            settle_streamed(pair, grids.get(pair.name), tallies, samples, rules=self.rules, keep=spread)
+        rows = tuple(next(iter(found.tallies.values())).rows for found in scans)
+        complete = all(sample.num_rows == count for sample, count in zip(samples, rows, strict=True))
+        text = "" if complete else f"{samples[0].num_rows:,} and {samples[1].num_rows:,}"
+        return pairs, whole_frames((samples[0], samples[1]), self.rules, text, (rows[0], rows[1]))
+
+    def _scan(self, side: int, order: Order) -> Scan:
+        return self.scanner(self.tables[side].units(), order)
+
+    def _edges(self, names: Sequence[str]) -> dict[str, Floats]:
+        """Grid values of each column of numbers: all values of a small table, or a sample of the reference's."""
+        from flint_ml.drift.tally import numbers_in
+
+        if not names:
+            return {}
+        most = max(256, min(EDGES, _ALL_EDGES // len(names)))
+        new, whole = self.tables[1].look(names, most)
+        if not whole or new.num_rows > 2 * most:
+            new, _ = self.tables[0].look(names, most)
+        found = {}
+        for name in names:
+            values = np.unique(numbers_in(new.column(name)))
+            values = values[np.isfinite(values)]
+            if len(values) > 2 * most:
+                values = values[np.linspace(0, len(values) - 1, most).astype(np.intp)]
+            limits = self.rules.of(name).range or ()
+            found[name] = np.unique(np.concatenate([values, np.array(limits, dtype=float)]))
+        return found
+
+    def _sampled(self) -> tuple[tuple[str, ...], int]:
+        """Which columns of how many rows are sampled."""
+        rules, names = self.rules, [c.name for c in self.columns]
+        numbers = [c.name for c in self.columns if c.numeric]
+        whole = "multivariate" in rules.tests or rules.groups or rules.coordinates
+        bands = find_spectra(numbers) if "spectra" in rules.tests else []
+        single = [n for n in numbers if "wasserstein" in {rules.of(n).test, rules.numeric_test}]
+        classes = [c.name for c in self.columns if not c.numeric]
+        chosen = {*(names if whole else ()), *(n for b in bands for n in b.columns), *single, *classes, *numbers[:10]}
+        columns = (*(name for name in names if name in chosen), *self.places)
+        if not (whole or bands or single):
+            return columns, _HEAD
+        return columns, max(_FEWEST_SAMPLED, min(_MOST_SAMPLED, _SAMPLED_VALUES // len(columns)))
+
+    def _grids(self, pairs: Sequence[Pair], scans: Sequence[Scan], edges: Mapping[str, Floats]) -> dict[str, Grid]:
+        """The grid of each column of numbers, refined until all that is asked of it is exact."""
+        grids: dict[str, Grid] = {}
+        for pair in pairs:
+            if pair.kind not in {"numeric", "identifier"} or pair.labels or not all(pair.present):
+                continue
+            one, two = (found.tallies[pair.name] for found in scans)
+            grids[pair.name] = new_grid(edges[pair.name], one.at_edges, two.at_edges, (one.numbers, two.numbers))
+        by_name = {pair.name: pair for pair in pairs}
+        lows = {name: (scans[0].tallies[name].low, scans[0].tallies[name].high) for name in grids}
+        for _ in range(_ROUNDS):
+            wanted = {
+                name: mask
+                for name, grid in grids.items()
+                if (mask := wanted_intervals(grid, by_name[name], lows[name], self.rules)).any()
+            }
+            if not wanted:
+                break
+            self._refine(grids, wanted)
+        return grids
+
+    def _refine(self, grids: dict[str, Grid], wanted: Mapping[str, Mask]) -> None:
+        """Collect the values of the wanted intervals; where they are too many, take some of them as further edges."""
+        share = COLLECTED // len(wanted)
+        thin = {name: -(-int(grids[name].inside()[mask].sum()) // share) or 1 for name, mask in wanted.items()}
+        modes = {c.name: c.modes for c in self.columns}
+        found = [
+            self._scan(side, Order({
+                name: Ask(modes[name][side], intervals=grids[name].limits(mask), thin=thin[name])
+                for name, mask in wanted.items()
+            }))
+            for side in (0, 1)
+        ]  # fmt: skip
+        further: dict[str, Floats] = {}
+        for name, mask in wanted.items():
+            values = [np.concatenate([np.empty(0), *side.tallies[name].collected]) for side in found]
+            if thin[name] == 1:
+                grids[name] = grids[name].with_values(mask, values)
+            else:
+                further[name] = np.unique(np.concatenate(values))
+        if further:
+            counted = [
+                self._scan(side, Order({n: Ask(modes[n][side], edges) for n, edges in further.items()}))
+                for side in (0, 1)
+            ]  # fmt: skip
+            for name, edges in further.items():
+                one, two = (side.tallies[name].at_edges for side in counted)
+                grids[name] = grids[name].refined(edges, (one[0], two[0]), (one[1], two[1]))
+
+
+def _rows(found: Scan) -> Any:
+    assert found.rows is not None
+    return found.rows.table
