@@ -130,7 +130,7 @@ class Registry:
         )
 
 
-def _with_login_packages(folder: Path) -> str:
+def with_login_packages(folder: Path) -> str:
     """Flask-WTF, which the login needs and nothing else of ours, as the example's lock pins it."""
     lines = (EXAMPLE / "requirements.txt").read_text(encoding="utf-8")
     wanted = [block for block in re.split(r"\n(?=\S)", lines) if re.match(r"(flask-wtf|wtforms)==", block)]
@@ -160,6 +160,11 @@ def registry(folder: Path) -> Iterator[Registry]:
             made = Registry(address, values["MLFLOW_ADMIN_PASSWORD"], secrets.token_hex(12), s3, database, folder)
             answer = made.call("POST", "users/create", username="ci", password=made.user_password)
             assert answer.ok, answer.text
+            for _ in range(4):  # each worker loads half of MLflow at its first question
+                requests.get(
+                    f"{address}/api/2.0/mlflow/registered-models/search",
+                    auth=("ci", made.user_password), timeout=120,
+                ).raise_for_status()  # fmt: skip
             yield made
 
 
@@ -172,7 +177,7 @@ def _mlflow(folder: Path, values: Mapping[str, str]) -> Iterator[str]:
     environment |= {
         "MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": str(port),
         "MLFLOW_AUTH_CONFIG_PATH": str(folder / "basic_auth.ini"),
-        "PYTHONPATH": _with_login_packages(folder),
+        "PYTHONPATH": with_login_packages(folder),
     }  # fmt: skip
     with (folder / "mlflow.log").open("wb") as log:
         process = subprocess.Popen(
