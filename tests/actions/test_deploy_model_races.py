@@ -1,21 +1,15 @@
-"""deploy-model beside others: disturbances, two jobs at once, pull requests, kill -9."""
+"""deploy-model beside others: disturbances, two jobs at once, pull requests."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect
 from gitops.deployuse import DEPLOYMENT, Use
-from gitops.gitserver import TOKEN, change, commits, content, git
+from gitops.gitserver import change, commits, content, git
 
 pytest_plugins = ("mlflowserver", "gitops.deployuse")
 
@@ -140,49 +134,3 @@ def test_a_folder_with_its_branch_checked_out(use: Use, tmp_path: Path) -> None:
     code, record = use(manifests="srv/o/manifests.git", token="")
     assert record["details"]["manifests"] == "srv/o/manifests.git"
     assert (code, record["details"]["result"], record["details"]["url"]) == (0, "changed", None)
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_around_the_push(use: Use, moment: str) -> None:
-    """kill -9 when the push arrives, before or after the server has taken it: the next run makes it right."""
-    arrived, go_on = threading.Event(), threading.Event()
-
-    def stop() -> None:
-        arrived.set()
-        go_on.wait(60)
-
-    use.server.before_push = [stop]
-    command = [sys.executable, "-m", "flint_ml", "deploy-model"]
-    for name, value in use.values(token="").items():
-        command += [f"--{name}", str(value)]
-    env = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(use.folder), "INPUT_TOKEN": TOKEN}
-    process = subprocess.Popen(
-        command, cwd=use.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        assert arrived.wait(120)
-        # What runs now: no process has the token among its arguments.
-        lists = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)]
-        assert not any(TOKEN.encode() in arguments for arguments in lists)
-        if moment == "after":
-            go_on.set()
-            end = time.monotonic() + 60
-            while commits(use.server.repository) == 1 and time.monotonic() < end:
-                time.sleep(0.02)
-    finally:
-        process.kill()
-        process.wait()
-        go_on.set()
-    code, record = use()
-    assert code == 0, record
-    assert content(use.server.repository, "staging/deployment.yaml") == DEPLOYMENT.replace(b'value: "1"', b'value: "3"')
-    assert commits(use.server.repository) == 2
-    git("fsck", "--strict", folder=use.server.repository)
-
-
-def _readable(path: Path) -> bool:
-    try:
-        path.read_bytes()
-    except OSError:
-        return False
-    return True

@@ -100,6 +100,9 @@ class Server:
     github: FakeGitHub = field(default_factory=lambda: FakeGitHub("o/manifests", {TOKEN: BOT}))
     lose_push_answers: int = 0
     before_push: list[Any] = field(default_factory=list)
+    after_push: list[Any] = field(default_factory=list)
+    # Called once, when a request comes whose method and path hold the key.
+    on: dict[str, Any] = field(default_factory=dict)
 
     @property
     def repository(self) -> Path:
@@ -115,6 +118,10 @@ class Server:
         return {name.removeprefix("refs/heads/") for name in names}
 
 
+class DroppedError(Exception):
+    """A hook raises it to drop the connection: the request has no answer and, before a push, no effect."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     server_state: Server
     protocol_version = "HTTP/1.1"
@@ -123,13 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
     def do_GET(self) -> None:
-        self._serve(b"")
+        self._or_drop(b"")
 
     def do_POST(self) -> None:
-        self._serve(self._body())
+        self._or_drop(self._body())
 
     def do_PATCH(self) -> None:
-        self._serve(self._body())
+        self._or_drop(self._body())
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding") != "chunked":
@@ -149,11 +156,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _or_drop(self, body: bytes) -> None:
+        try:
+            self._serve(body)
+        except DroppedError:
+            self.close_connection = True
+
     def _serve(self, body: bytes) -> None:
         state, parts = self.server_state, urlsplit(self.path)
         state.requests.append(f"{self.command} {self.path}")
         given = self.headers.get("authorization", "")
         state.headers.append(given)
+        for key in [key for key in state.on if key in state.requests[-1]]:
+            state.on.pop(key)()
         if state.location:
             self._answer(301, Location=state.location + self.path)
         elif state.fail:
@@ -187,6 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
         out = subprocess.run(["git", "http-backend"], env=env, input=body, capture_output=True, check=False).stdout
         head, _, data = out.partition(b"\r\n\r\n")
         fields = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
+        if path.endswith("/git-receive-pack") and self.server_state.after_push:
+            self.server_state.after_push.pop(0)()
         if path.endswith("/git-receive-pack") and self.server_state.lose_push_answers:
             self.server_state.lose_push_answers -= 1
             self.close_connection = True
