@@ -25,10 +25,7 @@ TESTS = ["--figures", "none", "--tests", "ks,chi2,missing", "--results-dir", "bu
 def make(path: Path, seed: int, millions: int) -> None:
     """Write a table of so many million rows, a million at a time."""
     first = mixed(1_000 * seed, MILLION)
-    if path.suffix == ".parquet":
-        writer = pq.ParquetWriter(path, first.schema)
-    else:
-        writer = pc.CSVWriter(path, first.schema)
+    writer = pq.ParquetWriter(path, first.schema) if path.suffix == ".parquet" else pc.CSVWriter(path, first.schema)
     with writer:
         writer.write_table(first)
         for number in range(1, millions):

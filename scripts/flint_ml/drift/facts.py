@@ -127,11 +127,9 @@ def settle(column: Pair, rules: Rules, keep: int | None = None) -> Pair:
 
 
 def settle_streamed(
-    column: Pair, grid: Grid | None, tallies: tuple[Tally, Tally], samples: Sequence[Any], *, rules: Rules, keep: int
+    column: Pair, grid: Grid, tallies: tuple[Tally, Tally], samples: Sequence[Any], *, rules: Rules, keep: int
 ) -> Pair:
     """Note the facts of a column that was scanned, from its grid; ``samples`` are sampled rows of both tables."""
-    if grid is None:
-        return column
     test = test_of(column, rules)
     two = tallies[1]
     least, most, _ = grid.distance()

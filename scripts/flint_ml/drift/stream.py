@@ -8,7 +8,7 @@ memory. Scans of parts add up, wherever they are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ from flint_ml.drift.parts import Parts
 from flint_ml.drift.rules import Rules
 from flint_ml.drift.scan import Order, OtherTypeError, Scan, Unit, scan
 from flint_ml.drift.streamed import Column, mode_of, pair_of, wanted_intervals
-from flint_ml.drift.tables import Source
-from flint_ml.drift.tally import Ask
+from flint_ml.drift.tables import Source, no_rows
+from flint_ml.drift.tally import Ask, numbers_in
 
 Scanner = Callable[[Sequence[Unit], Order], Scan]
 
@@ -91,26 +91,31 @@ class _Comparison:
             {c.name: Ask(c.modes[side], edges.get(c.name), distinct=c.distinct) for c in self.columns}
             for side in (0, 1)
         ]
-        scans = [self._scan(side, Order(asks[side], sampled, keep)) for side in (0, 1)]
-        pairs = [pair_of(c, (scans[0].tallies[c.name], scans[1].tallies[c.name]), self.rules) for c in self.columns]
-        samples = tuple(_rows(found) for found in scans)
-        grids = self._grids(pairs, scans, edges)
-        spread = max(256, min(4_096, 4_000_000 // (2 * len(pairs))))
-        for pair in pairs:
-            tallies = (scans[0].tallies[pair.name], scans[1].tallies[pair.name])
-            settle_streamed(pair, grids.get(pair.name), tallies, samples, rules=self.rules, keep=spread)
-        rows = tuple(next(iter(found.tallies.values())).rows for found in scans)
+        scans = (self._scan(0, Order(asks[0], sampled, keep)), self._scan(1, Order(asks[1], sampled, keep)))
+        samples = (self._rows(scans[0], 0), self._rows(scans[1], 1))
+        found = _Found(scans, samples, self.rules)
+        pairs = [found.add(column, edges.get(column.name)) for column in self.columns]
+        for _ in range(_ROUNDS):
+            if not found.open:
+                break
+            self._refine(found)
+        found.close()
+        rows = found.rows
         complete = all(sample.num_rows == count for sample, count in zip(samples, rows, strict=True))
         text = "" if complete else f"{samples[0].num_rows:,} and {samples[1].num_rows:,}"
-        return pairs, whole_frames((samples[0], samples[1]), self.rules, text, (rows[0], rows[1]))
+        return pairs, whole_frames(samples, self.rules, text, rows)
+
+    def _rows(self, scan: Scan, side: int) -> Any:
+        """The sampled rows of one table."""
+        if scan.rows is None or not scan.rows.table.num_rows:
+            raise no_rows(self.tables[side].label)
+        return scan.rows.table
 
     def _scan(self, side: int, order: Order) -> Scan:
         return self.scanner(self.tables[side].units(), order)
 
     def _edges(self, names: Sequence[str]) -> dict[str, Floats]:
         """Grid values of each column of numbers: all values of a small table, or a sample of the reference's."""
-        from flint_ml.drift.tally import numbers_in
-
         if not names:
             return {}
         most = max(256, min(EDGES, _ALL_EDGES // len(names)))
@@ -141,44 +146,27 @@ class _Comparison:
             return columns, _HEAD
         return columns, max(_FEWEST_SAMPLED, min(_MOST_SAMPLED, _SAMPLED_VALUES // len(columns)))
 
-    def _grids(self, pairs: Sequence[Pair], scans: Sequence[Scan], edges: Mapping[str, Floats]) -> dict[str, Grid]:
-        """The grid of each column of numbers, refined until all that is asked of it is exact."""
-        grids: dict[str, Grid] = {}
-        for pair in pairs:
-            if pair.kind not in {"numeric", "identifier"} or pair.labels or not all(pair.present):
-                continue
-            one, two = (found.tallies[pair.name] for found in scans)
-            grids[pair.name] = new_grid(edges[pair.name], one.at_edges, two.at_edges, (one.numbers, two.numbers))
-        by_name = {pair.name: pair for pair in pairs}
-        lows = {name: (scans[0].tallies[name].low, scans[0].tallies[name].high) for name in grids}
-        for _ in range(_ROUNDS):
-            wanted = {
-                name: mask
-                for name, grid in grids.items()
-                if (mask := wanted_intervals(grid, by_name[name], lows[name], self.rules)).any()
-            }
-            if not wanted:
-                break
-            self._refine(grids, wanted)
-        return grids
-
-    def _refine(self, grids: dict[str, Grid], wanted: Mapping[str, Mask]) -> None:
+    def _refine(self, found: _Found) -> None:
         """Collect the values of the wanted intervals; where they are too many, take some of them as further edges."""
-        share = COLLECTED // len(wanted)
-        thin = {name: -(-int(grids[name].inside()[mask].sum()) // share) or 1 for name, mask in wanted.items()}
+        share = COLLECTED // len(found.open)
+        asked = {
+            name: (grid.limits(mask), -(-int(grid.inside()[mask].sum()) // share) or 1)
+            for name, (grid, mask) in found.open.items()
+        }
         modes = {c.name: c.modes for c in self.columns}
-        found = [
+        scans = [
             self._scan(side, Order({
-                name: Ask(modes[name][side], intervals=grids[name].limits(mask), thin=thin[name])
-                for name, mask in wanted.items()
+                name: Ask(modes[name][side], intervals=intervals, thin=thin)
+                for name, (intervals, thin) in asked.items()
             }))
             for side in (0, 1)
         ]  # fmt: skip
         further: dict[str, Floats] = {}
-        for name, mask in wanted.items():
-            values = [np.concatenate([np.empty(0), *side.tallies[name].collected]) for side in found]
-            if thin[name] == 1:
-                grids[name] = grids[name].with_values(mask, values)
+        for name, (_, thin) in asked.items():
+            values = [np.concatenate([np.empty(0), *scan.tallies.pop(name).collected]) for scan in scans]
+            grid, mask = found.open[name]
+            if thin == 1:
+                found.put(name, grid.with_values(mask, values))
             else:
                 further[name] = np.unique(np.concatenate(values))
         if further:
@@ -187,10 +175,44 @@ class _Comparison:
                 for side in (0, 1)
             ]  # fmt: skip
             for name, edges in further.items():
-                one, two = (side.tallies[name].at_edges for side in counted)
-                grids[name] = grids[name].refined(edges, (one[0], two[0]), (one[1], two[1]))
+                one, two = (scan.tallies[name].at_edges for scan in counted)
+                found.put(name, found.open[name][0].refined(edges, (one[0], two[0]), (one[1], two[1])))
 
 
-def _rows(found: Scan) -> Any:
-    assert found.rows is not None
-    return found.rows.table
+class _Found:
+    """What is known of each column; ``open`` are the grids of those of which more values are wanted, and which."""
+
+    def __init__(self, scans: tuple[Scan, Scan], samples: tuple[Any, Any], rules: Rules) -> None:
+        self.scans, self.samples, self.rules = scans, samples, rules
+        self.open: dict[str, tuple[Grid, Mask]] = {}
+        self.pairs: dict[str, Pair] = {}
+        counts = [next(iter(scan.tallies.values())).rows for scan in scans]
+        self.rows = (counts[0], counts[1])
+        self.keep = max(256, min(4_096, 4_000_000 // (2 * len(scans[0].tallies))))
+
+    def add(self, column: Column, edges: Floats | None) -> Pair:
+        """Decide what a column is, and what more is to be known of it."""
+        name = column.name
+        one, two = (scan.tallies[name] for scan in self.scans)
+        pair = self.pairs[name] = pair_of(column, (one, two), self.rules)
+        if edges is not None and pair.kind in {"numeric", "identifier"} and not pair.labels and all(pair.present):
+            grid = new_grid(edges, one.at_edges, two.at_edges, (one.numbers, two.numbers))
+            one.below = one.upto = two.below = two.upto = None
+            self.put(name, grid)
+        return pair
+
+    def put(self, name: str, grid: Grid) -> None:
+        """Note a column's grid, or its facts once these are exact: a grid is large."""
+        one, two = (scan.tallies[name] for scan in self.scans)
+        mask = wanted_intervals(grid, self.pairs[name], (one.low, one.high), self.rules)
+        self.open.pop(name, None)
+        if mask.any():
+            self.open[name] = (grid, mask)
+        else:
+            settle_streamed(self.pairs[name], grid, (one, two), self.samples, rules=self.rules, keep=self.keep)
+
+    def close(self) -> None:
+        """Note the facts of columns that stayed open, with the bounds of D."""
+        for name, (grid, _) in self.open.items():
+            one, two = (scan.tallies[name] for scan in self.scans)
+            settle_streamed(self.pairs[name], grid, (one, two), self.samples, rules=self.rules, keep=self.keep)

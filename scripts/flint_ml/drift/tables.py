@@ -237,7 +237,7 @@ def _joined(tables: list[Any], names: Sequence[str]) -> Any:
 def _read_part(source: Source, names: Sequence[str], opened: Any) -> Any:
     table = _read_parquet(source, names, opened) if source.parquet else _read_text(source, names)
     if table.num_rows == 0:
-        raise _bad(source.label, "has a header but no rows", "give a table with at least one row", "empty-file")
+        raise no_rows(source.label)
     return table
 
 
@@ -287,6 +287,11 @@ def _read_text(source: Source, names: Sequence[str]) -> Any:
     raise _bad(source.label, "cannot be read as a table", "save it again as CSV in UTF-8")
 
 
+def no_rows(label: str) -> InputError:
+    """That a table has no rows."""
+    return _bad(label, "has a header but no rows", "give a table with at least one row", "empty-file")
+
+
 def bad_csv(label: str, text: str) -> InputError:
     """What is wrong with lines that Arrow could not read, from its message ``text``."""
     return _bad(
@@ -311,8 +316,11 @@ def _as_text(source: Source, index: int, types: dict[str, Any], names: Sequence[
 
 def _parse_message(text: str) -> str:
     line = text.splitlines()[0].removeprefix("CSV parse error: ")
+    row, _, rest = line.partition(": ") if line.startswith("Row #") else ("", "", line)
+    if not rest.startswith("Expected"):
+        return line[:200]
     # The row itself stays out of logs and comments.
-    return line.split(": ", 1)[0][:200] if line.startswith(("Expected", "Row #")) else line[:200]
+    return f"{row}: {rest.split(': ', 1)[0]}".removeprefix(": ")[:200]
 
 
 def _arrow_csv(source: Source, names: Sequence[str], types: dict[str, Any]) -> Any:
