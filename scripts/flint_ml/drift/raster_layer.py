@@ -45,6 +45,8 @@ METHOD = "permutation of blocks"
 _MOST_BLOCKS = 128
 # Codes of classes leave gaps (10, 20, 30 …); up to so many of them.
 _GAPPY = 50
+# Names or a palette beside a map of more values than this are not meant for it.
+_MOST_NAMED = 2_048
 
 
 @dataclass
@@ -132,10 +134,11 @@ def _is_classes(name: str, bands: tuple[Band, Band], samples: tuple[Sample, Samp
     rule = rules.of(name)
     if rule.kind != "auto" or rule.test not in {"auto", "none"}:
         return rule.kind == "category" or (rule.kind == "auto" and rule.test == "chi2")
-    if any(band.names.classes or band.palette for band in bands):
-        return True
     values = np.unique(pooled(samples))
-    if not len(values) or len(values) > _GAPPY or not np.all(np.isfinite(values)) or np.any(values != np.rint(values)):
+    whole_numbers = bool(np.all(np.isfinite(values)) and np.all(values == np.rint(values)))
+    if any(band.names.classes or band.palette for band in bands) and len(values) <= _MOST_NAMED:
+        return whole_numbers
+    if not len(values) or len(values) > _GAPPY or not whole_numbers:
         return False
     few = len(values) <= FEW_VALUES
     whole = all(band.stored.kind in "iub" and not band.scaled for band in bands)
