@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from flint_ml.errors import InputError
 from flint_ml.runner.inputs import ActionInputs, dashed
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -48,6 +49,11 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     from flint_ml.scaffold.project import describe, missing_lines, proposals
 
     facts = look(job.workspace.base)
+    if inputs.workflow == "gcbm-gate" and facts.gcbm is None:
+        raise InputError(
+            "there is no GCBM project here (no gcbm_config.cfg)", where="workflow",
+            hint="give the folder that holds it as `working-directory`", code="gcbm-project",
+        )  # fmt: skip
     machine = _machine(job)
     given = {dashed(name): str(getattr(inputs, name)) for name in _ANSWERS}
     given |= {"workflow": inputs.workflow} if inputs.workflow != "auto" else {}

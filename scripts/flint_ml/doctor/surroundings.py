@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flint_ml.doctor.checks import Check, Patient
 from flint_ml.errors import FlintError
+from flint_ml.scaffold.scripts import read_script
 
 GCBM = "GCBM"
 MLFLOW = "MLflow"
@@ -111,7 +112,7 @@ def machine(patient: Patient) -> Iterator[Check]:
     if program and shutil.which(program) is None:
         mend = "pipx install dvc" if program == "dvc" else f"install {program}, or mend `command` under gate"
         yield Check(MACHINE, "warning", f"`{patient.command}`: {program} is not on the PATH here", mend)
-    script = next((word for word in patient.command.split()[1:] if word.lower().endswith((".py", ".r"))), None)
+    script = _script(patient)
     if script and not (patient.folder / script).is_file():
         mend = "mend `command` under gate in flint-ml.yml"
         yield Check(MACHINE, "failure", f"`{patient.command}`: there is no {script}", mend)
@@ -120,9 +121,17 @@ def machine(patient: Patient) -> Iterator[Check]:
     yield from _packages(patient, program)
 
 
+def _script(patient: Patient) -> str | None:
+    """The script that the command runs."""
+    return next((word for word in patient.command.split()[1:] if word.lower().endswith((".py", ".r"))), None)
+
+
 def _packages(patient: Patient, program: str) -> Iterator[Check]:
     names = ("requirements.txt", "pyproject.toml", "environment.yml", "environment.yaml")
     if not program.startswith("python") or any((patient.folder / name).is_file() for name in names):
+        return
+    script = read_script(patient.folder, name) if (name := _script(patient)) else None
+    if script is not None and not script.packages:
         return
     mend = f"{Path(sys.executable).name} -m pip freeze > requirements.txt, in the environment that you train in"
     yield Check(MACHINE, "failure", "no list of packages: a blank runner has none of yours", mend)

@@ -238,6 +238,10 @@ def _training(patient: Patient, use: Use) -> Iterator[Check]:
     lines = "\n".join(str(step.get("run", "")) for step in use.before)
     actions = " ".join(str(step.get("uses", "")) for step in use.before)
     program = command.split(maxsplit=1)[0] if command.split() else ""
+    for name in re.findall(r"pip install\b.*?-r\s+([\w./-]+)", lines):
+        if not (patient.root / name).is_file():
+            mend = f"make {name} (pip freeze), or take the line out"
+            yield Check(AREA, "failure", f"{use.place}: a step installs from {name}, which is not there", mend)
     if program == "dvc" and "setup-dvc" not in actions and not _installs(patient, lines, "dvc"):
         mend = "add dvc to requirements.txt, or a step `pipx install dvc`"
         yield Check(AREA, "failure", f"{use.place}: `{command}` needs dvc on the runner, and no step installs it", mend)

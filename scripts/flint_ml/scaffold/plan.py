@@ -20,6 +20,8 @@ PINS = {
     "checkout": "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
     "setup_python": "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0",
     "setup_r": "r-lib/actions/setup-r@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
+    "setup_r_dependencies": "r-lib/actions/setup-r-dependencies@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
+    "setup_renv": "r-lib/actions/setup-renv@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
     "cache": "actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5",
     "upload": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
 }
@@ -29,8 +31,6 @@ _OTHER_ENVIRONMENTS = {
     "pyproject.toml": "python -m pip install .",
     "environment.yml": _CONDA.format("environment.yml"),
     "environment.yaml": _CONDA.format("environment.yaml"),
-    "renv.lock": "Rscript -e 'install.packages(\"renv\"); renv::restore()'",
-    "DESCRIPTION": "Rscript -e 'install.packages(\"remotes\"); remotes::install_deps()'",
 }  # fmt: skip
 _R_FILES = {"renv.lock", "DESCRIPTION"}
 
@@ -50,6 +50,7 @@ class Answers:
     command: str
     expect: tuple[str, ...]
     install: tuple[str, ...]
+    packages: str | None
     metrics: str
     dvc: bool = False
     kept: bool = False
@@ -112,7 +113,7 @@ def workflow(answers: Answers) -> str:
     values["branch"] = scalar(answers.branch)
     if answers.kind == "gcbm-gate":
         return fill("gcbm-gate.yml.j2", {**values, "expect": ", ".join(answers.expect)})
-    return fill("model-gate.yml.j2", values)
+    return fill(f"{answers.kind}.yml.j2", {**values, "command": scalar(answers.command)})
 
 
 def settings(answers: Answers) -> str:
@@ -139,12 +140,13 @@ def metric_lines(answers: Answers) -> str:
 def _install(facts: Facts, language: str, command: str) -> tuple[str, ...]:
     place = f"{facts.project}/" if facts.project else ""
     lines: list[str] = []
-    if facts.environment == "requirements.txt" or (facts.environment is None and language == "Python"):
+    written = facts.environment is None and language == "Python" and facts.packages
+    if facts.environment == "requirements.txt" or written:
         lines.append(f"python -m pip install {'--require-hashes ' if facts.hashed else ''}-r {place}requirements.txt")
     elif facts.environment in _OTHER_ENVIRONMENTS:
         line = _OTHER_ENVIRONMENTS[facts.environment]
         lines.append(f"cd {facts.project} && {line}" if place else line)
-    elif facts.train is not None and language == "R":
+    elif language == "R" and facts.environment is None:
         packages = sorted({name for script in facts.scripts if script.language == "R" for name in script.packages})
         if packages:
             listed = ", ".join(json.dumps(name) for name in packages)
@@ -184,11 +186,11 @@ def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
     loose = not gcbm and any(table.path not in facts.in_git for table in facts.tables)
     dvc = facts.dvc or {"true": True, "false": False}.get(say.get("dvc", "auto"), loose)
     common = Answers(
-        kind="gcbm-gate" if gcbm else "model-gate",
+        kind="gcbm-gate" if gcbm else "model-gate-r" if language == "R" else "model-gate",
         title=re.sub(r"[${}]", "", title),
         lead=say.get("lead") or "(name the lead)", steward=say.get("data-steward") or "(name the data steward)",
         language=language, python=facts.python or python, branch=facts.branch, folder=facts.project, command=command,
-        expect=(), install=_install(facts, language, command),
+        expect=(), install=_install(facts, language, command), packages=facts.environment,
         metrics=say.get("metrics") or next(iter(facts.metrics), "metrics.json"),
         dvc=dvc, kept=bool(facts.kept), remote=kind is not None, secrets=kind.secrets if kind else (),
         lock=f"{facts.project}/dvc.lock" if facts.project else "dvc.lock",

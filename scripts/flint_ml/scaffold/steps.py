@@ -41,7 +41,7 @@ def data_files(facts: Facts, answers: Answers) -> list[str]:
 def at_home(facts: Facts, answers: Answers, machine: Machine, ignore: Sequence[str] = ()) -> list[Step]:
     """Steps from here to a first ``flint-ml gate`` at the user's own desk."""
     steps: list[Step] = []
-    if answers.kind == "model-gate" and not facts.metrics and answers.metrics == "metrics.json":
+    if answers.kind != "gcbm-gate" and not facts.metrics and answers.metrics == "metrics.json":
         where = facts.train.path if facts.train else "your training script"
         steps.append(
             Step(
@@ -110,7 +110,7 @@ def on_github(facts: Facts, answers: Answers) -> list[Step]:
                 commands=tuple(f"gh secret set {name}" for name in kind.secrets),
             )
         )
-    if answers.mlflow and answers.kind == "model-gate":
+    if answers.mlflow and answers.kind != "gcbm-gate":
         steps.append(Step("Say where MLflow is", commands=("gh variable set MLFLOW_TRACKING_URI",)))
     if facts.github is None:
         steps.append(
