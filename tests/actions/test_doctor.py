@@ -152,7 +152,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     # DVC
     "folder as remote": (swap(".dvc/config", "s3://bucket/dvc", "/srv/dvc"), "is a folder of this machine"),
     "no default remote": (swap(".dvc/config", "remote = s\n", ""), "no default remote"),
-    "key in Git": (swap(".dvc/config", "s3://bucket/dvc", "s3://b\n    secret_access_key = x"), "for everybody to read"),
+    "key in Git": (
+        swap(".dvc/config", "s3://bucket/dvc", "s3://b\n    secret_access_key = x"),
+        "for everybody to read",
+    ),
     "remote on this machine only": (
         lambda f: shutil.move(f / ".dvc/config", f / ".dvc/config.local"),
         "in .dvc/config.local only",
