@@ -123,7 +123,7 @@ def main() -> None:
         print(case, {k: v for k, v in row.items() if k != "p"}, flush=True)
     for python in os.environ.get("PEERS_PYTHON", "").split(os.pathsep) if os.environ.get("PEERS_PYTHON") else []:
         for case in (name for name in data.FOR_PEERS if name in chosen):
-            while theirs(python, case, peers, round(trials * (0.6 if case == NULL else 0.4))):
+            while theirs(python, case, peers, round(0.4 * trials)):
                 save(path, kept)
             print(case, {k: len(v["p"]) for k, v in peers[case].items()}, flush=True)
     save(path, kept)

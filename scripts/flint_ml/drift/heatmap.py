@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 3
 _LARGEST = 28
-_TILES_ACROSS = 40
+_TILES_ACROSS, _TILES = 40, 1_200
 # From nothing to twice the smallest effect that counts: shades of grey, then Okabe and Ito's orange and vermilion.
 _SHADES = ("#FFFFFF", "#D9D9D9", "#F0C65A", "#D55E00")
 _STEPS = ("under half of the smallest effect that counts", "under the smallest", "over it", "over twice of it")
@@ -89,7 +89,7 @@ def _draw(found: Sequence[Row], alpha: float, path: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = found[:_LARGEST]
-    tiles = math.ceil(len(found) / _TILES_ACROSS) if len(found) > len(shown) else 0
+    tiles = math.ceil(min(len(found), _TILES) / _TILES_ACROSS) if len(found) > len(shown) else 0
     high = 0.31 * (len(shown) + 1) + 0.9
     figure = Figure(figsize=(7.5, high + (0.19 * tiles + 0.6 if tiles else 0)), dpi=120, layout="constrained")
     if tiles:
@@ -141,16 +141,18 @@ def _cell(axis: Any, x: float, y: float, text: str, colour: str, *, bold: bool =
 def _draw_tiles(axis: Any, found: Sequence[Row]) -> None:
     from matplotlib.patches import Rectangle
 
-    for place, row in enumerate(found):
+    shown = found[:_TILES]
+    for place, row in enumerate(shown):
         y, x = divmod(place, _TILES_ACROSS)
         colour = _shade(max(map(strength, (row.values, row.missing))))
         edge = "#000000" if row.drifted else "#8C8C8C"
         width = 1.3 if row.drifted else 0.4
         axis.add_patch(Rectangle((x + 0.06, y + 0.08), 0.88, 0.84, facecolor=colour, edgecolor=edge, linewidth=width))
     axis.set_xlim(0, _TILES_ACROSS)
-    axis.set_ylim(math.ceil(len(found) / _TILES_ACROSS), 0)
+    axis.set_ylim(math.ceil(len(shown) / _TILES_ACROSS), 0)
     axis.axis("off")
-    axis.set_title(f"all {len(found):,}, worst first; framed in black: drifted", fontsize=11)
+    which = f"all {len(found):,}" if len(shown) == len(found) else f"{len(shown):,} of {len(found):,}"
+    axis.set_title(f"{which}, worst first; framed in black: drifted", fontsize=11)
 
 
 def _legend(figure: Any, missing: bool) -> None:
