@@ -49,7 +49,7 @@ class CheckDriftInputs(GateInputs):
 
     reference: str = Field(
         description="The trusted table: CSV (also .gz, .bz2, .zst) or Parquet, a folder or pattern of such files with "
-        "the same columns, or a profile by `flint-ml drift-profile`."
+        "the same columns, or a profile by `flint-ml drift-profile`; or GeoTIFF rasters."
     )
     reference_rev: str = Field(
         "", description="Revision to take the reference from, through Git or DVC, such as `main`."
@@ -84,7 +84,9 @@ class CheckDriftInputs(GateInputs):
         default_factory=list,
         description="Two columns, x and y: samples of one square of `block-size` belong together.",
     )
-    block_size: float | None = Field(None, gt=0, description="Side of these squares, in the unit of the coordinates.")
+    block_size: float | None = Field(
+        None, gt=0, description="Side of these squares, and of the blocks of rasters, in the unit of the coordinates."
+    )
     mask: str = Field("", description="Raster that says which cells count: not those where it is 0 or nodata.")
     engine: Literal["auto", "memory", "stream", "dask"] = Field(
         "auto",
