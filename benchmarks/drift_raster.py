@@ -109,7 +109,7 @@ def write(found: dict[str, Any]) -> None:
 a part of the side; alpha 0.05, one layer. With a true rate of 5 %, {trials} trials stay below {bound:.1%} in 99 of 100
 studies. "Taken for independent": the KS test of all cells, as any tool does that knows of no neighbours.
 
-| correlation | reach / side | maps | trials | false alarms | the same, D ≥ 0.1 too | shift of {SHIFT} sd found | taken for independent |
+| correlation | reach / side | maps | trials | false alarms | and D ≥ 0.1 | {SHIFT} sd found | taken for independent |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
         + "\n".join(rows)
@@ -167,8 +167,8 @@ def cpu(usage: resource.struct_rusage) -> float:
 
 def scale(folder: Path, side: int) -> None:
     path = RESULTS / "drift-raster.json"
-    found = json.loads(path.read_text()) if path.exists() else {"cases": {}}
     rows = [measure(folder, size, dtype) for dtype in ("uint8", "float32") for size in (side // 4, side)]
+    found = json.loads(path.read_text()) if path.exists() else {"cases": {}}
     found["scale"] = {"made": stamp(), "rows": rows}
     path.write_text(json.dumps(found))
     if found["cases"]:

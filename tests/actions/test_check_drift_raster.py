@@ -221,7 +221,7 @@ def test_odd_rasters_get_a_verdict(folder: Folder, values: np.ndarray, profile: 
         profile = {**profile, "transform": Affine(*profile["transform"])}
     write(folder.folder / "new.tif", values, **profile)
     for pair in (("ref.tif", "new.tif"), ("new.tif", "ref.tif"), ("new.tif", "new.tif")):
-        code, record = run(folder, *pair, figures="auto")
+        code, record = run(folder, *pair, figures="auto" if pair[0] == "ref.tif" else "none")
         assert code in {0, 1}
         assert record["status"] in {"passed", "warned", "failed"}
     assert code == 0
@@ -232,3 +232,15 @@ def test_a_profile_is_of_tables(folder: Folder) -> None:
     code, record = run(folder, reference="reference.profile.json")
     assert code == 2
     assert "a profile of a raster is not made" in json.dumps(record)
+
+
+def test_a_raster_gets_no_profile(folder: Folder) -> None:
+    from flint_ml.actions.drift_profile import ACTION
+    from flint_ml.runner.commands import Commands
+    from flint_ml.runner.context import Context
+    from flint_ml.runner.run import run_action
+
+    context = Context(on_github=True, workspace=folder.folder, head_sha="0" * 40, event_name="", event={})
+    commands = Commands(on_github=True, stdout=folder.log, stderr=folder.err, env={})
+    assert run_action(ACTION, {"reference": "ref.tif"}, env={}, context=context, commands=commands) == 2
+    assert "a profile is made of tables only" in folder.log.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from flint_ml.errors import InputError
 from flint_ml.record import Metric
 from flint_ml.runner.inputs import ActionInputs
 from flint_ml.runner.job import Action, Job, Outcome
@@ -24,10 +25,16 @@ class DriftProfileInputs(ActionInputs):
 def run(inputs: DriftProfileInputs, job: Job) -> Outcome:
     """Read the reference, write its profile."""
     from flint_ml.drift.profile import comparable, make_profile, write_profile
+    from flint_ml.drift.raster_source import is_raster
     from flint_ml.drift.rules import Rules
     from flint_ml.drift.tables import open_table, read_columns
 
     path = job.existing(inputs.reference, "reference")
+    if is_raster(path):
+        raise InputError(
+            "is a raster, and a profile is made of tables only", where=inputs.reference,
+            hint="compare with the raster itself; `reference-rev` takes it from a revision", code="raster-profile",
+        )  # fmt: skip
     target = job.path(inputs.output, "output")
     source = open_table(path, inputs.reference)
     rules = Rules(only=tuple(inputs.columns), exclude=tuple(inputs.exclude))
