@@ -77,7 +77,7 @@ class Gate:
         mounts = {path: str(path) for path in (self.team.source, self.team.top / "storage")}
         if self.package:
             # The command in the workflow names no server; on GitHub CML asks Git for it.
-            program = self.team.top / "cml" / "cml"
+            program = self.team.top / "program" / "cml"
             program.parent.mkdir(exist_ok=True)
             program.write_text(f'#!/bin/sh\nexec node "{self.package}/bin/cml.js" "$@"\n')
             program.chmod(0o755)
@@ -113,7 +113,8 @@ def _call(gate: Gate) -> dict[str, Any]:
 
 def test_cml_posts_our_report_and_the_job_stays_red(gate: Gate) -> None:
     result = gate.act()
-    assert result.jobs["gate"].conclusion == "failure", "the change is worse, and the report never makes it green"
+    assert result.jobs["gate"].conclusion == "failure", result.log
+    assert result.jobs["gate"].steps, result.log
     assert result.jobs["gate"].step("Post the report").conclusion == "success", result.log
     assert TOKEN not in result.log
     if gate.package is None:

@@ -8,11 +8,11 @@ from pydantic import Field, SecretStr, field_validator
 
 from flint_ml.actions import _metrics_base as base_side
 from flint_ml.actions._metrics_base import Sides, project
+from flint_ml.actions._metrics_plots import figures as dvc_plots
 from flint_ml.actions._registry import MODEL_NAME_PATTERN
 from flint_ml.data import changes
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
-from flint_ml.metrics import expected as declarations
 from flint_ml.metrics import (
     coverage,
     functions,
@@ -26,6 +26,7 @@ from flint_ml.metrics import (
     source,
     text,
 )
+from flint_ml.metrics import expected as declarations
 from flint_ml.metrics.bootstrap import Estimate, Settings
 from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, overall
 from flint_ml.metrics.predictions import Pairs
@@ -106,6 +107,7 @@ class Inputs(GateInputs):
         default_factory=list,
         description="Metrics files of further runs of this change with other seeds, for the spread from run to run.",
     )
+    plots: bool = Field(True, description="Draw the plots that dvc.yaml declares, of the base and of this change.")
     history: int = Field(10, ge=0, le=100, description="Commits of the main branch to show the metrics of; 0: none.")
     resamples: int = Field(
         10_000, ge=0, le=100_000, description="Resamples for confidence intervals; 0: judge by the difference alone."
@@ -165,6 +167,8 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         *notes.of_groups(by_group, weakest),
         *coverage.note(rows, answers.scores, _settings(inputs), blocks=pairs is not None and pairs.block is not None),
     ]
+    pictures, unseen = dvc_plots(job, sides.commit) if inputs.plots else ([], [])
+    findings += unseen
     tables = [text.table(rows, compared.title, head="this change")]
     tables += [groups.table(by_group)] if by_group else []
     tables += [history.table(lines)] if lines else []
@@ -174,7 +178,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         message="failed" if leak else result.verdict,
         metrics={row.name: row.as_metric() for row in rows},
         tables=tables,
-        figures=_figures(job, rows, predictions, commits, lines),
+        figures=[*_figures(job, rows, predictions, commits, lines), *pictures],
         details={
             "verdict": result.verdict,
             "reason": result.reason,
