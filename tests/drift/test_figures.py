@@ -13,7 +13,7 @@ import pytest
 from flint_ml.drift import figures, heatmap, page, summary
 from flint_ml.drift.check import Result, check_tables
 from flint_ml.drift.columns import Pair
-from flint_ml.drift.family import Hypothesis
+from flint_ml.drift.family import Hypothesis, settle
 from flint_ml.drift.rules import Rules
 from flint_ml.drift.twosample import Test
 from flint_ml.record import Figure, Finding
@@ -105,6 +105,23 @@ def test_effects_are_in_units_of_the_smallest_that_counts(
 ) -> None:
     test = Test("t", "exact", effect, 0.5, effect, name)
     assert heatmap.strength(Hypothesis("v", "values", test, least)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("effect", "p", "expected"),
+    [
+        (0.3, 0.01, "drifted, over twice the smallest effect that counts"),
+        (0.12, 0.01, "drifted"),
+        (0.05, 0.01, "more than chance, but too small to matter"),
+        (0.3, 0.5, "large enough, but may be chance"),
+        (0.05, 0.5, "neither"),
+    ],
+)
+def test_colours_tell_drift_from_chance(effect: float, p: float, expected: str) -> None:
+    hypothesis = Hypothesis("v", "values", Test("t", "exact", effect, p, effect, "D"), 0.1)
+    settle(hypothesis, p, Rules())
+    assert heatmap.meaning(hypothesis, 0.05) == expected
+    assert heatmap.meaning(None, 0.05) == "neither"
 
 
 def test_the_page_has_every_column_and_no_markup_of_theirs(drifted: Result, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every column at a glance: how large its effect is beside the smallest that counts, and how far from chance."""
+"""Every column at a glance: its effect beside the smallest that counts, and whether it is more than chance."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 MIN_ROWS = 3
 _LARGEST = 28
 _TILES_ACROSS, _TILES = 40, 1_200
-# From nothing to twice the smallest effect that counts: shades of grey, then Okabe and Ito's orange and vermilion.
-_SHADES = ("#FFFFFF", "#D9D9D9", "#F0C65A", "#D55E00")
-_STEPS = ("under half of the smallest effect that counts", "under the smallest", "over it", "over twice of it")
+# Okabe and Ito's vermilion, orange and sky blue, lightened under black letters; grey and white for what is no drift.
+_SHADES = {
+    "drifted, over twice the smallest effect that counts": "#E8701A",
+    "drifted": "#F0C65A",
+    "more than chance, but too small to matter": "#9AD1F2",
+    "large enough, but may be chance": "#CFCFCF",
+    "neither": "#FFFFFF",
+}
 # What stands for the smallest effect where the rules name none.
 _UNIT = 0.1
 
@@ -67,8 +72,16 @@ def strength(hypothesis: Hypothesis | None) -> float:
     return max(0.0, hypothesis.test.effect - chance) / (least if least > 0 else _UNIT)
 
 
-def _shade(value: float) -> str:
-    return _SHADES[(value >= 0.5) + (value >= 1) + (value >= 2)]
+def meaning(hypothesis: Hypothesis | None, alpha: float) -> str:
+    """What the colour of a hypothesis says."""
+    strong, drifted, small, large, neither = _SHADES
+    if hypothesis is None:
+        return neither
+    if hypothesis.drifted:
+        return strong if strength(hypothesis) >= 2 else drifted
+    if hypothesis.p_adjusted < alpha:
+        return small
+    return large if strength(hypothesis) >= 1 else neither
 
 
 def heatmap(result: Result, path: Path) -> str:
@@ -94,7 +107,7 @@ def _draw(found: Sequence[Row], alpha: float, path: Path) -> None:
     figure = Figure(figsize=(7.5, high + (0.19 * tiles + 0.6 if tiles else 0)), dpi=120, layout="constrained")
     if tiles:
         top, bottom = figure.subplots(2, 1, height_ratios=[high, 0.19 * tiles + 0.5])
-        _draw_tiles(bottom, found)
+        _draw_tiles(bottom, found, alpha)
     else:
         top = figure.subplots()
     _draw_rows(top, shown, alpha)
@@ -114,10 +127,10 @@ def _draw_rows(axis: Any, shown: Sequence[Row], alpha: float) -> None:
                 continue
             test = hypothesis.test
             text = f"{test.effect_name} {test.effect:.2f}" if pair == 0 else f"{100 * test.effect:.0f} points"
-            _cell(axis, 2 * pair, y, text, _shade(strength(hypothesis)), bold=hypothesis.drifted)
-            certain = hypothesis.p_adjusted < alpha
+            colour = _SHADES[meaning(hypothesis, alpha)]
+            _cell(axis, 2 * pair, y, text, colour, bold=hypothesis.drifted)
             p = "< 0.0001" if hypothesis.p_adjusted < 1e-4 else f"{hypothesis.p_adjusted:.2g}"
-            _cell(axis, 2 * pair + 1, y, p, "#9AD1F2" if certain else "#FFFFFF", bold=hypothesis.drifted)
+            _cell(axis, 2 * pair + 1, y, p, colour, bold=hypothesis.drifted)
     axis.set_xlim(-0.5, len(heads) - 0.5)
     axis.set_ylim(len(shown) - 0.5, -0.5)
     axis.set_xticks(range(len(heads)), heads, fontsize=11)
@@ -138,13 +151,14 @@ def _cell(axis: Any, x: float, y: float, text: str, colour: str, *, bold: bool =
     axis.text(x, y, text, ha="center", va="center", fontsize=11, color="#000000", fontweight="bold" if bold else None)
 
 
-def _draw_tiles(axis: Any, found: Sequence[Row]) -> None:
+def _draw_tiles(axis: Any, found: Sequence[Row], alpha: float) -> None:
     from matplotlib.patches import Rectangle
 
     shown = found[:_TILES]
     for place, row in enumerate(shown):
         y, x = divmod(place, _TILES_ACROSS)
-        colour = _shade(max(map(strength, (row.values, row.missing))))
+        said = {meaning(h, alpha) for h in (row.values, row.missing)}
+        colour = next(colour for name, colour in _SHADES.items() if name in said)
         edge = "#000000" if row.drifted else "#8C8C8C"
         width = 1.3 if row.drifted else 0.4
         axis.add_patch(Rectangle((x + 0.06, y + 0.08), 0.88, 0.84, facecolor=colour, edgecolor=edge, linewidth=width))
@@ -158,7 +172,6 @@ def _draw_tiles(axis: Any, found: Sequence[Row]) -> None:
 def _legend(figure: Any, missing: bool) -> None:
     from matplotlib.patches import Patch
 
-    handles = [Patch(facecolor=c, edgecolor="#8C8C8C", label=t) for c, t in zip(_SHADES, _STEPS, strict=True)]
-    handles.append(Patch(facecolor="#9AD1F2", edgecolor="#8C8C8C", label="more than chance"))
+    handles = [Patch(facecolor=colour, edgecolor="#8C8C8C", label=name) for name, colour in _SHADES.items()]
     note = "bold: drifted" + ("; points: difference of the shares in %" if missing else "")
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=10, frameon=False, title=note)
