@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flint_ml.errors import OutsideError
 from flint_ml.registry import identity
 from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect
@@ -142,6 +143,33 @@ def test_a_training_is_never_deleted_with_a_version_that_lost_a_race(
     assert (done.version.number, done.created, done.version.run_id) == (1, False, own.id)
     assert [v.number for v in store.versions(submission.name, (identity.KEY, submission.key))] == [1]
     assert store.run(run.id) is not None
+
+
+def test_tags_that_the_registry_did_not_keep_are_set_again_or_told(sqlite_store: Store, submission: Submission) -> None:
+    """They are what a version is traced by."""
+
+    class Forgetful:
+        def __init__(self, *, forever: bool) -> None:
+            self.forever = forever
+
+        def __getattr__(self, method: str) -> object:
+            return getattr(sqlite_store, method)
+
+        def create_version(self, name: str, source: str, run_id: str, tags: dict[str, str], text: str) -> object:
+            kept = {key: value for key, value in tags.items() if key != "flint_ml.commit"}
+            return sqlite_store.create_version(name, source, run_id, kept, text)
+
+        def set_tag(self, *given: object) -> None:
+            if not self.forever:
+                sqlite_store.set_tag(*given)  # type: ignore[arg-type]
+
+    traced = replace(submission, tags={"flint_ml.commit": "c0ffee"})
+    done = register(Forgetful(forever=False), traced)  # type: ignore[arg-type]
+    kept = sqlite_store.version(done.version.name, done.version.number)
+    assert kept is not None
+    assert kept.tags["flint_ml.commit"] == "c0ffee"
+    with pytest.raises(OutsideError, match=r"did not keep these tags of version 2: flint_ml\.commit"):
+        register(Forgetful(forever=True), replace(traced, key="other"))  # type: ignore[arg-type]
 
 
 def test_byte_code_of_a_loaded_model_is_no_part_of_it(tmp_path: Path) -> None:

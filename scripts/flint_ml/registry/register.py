@@ -185,11 +185,28 @@ def _settle(store: Store, submission: Submission, mine: Version, say: Callable[[
     carriers = store.versions(submission.name, (KEY, submission.key)) or [mine]
     winner = carriers[0]
     if winner.number == mine.number:
-        return Registration(mine, created=True)
+        _check_tags(store, submission, winner)
+        return Registration(winner, created=True)
     say(f"another job registered the same model as {winner.uri}; removing version {mine.number}")
     # An answer that was lost on the way and asked for again may have made two of this job's own.
     _remove(store, [version for version in carriers[1:] if version.tags.get(OWNER) == submission.owner], winner)
     return Registration(winner, created=winner.tags.get(OWNER) == submission.owner)
+
+
+def _check_tags(store: Store, submission: Submission, version: Version) -> None:
+    """Set again what the registry did not keep of the version's tags; they are what it is traced by."""
+    lost = {name: value for name, value in submission.tags.items() if version.tags.get(name) != value}
+    for name, value in lost.items():
+        store.set_tag(version.name, version.number, name, value)
+    kept = store.version(version.name, version.number) if lost else None
+    wrong = [name for name, value in lost.items() if kept is None or kept.tags.get(name) != value]
+    if wrong:
+        raise OutsideError(
+            f"the registry did not keep these tags of version {version.number}: {', '.join(wrong)}",
+            where=version.uri,
+            hint="look at the server's log; then delete the version and run the job again",
+            code="metadata-differs",
+        )
 
 
 def _remove(store: Store, losers: list[Version], winner: Version) -> None:
