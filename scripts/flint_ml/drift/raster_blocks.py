@@ -218,8 +218,9 @@ def _dependence(fields: list[Floats]) -> _Dependence:
         reach = int(np.argmin(alike)) if not alike.all() else most
         upto = min(most, reach + 1)
         variance = max(squares, float(sums[: upto + 1].sum()) / max(0.2, 1 - float(inside[upto])))
-    # Beyond a quarter of the map part of the correlation cannot be seen; the factor is from simulations (2.5 at half).
-    variance *= 1 + 1.5 * max(0.0, 2 * reach / most - 1)
+    # Of a correlation that reaches over more than an eighth of the map a part cannot be seen: the mean takes it away.
+    # The factor is from simulations (benchmarks/drift_raster.py); from a quarter of the map on it is 2.5.
+    variance *= 1 + 1.5 * min(1.0, max(0.0, 4 * reach / most - 1))
     freedom = max(1.0, 1 / float(inside[upto]) - 1) if reach else math.inf
     return _Dependence(reach, variance, freedom, whole=reach >= most)
 

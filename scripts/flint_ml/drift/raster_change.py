@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ class Change:
         self.seen, self.moved, self.sums = (np.zeros(shape) for _ in range(3))
         self.compared = self.changed = self.lost = self.gained = 0
         self.area = self.compared_area = 0.0
-        self.total = self.absolute = self.squares = 0.0
+        self.total = self.absolute = 0.0
         self.finite = 0
         self._pairs: Counter[tuple[int, int]] = Counter()
         self._pair_areas: Counter[tuple[int, int]] = Counter()
@@ -59,8 +60,9 @@ class Change:
 
     @property
     def mean(self) -> float | None:
-        """Mean change of the compared cells, new less reference; None for classes."""
-        return None if self.is_classes or not self.finite else self.total / self.finite
+        """Mean change of the compared cells, new less reference; None for classes, and where it is beyond a float."""
+        known = not self.is_classes and self.finite > 0 and math.isfinite(self.total)
+        return self.total / self.finite if known else None
 
     def numbers(self, window: Window, values: tuple[npt.NDArray[Any], ...], known: tuple[Mask, Mask]) -> None:
         """Add a window of numbers."""
@@ -76,10 +78,11 @@ class Change:
         self.lost += int(np.count_nonzero(known[0] & ~known[1]))
         self.gained += int(np.count_nonzero(known[1] & ~known[0]))
         self.finite += int(np.count_nonzero(both)) - int(np.count_nonzero(odd & both))
-        self.total += float(difference.sum())
-        self.absolute += float(np.abs(difference).sum())
         self._add(window, both, moved & both)
-        self._map(self.sums, window, difference)
+        with np.errstate(invalid="ignore", over="ignore"):
+            self.total += float(difference.sum())
+            self.absolute += float(np.abs(difference).sum())
+            self._map(self.sums, window, difference)
 
     def classes(self, window: Window, index: tuple[Codes, Codes]) -> None:
         """Add a window of classes, −1 being no value; a cell that loses or gains its value is a transition too."""

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from flint_ml.drift.raster import RasterResult
+from flint_ml.drift.raster_change import Change
 from flint_ml.drift.raster_grid import Grid
 from flint_ml.drift.raster_layer import LayerResult
 from flint_ml.drift.raster_source import Band
@@ -119,7 +120,7 @@ def _detail(layer: LayerResult) -> dict[str, Any]:
         entry["change"] = {
             "compared": change.compared, "changed": change.changed, "share": change.share,
             "area_ha": change.area if known else None, "compared_area_ha": change.compared_area if known else None,
-            "mean": change.mean, "mean_absolute": change.absolute / change.finite if change.mean is not None else None,
+            "mean": change.mean, "mean_absolute": _absolute(change),
             "lost": change.lost, "gained": change.gained,
             "transitions": [
                 {"from": m.old, "to": m.new, "cells": m.cells, "area_ha": m.area}
@@ -127,6 +128,11 @@ def _detail(layer: LayerResult) -> dict[str, Any]:
             ],
         }  # fmt: skip
     return entry
+
+
+def _absolute(change: Change) -> float | None:
+    known = change.mean is not None and math.isfinite(change.absolute)
+    return change.absolute / change.finite if known else None
 
 
 def _band(band: Band) -> dict[str, Any]:
