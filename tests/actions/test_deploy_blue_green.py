@@ -21,6 +21,7 @@ from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 from flint_ml.yamlfile import parse_yaml
 from gitops.colours import Cluster
+from gitops.faultdocs import documented
 from gitops.gitserver import TOKEN, Server, bare, change, commits, content, git, serve
 
 pytest_plugins = ("mlflowserver",)
@@ -115,6 +116,8 @@ def test_a_failing_version_is_taken_back(server: Server, cluster: Cluster, place
     assert "answered 500 instead of 200" in record["headline"]
     assert {name: content(server.repository, name) for name in before} == before
     assert record["findings"][0]["code"] == "smoke-failed"
+    if place == "green":
+        documented("a version that fails its checks", record["findings"][0])
 
 
 def test_a_cluster_that_does_not_follow(server: Server, cluster: Cluster) -> None:
@@ -142,6 +145,7 @@ def test_a_version_that_predicts_something_else_is_taken_back(server: Server, cl
     )
     assert record["findings"][0]["message"] == said
     assert {name: content(server.repository, name) for name in before} == before
+    documented("a version that predicts something else", record["findings"][0])
     assert said in git("log", "-1", "--format=%B", "main", folder=server.repository)
 
 
@@ -149,6 +153,7 @@ def test_a_version_without_samples_is_refused_before_anything_changes(server: Se
     code, record = run(server, cluster, predict_path="/predict", version="3")
     assert (code, record["findings"][0]["code"]) == (2, "no-samples")
     assert (commits(server.repository), cluster.asked) == (1, [])
+    documented("a version without stored samples", record["findings"][0])
 
 
 def test_live_already_but_unwell(server: Server, cluster: Cluster) -> None:
@@ -158,6 +163,7 @@ def test_live_already_but_unwell(server: Server, cluster: Cluster) -> None:
     code, record = run(server, cluster)
     assert (code, record["status"], record["details"]["result"], cluster.live()) == (1, "failed", "unwell", "green")
     assert "rollback: true" in record["findings"][0]["hint"]
+    documented("a live version that fails its checks", record["findings"][0])
 
 
 def test_somebody_else_switches_meanwhile(server: Server, cluster: Cluster) -> None:
@@ -168,6 +174,7 @@ def test_somebody_else_switches_meanwhile(server: Server, cluster: Cluster) -> N
     ]
     code, record = run(server, cluster)
     assert (code, record["findings"][0]["code"]) == (3, "moved-on")
+    documented("somebody else switches meanwhile", record["findings"][0])
     assert (cluster.live(), cluster.version("green")) == ("blue", "3")
 
 
@@ -198,6 +205,8 @@ def test_bad_input(server: Server, cluster: Cluster, given: dict[str, Any], code
     assert (got, record["findings"][0]["code"]) == (2, code)
     assert commits(server.repository) == 1
     assert not cluster.asked
+    if code == "unknown-colour":
+        documented("a selector that names another colour", record["findings"][0])
 
 
 def test_the_example_settings_fit_the_example_manifests() -> None:

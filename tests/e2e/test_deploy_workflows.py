@@ -58,6 +58,8 @@ class Stage:
         if event_name == "push":
             before, after = (self.team.run(checkout, "git", "rev-parse", rev) for rev in ("HEAD^1", "HEAD"))
             payload |= {"ref": "refs/heads/main", "before": before, "after": after}
+        if inputs:
+            payload["inputs"] = inputs
         result = run_workflow(
             checkout, f".github/workflows/{name}.yml", event_name, payload, env, self.folder / "artifacts",
             release_tree=self.release_tree, secrets=SECRETS, cache_dir=self.folder / "cache", inputs=inputs,

@@ -49,6 +49,8 @@ FILES = {
     "number.yaml": DEPLOYMENT.replace(b'"1"', b"1"),
     "rollout.yaml": b"apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: r}\nspec: {v: '1'}\n",
     "latin.yaml": "a: é\n".encode("latin-1"),
+    "odd.yaml": b"empty:\nblock: |\n  1\ntagged: !int 1\ntwice: 1\ntwice: 2\n",
+    "tab.yaml": b"a:\n\tb: 1\n",
     "lfs.yaml": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
 }
 

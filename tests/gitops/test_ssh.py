@@ -18,6 +18,7 @@ from flint_ml.gitops.access import Login, check_login, environment, place
 from flint_ml.gitops.manifest import Target
 from flint_ml.gitops.remote import Remote
 from flint_ml.gitops.rolling import Deployment, Order, push
+from gitops.faultdocs import documented
 from gitops.gitserver import bare, content, git
 
 HAS_SSH = shutil.which("ssh") is not None
@@ -136,14 +137,14 @@ def _damaged(server: Server) -> Login:
 
 
 @pytest.mark.parametrize(
-    ("login", "code", "where"),
+    ("name", "login", "code", "where"),
     [
-        (_other_key, "wrong-ssh-key", "ssh-key"),
-        (_other_host, "host-key", "known-hosts"),
-        (_damaged, "wrong-ssh-key", "ssh-key"),
+        ("a deploy key of another repository", _other_key, "wrong-ssh-key", "ssh-key"),
+        ("another host key", _other_host, "host-key", "known-hosts"),
+        ("a damaged deploy key", _damaged, "wrong-ssh-key", "ssh-key"),
     ],
 )
-def test_refused(server: Server, tmp_path: Path, login: object, code: str, where: str) -> None:
+def test_refused(server: Server, tmp_path: Path, name: str, login: object, code: str, where: str) -> None:
     assert callable(login)
     with pytest.raises(InputError) as caught:
         deploy(server, tmp_path, login(server))
@@ -151,6 +152,8 @@ def test_refused(server: Server, tmp_path: Path, login: object, code: str, where
         code, where = "no-ssh", "manifests"
     assert (caught.value.code, caught.value.where) == (code, where)
     assert not any("receive-pack" in command for command in server.commands)
+    if HAS_SSH:
+        documented(name, {"message": caught.value.message, "hint": caught.value.hint})
 
 
 def test_no_such_repository(server: Server, tmp_path: Path) -> None:

@@ -134,11 +134,14 @@ def outcome_of(inputs: Any, manifests: str, branch: str, done: Switched, web: st
     }[done.result]
     findings = list(done.findings)
     if failed:
-        hint = "to go back, give the version before as `version` with `rollback: true`"
+        hints = {
+            "failed": "see what its pods say; what was live before is live",
+            "unwell": "to go back, give the version before as `version` with `rollback: true`",
+        }
         findings.append(
             Finding(
                 severity="error", code="smoke-failed", message="; ".join(failed),
-                hint=hint if done.result == "unwell" else None,
+                hint=hints.get(done.result),
             )
         )  # fmt: skip
     if done.result == "newer":
