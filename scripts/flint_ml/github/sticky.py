@@ -172,6 +172,9 @@ def post(github: GitHub, pull: int, marker: Marker, text: str, is_current: Calla
         where = f"pull request {pull}"
         raise NotFoundError("the comment vanishes as soon as it is made", where=where, code="not-found")
     keep = _settle(github, found)
+    if not _same(keep.body, body) and not _newer(keep.marker, marker):
+        where, hint = f"comment {keep.number}", "run the job again; if it stays so, delete the comment"
+        raise NotFoundError("the comment is there and cannot be changed", where=where, hint=hint, code="not-found")
     return Posted(how if _same(keep.body, body) else "newer", keep.number, keep.url)
 
 
