@@ -79,7 +79,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".github/workflows").mkdir(parents=True)
     (folder / ".github/workflows/gate.yml").write_text(FLOW)
     (folder / "flint-ml.yml").write_text(SETTINGS)
-    (folder / "requirements.txt").write_text("numpy\n")
+    (folder / "requirements.txt").write_text("numpy==2.3.5\n")
     (folder / "train.py").write_text("import numpy\n")
     for name in ("reference", "new"):
         (folder / f"{name}.csv").write_text("id,clay,soc\n1,2,3\n2,3,4\n")
@@ -200,6 +200,7 @@ WARNINGS: dict[str, tuple[Callable[[Path], object], str]] = {
     "not committed": (swap("flint-ml.yml", "gate:", "gate :"), "not committed: flint-ml.yml"),
     "data changed": (lambda f: ((f / "dvc.yaml").write_text("stages: {}\n"), (f / "big.csv").write_text("x\n2\n")),
                      "changed since the last run: big.csv.dvc"),
+    "open versions": (swap("requirements.txt", "numpy==2.3.5", "numpy"), "names no version of numpy"),
     "no remote": (lambda f: sh(f, "git remote remove origin"), "there is no remote `origin`"),
 }  # fmt: skip
 

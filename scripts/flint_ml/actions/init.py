@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 import sys
 from typing import Any, Literal
@@ -54,16 +55,19 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             "there is no GCBM project here (no gcbm_config.cfg)", where="workflow",
             hint="give the folder that holds it as `working-directory`", code="gcbm-project",
         )  # fmt: skip
-    machine = _machine(job)
+    python = _python()
     given = {dashed(name): str(getattr(inputs, name)) for name in _ANSWERS}
     given |= {"workflow": inputs.workflow} if inputs.workflow != "auto" else {}
+    given["program"] = python if python != "python" else ""
     job.say("What I found:")
     for line in describe(facts):
         job.say(f"  {line}")
     if not (inputs.yes or inputs.dry_run) and sys.stdin.isatty():
         given = _asked(given, facts.heading, job)
     answers = answer(facts, given, ".".join(platform.python_version_tuple()[:2]))
-    versions = _versions(facts.packages) if facts.environment is None and answers.language == "Python" else {}
+    alone = facts.environment is None and answers.language == "Python"
+    versions = _versions(python, facts.packages) if alone else {}
+    machine = _machine(job, python, all(versions.values()))
     proposed = proposals(facts, answers, versions)
     ignore = missing_lines(facts, answers)
     written = _write(proposed, inputs, job)
@@ -75,14 +79,17 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     )  # fmt: skip
 
 
-def _machine(job: Job) -> Any:
-    import shutil
+def _python() -> str:
+    """The name of Python on this machine: some have no `python`."""
+    return "python3" if shutil.which("python") is None and shutil.which("python3") else "python"
 
+
+def _machine(job: Job, python: str, packages: bool) -> Any:
     from flint_ml.scaffold.steps import Machine
 
     environment = bool(job.env.get("GIT_AUTHOR_NAME") and job.env.get("GIT_AUTHOR_EMAIL"))
     known = bool(job.git.setting("user.name") and job.git.setting("user.email"))
-    return Machine(dvc=shutil.which("dvc") is not None, identity=environment or known)
+    return Machine(shutil.which("dvc") is not None, environment or known, python, packages)
 
 
 def _asked(given: dict[str, str], heading: str, job: Job) -> dict[str, str]:
@@ -102,7 +109,7 @@ def _asked(given: dict[str, str], heading: str, job: Job) -> dict[str, str]:
     return given
 
 
-def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
+def _versions(python: str, packages: tuple[str, ...]) -> dict[str, str | None]:
     """Versions of ``packages`` in the user's own Python; None where one is not installed there."""
     code = (
         "import sys\nfrom importlib.metadata import version, PackageNotFoundError\n"
@@ -111,9 +118,7 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
         "    except PackageNotFoundError: print()\n"
     )
     try:
-        done = subprocess.run(
-            ["python", "-c", code, *packages], capture_output=True, text=True, check=False, timeout=20
-        )
+        done = subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return dict.fromkeys(packages)
     lines = done.stdout.splitlines() if done.returncode == 0 else []

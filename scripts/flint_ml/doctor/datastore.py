@@ -63,7 +63,7 @@ def examine(patient: Patient) -> Iterator[Check]:
         if (patient.folder / "dvc.yaml").is_file():
             yield Check(AREA, "failure", "there is a dvc.yaml and no .dvc folder", "dvc init, then git add .dvc")
         else:
-            yield Check(AREA, "ok", "not used: the data are in Git")
+            yield Check(AREA, "ok", "not used")
         return
     entries = {
         path: entry for path, entry in tracked(patient.git).items() if (patient.root / entry.root).resolve() == root
@@ -151,8 +151,12 @@ def _remote(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:
         return
     kind = scheme(remote.url)
     if is_folder(remote.url):
+        own = _self_hosted(patient)
         mend = f"choose a place that GitHub's machines reach ({PAGE}), or a self-hosted runner that sees the folder"
-        yield Check(AREA, "failure", f"the remote {remote.name} is a folder of this machine: {remote.url}", mend)
+        if own:
+            mend = f"pull on that runner before the gate ({PAGE}, an institute's share)"
+        text = f"the remote {remote.name} is a folder of this machine: {remote.url}"
+        yield Check(AREA, "warning" if own else "failure", text, mend)
     elif kind not in IN_THE_IMAGE:
         mend = "pull on the runner before the gate (`dvc pull`, with the package that DVC names)"
         yield Check(AREA, "warning", f"pull-data does not read {kind}: remotes", mend)
@@ -161,6 +165,12 @@ def _remote(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:
     found = storage(remote.url)
     if found and found.module and importlib.util.find_spec(found.module) is None:
         yield Check(AREA, "warning", f"this machine's DVC cannot reach {found.name}", f'pip install "{found.package}"')
+
+
+def _self_hosted(patient: Patient) -> bool:
+    """Whether a workflow runs on a machine of the user's own."""
+    files = (patient.root / ".github" / "workflows").glob("*.y*ml")
+    return any("self-hosted" in file.read_text(encoding="utf-8", errors="replace") for file in files)
 
 
 def _pushed(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:

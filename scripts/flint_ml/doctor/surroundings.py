@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -126,8 +127,19 @@ def _script(patient: Patient) -> str | None:
     return next((word for word in patient.command.split()[1:] if word.lower().endswith((".py", ".r"))), None)
 
 
+def _unpinned(text: str) -> list[str]:
+    """Packages of a requirements file whose version is open."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if re.match(r"[A-Za-z0-9]", line) and not re.search(r"===?|@|\\$", line)]
+
+
 def _packages(patient: Patient, program: str) -> Iterator[Check]:
     names = ("requirements.txt", "pyproject.toml", "environment.yml", "environment.yaml")
+    listed = patient.folder / names[0]
+    if listed.is_file() and (loose := _unpinned(listed.read_text(encoding="utf-8", errors="replace"))):
+        mend = "python -m pip freeze > requirements.txt, in the environment that you train in"
+        text = f"requirements.txt names no version of {', '.join(loose[:4])}: next month's training is another one"
+        yield Check(MACHINE, "warning", text, mend)
     if not program.startswith("python") or any((patient.folder / name).is_file() for name in names):
         return
     script = read_script(patient.folder, name) if (name := _script(patient)) else None

@@ -221,8 +221,10 @@ def _credentials(patient: Patient, use: Use) -> Iterator[Check]:
         return
     if any(str(step.get("uses", "")).lower().startswith(_LOGINS) for step in use.before):
         return
-    if not any(all(name in use.env for name in way) for way in kind.ways):
-        mend = f"env: with {' and '.join(kind.secrets)} from secrets (docs/where-to-keep-data.md)"
+    # A step may also write the variable into GITHUB_ENV.
+    lines = "\n".join(str(step.get("run", "")) for step in use.before)
+    if not any(all(name in use.env or name in lines for name in way) for way in kind.ways):
+        mend = f"{' and '.join(kind.ways[0])}: see docs/where-to-keep-data.md"
         yield Check(AREA, "failure", f"{use.place}: {use.name} gets no credentials for {kind.name}", mend)
 
 

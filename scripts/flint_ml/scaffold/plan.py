@@ -171,7 +171,8 @@ def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
         What the repository holds.
     given
         ``title``, ``lead``, ``data-steward``, ``command``, ``metrics``, ``predictions``, ``benchmark``,
-        ``reference``, ``current``, ``model``, ``model-name``, ``workflow``, ``dvc``.
+        ``reference``, ``current``, ``model``, ``model-name``, ``workflow``, ``dvc``;
+        ``program``: the name of Python on this machine.
     python
         Version of Python for the workflow, such as ``3.13``, where the project names none.
     """
@@ -179,7 +180,10 @@ def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
     gcbm = facts.gcbm is not None and say.get("workflow", "gcbm-gate") == "gcbm-gate"
     language = _language(facts)
     train = facts.train
-    command = say.get("command") or ("dvc repro" if facts.stages else train.command if train else "python train.py")
+    own = train.command if train else "python train.py"
+    if "program" in say:
+        own = re.sub(r"^python\b", say["program"], own)
+    command = say.get("command") or ("dvc repro" if facts.stages else own)
     title = say.get("title") or facts.heading
     kind = storage(facts.remote)
     # Data that nobody keeps yet are proposed to DVC; small ones that Git has may stay there.
@@ -192,7 +196,7 @@ def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
         language=language, python=facts.python or python, branch=facts.branch, folder=facts.project, command=command,
         expect=(), install=_install(facts, language, command), packages=facts.environment,
         metrics=say.get("metrics") or next(iter(facts.metrics), "metrics.json"),
-        dvc=dvc, kept=bool(facts.kept), remote=kind is not None, secrets=kind.secrets if kind else (),
+        dvc=dvc, kept=bool(facts.kept), remote=kind is not None and kind.direct, secrets=kind.secrets if kind else (),
         lock=f"{facts.project}/dvc.lock" if facts.project else "dvc.lock",
         gcbm=facts.gcbm or ".", mlflow=facts.mlflow, stages=bool(facts.stages),
     )  # fmt: skip

@@ -51,7 +51,7 @@ def describe(facts: Facts) -> list[str]:
 def ignored(facts: Facts, answers: Answers) -> list[str]:
     """Lines that ``.gitignore`` lacks."""
     wanted = [RESULTS]
-    wanted += ["__pycache__/"] if answers.language == "Python" and answers.kind != "gcbm-gate" else []
+    wanted += ["__pycache__/", ".venv/"] if answers.language == "Python" and answers.kind != "gcbm-gate" else []
     if answers.model and not facts.stages:
         wanted.append(f"/{answers.model}")
     return [line for line in wanted if line.strip("/") not in {known.strip("/") for known in facts.ignored}]

@@ -24,10 +24,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Machine:
-    """What init asked of the machine: whether ``dvc`` is a command here, and Git knows who commits."""
+    """What init asked of the machine.
+
+    Whether ``dvc`` is a command here, Git knows who commits, and Python (by the name that it has here) has the
+    packages that the scripts import.
+    """
 
     dvc: bool = True
     identity: bool = True
+    python: str = "python"
+    packages: bool = True
 
 
 def data_files(facts: Facts, answers: Answers) -> list[str]:
@@ -66,6 +72,15 @@ def at_home(facts: Facts, answers: Answers, machine: Machine, ignore: Sequence[s
     if ignore:
         commands = tuple(f"echo {shlex.quote(line)} >> .gitignore" for line in ignore)
         steps.append(Step("Keep what a run makes out of Git", commands=commands))
+    if not machine.packages:
+        commands = (
+            f"{machine.python} -m venv .venv",
+            ". .venv/bin/activate",
+            "python -m pip install -r requirements.txt",
+            "python -m pip freeze > requirements.txt",
+        )
+        title = "Install what the scripts import, in an environment of its own, and write down the versions"
+        steps.append(Step(title, commands=commands))
     run = "flint-ml run-gcbm" if answers.kind == "gcbm-gate" and not facts.stages else answers.command
     steps.append(Step("See that it runs, and make the first numbers to compare with", commands=(run,)))
     steps.append(Step("Commit", commands=("git add -A", 'git commit -m "Data, model and gate"')))

@@ -10,24 +10,26 @@ from dataclasses import dataclass
 class Storage:
     """One kind of remote: its name, secrets that the job passes on, and the module that DVC needs for it.
 
-    ``ways`` are the sets of variables of which one is enough.
+    ``ways`` are the sets of variables of which one is enough; ``direct`` where a secret's value is the variable's
+    value, and no file is needed.
     """
 
     name: str
     ways: tuple[tuple[str, ...], ...] = ()
     module: str | None = None
     package: str | None = None
+    direct: bool = True
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The usual set of variables."""
-        return self.ways[0] if self.ways else ()
+        return self.ways[0] if self.ways and self.direct else ()
 
 
 S3 = Storage("S3", (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),), "dvc_s3", "dvc[s3]")
 _KINDS = {
     "s3": S3,
-    "gs": Storage("Google Cloud Storage", (("GOOGLE_APPLICATION_CREDENTIALS",),), "dvc_gs", "dvc[gs]"),
+    "gs": Storage("Google Cloud Storage", (("GOOGLE_APPLICATION_CREDENTIALS",),), "dvc_gs", "dvc[gs]", direct=False),
     "azure": Storage(
         "Azure",
         (
@@ -39,7 +41,7 @@ _KINDS = {
         "dvc_azure",
         "dvc[azure]",
     ),
-    "ssh": Storage("SSH", (), "dvc_ssh", "dvc[ssh]"),
+    "ssh": Storage("SSH", (), "dvc_ssh", "dvc[ssh]", direct=False),
     "http": Storage("HTTP"),
     "https": Storage("HTTP"),
     "gdrive": Storage("Google Drive", (), "dvc_gdrive", "dvc[gdrive]"),
