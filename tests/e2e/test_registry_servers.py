@@ -162,6 +162,7 @@ def test_a_bucket_that_is_gone_loses_nothing(server: Registry, project: Project)
     result = project.register(IMAGE, server.user, "soc-bucket", GITHUB_RUN_ATTEMPT="1")
     print("\n" + next(line for line in result.log.splitlines() if "::error" in line or "error" in line.lower())[:300])
     assert result.exit_code == 3
+    assert "the server's artifact store refused (500)" in result.log
     command, environment = compose_service("bucket", {**S3_VALUES, "S3_ENDPOINT": server.s3})
     script = str(EXAMPLE / Path(command[1]).name)
     subprocess.run([sys.executable, script, *command[2:]], env={**os.environ, **environment}, check=True)

@@ -66,7 +66,7 @@ def trouble(uri: str, env: dict[str, str] | None = None) -> OutsideError:
         (404, b"<html>nothing here</html>", "no-mlflow", "no MLflow server"),
         (200, b"<html>welcome</html>", "no-mlflow", "no MLflow server"),
         (500, json.dumps({"error_code": "INTERNAL_ERROR", "message": "No space left on device"}).encode(),
-         "registry-failed", "No space left"),
+         "registry-full", "No space left"),
         (400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": "too  long"}).encode(),
          "registry-refused", "INVALID_PARAMETER_VALUE"),
     ],

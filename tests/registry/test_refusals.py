@@ -24,8 +24,8 @@ from flint_ml.registry.stages import move_forward
 pytest_plugins = ("mlflowserver",)
 
 
-def refused(status: int, text: str = "", code: str = "", *, named: bool = True) -> Explained:
-    return refusal(status, code, text, host="mlflow.example.org", named=named)
+def refused(status: int, text: str = "", code: str = "", *, named: bool = True, artifact: bool = False) -> Explained:
+    return refusal(status, code, text, host="mlflow.example.org", named=named, artifact=artifact)
 
 
 FAULTS: dict[str, Explained] = {
@@ -40,6 +40,7 @@ FAULTS: dict[str, Explained] = {
     "database of the server full": refused(507),
     "old schema": refused(500, "Detected out-of-date database schema (found version 1, but expected 2)"),
     "bucket of the server gone": refused(500, "An error occurred (NoSuchBucket) when calling the PutObject operation"),
+    "file gone from the server's store": refused(404, "not found", artifact=True),
     "server's own failure": refused(500, "INTERNAL_ERROR"),
     "version deleted meanwhile": refused(404, "Model Version (name=soc) not found", "RESOURCE_DOES_NOT_EXIST"),
     "server without aliases": refused(404, "no such endpoint", "ENDPOINT_NOT_FOUND"),

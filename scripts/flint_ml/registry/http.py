@@ -65,17 +65,20 @@ class Http:
         """Ask something small, without patience, so that a server that is down is reported at once."""
         url = f"{self.address.uri}{_API}registered-models/search"
         end = time.monotonic() + PROBE_SECONDS
+        # A server that is slow gets all of the time, one that nothing is heard of half of it.
+        connected_by = end - PROBE_SECONDS / 2
         plain = requests.Session()
         plain.auth, plain.verify, plain.cert = self.session.auth, self.session.verify, self.session.cert
         plain.headers.update(self.session.headers)
         while True:
-            left = end - time.monotonic()
+            left = max(end - time.monotonic(), 0.2)
             try:
                 answer = plain.get(
                     url, params={"max_results": 1}, timeout=(min(3.0, left), left), allow_redirects=False
                 )
             except requests.RequestException as error:
-                if isinstance(error, requests.exceptions.SSLError) or end - time.monotonic() < 2:
+                late = time.monotonic() > connected_by
+                if late or isinstance(error, requests.exceptions.SSLError | requests.exceptions.ReadTimeout):
                     raise self._unreachable(error) from None
                 time.sleep(1)
                 continue
@@ -104,7 +107,7 @@ class Http:
             # An empty stream would be sent in chunks, which servers behind WSGI do not read.
             body: Any = stream if file.stat().st_size else b""
             answer = self._send("PUT", path, data=body, headers=headers, timeout=(_CONNECT, _READ_ARTIFACT))
-        self._checked(answer)
+        self._checked(answer, artifact=True)
 
     def sha256(self, path: str) -> str:
         """Hash of what the server returns for an artifact."""
@@ -112,7 +115,7 @@ class Http:
         digest = hashlib.sha256()
         with answer:
             if answer.status_code != requests.codes.ok:
-                self._checked(answer)
+                self._checked(answer, artifact=True)
             try:
                 for block in answer.iter_content(1 << 20):
                     digest.update(block)
@@ -128,7 +131,7 @@ class Http:
             if answer.status_code == requests.codes.not_found:
                 return None
             if answer.status_code != requests.codes.ok:
-                self._checked(answer)
+                self._checked(answer, artifact=True)
             try:
                 for block in answer.iter_content(1 << 20):
                     data += block
@@ -152,7 +155,7 @@ class Http:
         )
         return OutsideError(explained.message, where=self.address.uri, hint=explained.hint, code=explained.code)
 
-    def _checked(self, answer: requests.Response) -> Any:
+    def _checked(self, answer: requests.Response, *, artifact: bool = False) -> Any:
         """The answer's JSON, or the reason why there is none."""
         try:
             data = answer.json() if answer.content else {}
@@ -167,7 +170,9 @@ class Http:
         code = str(data.get("error_code", "")) if isinstance(data, dict) else ""
         text = str(data.get("message", "")) if isinstance(data, dict) else answer.text
         text = " ".join(text.split())[:300]
-        error = self._refused(refusal(answer.status_code, code, text, host=self.address.host, named=self._named))
+        error = self._refused(
+            refusal(answer.status_code, code, text, host=self.address.host, named=self._named, artifact=artifact)
+        )
         error.mlflow_code = code or ("NOT_FOUND" if answer.status_code == 404 else "")
         raise error
 

@@ -27,7 +27,7 @@ def _has(text: str, words: tuple[str, ...]) -> bool:
     return any(word in text.lower() for word in words)
 
 
-def refusal(status: int, code: str, text: str, *, host: str, named: bool) -> Explained:
+def refusal(status: int, code: str, text: str, *, host: str, named: bool, artifact: bool = False) -> Explained:
     """What a server's refusal means.
 
     Parameters
@@ -38,6 +38,8 @@ def refusal(status: int, code: str, text: str, *, host: str, named: bool) -> Exp
         Host and port as the server was asked for.
     named
         Whether credentials were sent.
+    artifact
+        Whether a file of a model was stored or read, and not the database asked.
     """
     text = text or "it gives no reason"
     if status == 401:
@@ -48,6 +50,11 @@ def refusal(status: int, code: str, text: str, *, host: str, named: bool) -> Exp
         )  # fmt: skip
     if status == 403:
         return _forbidden(text, host)
+    if artifact and status == 404:
+        return Explained(
+            "the file that was stored is not in the server's artifact store (404)",
+            "check who deletes files there; run the job again, which stores it anew", "artifact-store",
+        )  # fmt: skip
     if status == 404 and not code:
         return Explained(
             "there is no MLflow server at this address (404)", "check path and port of `tracking-uri`", "no-mlflow"
@@ -63,7 +70,7 @@ def refusal(status: int, code: str, text: str, *, host: str, named: bool) -> Exp
             "run the job again later; what was begun is completed then", "registry-busy",
         )  # fmt: skip
     if status >= 500 or _has(text, _OLD_SCHEMA):
-        return _failed(status, text)
+        return _failed(status, text, artifact=artifact)
     return _answered(status, code, text)
 
 
@@ -81,7 +88,7 @@ def _forbidden(text: str, host: str) -> Explained:
     )
 
 
-def _failed(status: int, text: str) -> Explained:
+def _failed(status: int, text: str, *, artifact: bool) -> Explained:
     if _has(text, _FULL) or status == 507:
         return Explained(
             f"the registry's disk or artifact store is full ({status}): {text}",
@@ -94,10 +101,10 @@ def _failed(status: int, text: str) -> Explained:
             "where the server runs, after a backup: `mlflow db upgrade DATABASE-ADDRESS`, then start it again",
             "registry-schema",
         )
-    if _has(text, _S3):
+    if artifact or _has(text, _S3):
         return Explained(
             f"the server's artifact store refused ({status}): {text}",
-            "check bucket, keys and MLFLOW_S3_ENDPOINT_URL where the server runs",
+            "where the server runs, look at its log: bucket, keys, MLFLOW_S3_ENDPOINT_URL, free space",
             "artifact-store",
         )
     return Explained(
