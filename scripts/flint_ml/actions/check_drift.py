@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flint_ml.errors import InputError
 from flint_ml.markdown import MARKS
-from flint_ml.record import Figure, Finding
+from flint_ml.record import Figure, Finding, Input
 from flint_ml.runner.inputs import GateInputs, dashed, suggestion
 from flint_ml.runner.job import Action, Job, Outcome
 
@@ -48,13 +48,14 @@ class CheckDriftInputs(GateInputs):
     """Inputs of check-drift."""
 
     reference: str = Field(
-        description="The trusted table: CSV (also .gz, .bz2, .zst) or Parquet, a folder or pattern of such files with "
-        "the same columns, or a profile by `flint-ml drift-profile`; or GeoTIFF rasters."
+        description="The trusted table: CSV (also .gz, .bz2, .zst, .zip), Parquet or Excel (.xlsx); a folder or pattern "
+        "of such files with the same columns; an address (`s3://`, `gs://`, `az://`, `https://`); or a profile by "
+        "`flint-ml drift-profile`; or GeoTIFF rasters."
     )
     reference_rev: str = Field(
         "", description="Revision to take the reference from, through Git or DVC, such as `main`."
     )
-    current: str = Field(description="The new table to compare with it: a file, folder or pattern.")
+    current: str = Field(description="The new table to compare with it: a file, folder, pattern or address.")
     columns: dict[str, ColumnSetting] | list[str] = Field(
         default_factory=list,
         description="Columns to compare, names or patterns like `nm_*` (default: all common). In flint-ml.yml also a "
@@ -159,9 +160,13 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     """Read both tables, compare them, say what differs."""
     from flint_ml.actions._check_drift_rasters import compare_rasters, draw_maps, reported
     from flint_ml.drift import summary
+    from flint_ml.drift.sources import is_remote, shown
 
     rules, places = rules_of(inputs), (inputs.reference, inputs.current, inputs.mask)
-    rasters = compare_rasters(job, rules, places, inputs.reference_rev, lambda: _base_commit(job))
+    rasters = None
+    if not is_remote(inputs.reference) and not is_remote(inputs.current):
+        rasters = compare_rasters(job, rules, places, inputs.reference_rev, lambda: _base_commit(job))
+    names = (shown(inputs.reference), shown(inputs.current))
     result: Result
     result, trusted = rasters or _compare_tables(inputs, job, rules)
     findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
@@ -175,7 +180,7 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         "failed" if failed and inputs.on_failure == "fail" else "warned" if failed or result.blind else "passed"
     ]
     message, headline = summary.message(result), summary.headline(result)
-    details = {**summary.details(result), "reference": {"path": inputs.reference, "revision": trusted.revision}}
+    details = {**summary.details(result), "reference": {"path": names[0], "revision": trusted.revision}}
     figures: list[Figure] = []
     if inputs.figures == "auto":
         from flint_ml.actions._check_drift_pictures import draw, write_page
@@ -184,7 +189,7 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         if rasters:
             figures += draw_maps(rasters[0], job)
         details["page"] = write_page(
-            result, job, title=(mark, BADGE, message), tables=(inputs.reference, inputs.current), headline=headline,
+            result, job, title=(mark, BADGE, message), tables=names, headline=headline,
             findings=findings, drawn=figures,
         )  # fmt: skip
     found, numbers = summary.tables(result), summary.metrics(result)
@@ -212,20 +217,21 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
 def _compare_tables(inputs: CheckDriftInputs, job: Job, rules: Rules) -> tuple[Result, Trusted]:
     from flint_ml.drift.check import check_profile
     from flint_ml.drift.profile import is_profile, read_profile
+    from flint_ml.drift.sources import shown
     from flint_ml.drift.tables import open_tables
 
-    files = _files(job, inputs.current, "current")
+    new = _places(job, inputs.current, "current")
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
         here, trusted = _reference(inputs, job, Path(folder))
-        table = open_tables(files, inputs.current)
-        if is_profile(here[0]):
-            profile = read_profile(trusted.paths[0], inputs.reference)
-            result = check_profile(profile, inputs.reference, table, rules)
+        label = shown(inputs.reference)
+        table = open_tables(new, shown(inputs.current))
+        if isinstance(here[0], Path) and is_profile(here[0]):
+            result = check_profile(read_profile(trusted.paths[0], label), label, table, rules)
         else:
-            result = _check(inputs, (open_tables(trusted.paths, inputs.reference), table), rules)
+            places = trusted.paths if isinstance(here[0], Path) else here
+            result = _check(inputs, (open_tables(places, label), table), rules)
         _note_reference(job, here, trusted)
-        for file in files:
-            job.use(file, large=_LARGE)
+        _note(job, new)
     return result, trusted
 
 
@@ -250,6 +256,13 @@ def _check(inputs: CheckDriftInputs, tables: tuple[Source, Source], rules: Rules
     return result
 
 
+def _places(job: Job, text: str, name: str) -> list[Path] | list[str]:
+    """The files or addresses that an input means, in order of name."""
+    from flint_ml.drift.sources import find_remote, is_remote
+
+    return find_remote(text, name) if is_remote(text) else _files(job, text, name)
+
+
 def _files(job: Job, text: str, name: str) -> list[Path]:
     """The files that a path, a folder or a pattern means, in order of name."""
     from flint_ml.drift.tables import is_table
@@ -262,16 +275,24 @@ def _files(job: Job, text: str, name: str) -> list[Path]:
     files = sorted(job.path(str(p), name) for p in found if p.is_file() and is_table(p))
     if not files:
         raise InputError(
-            f"{text!r} matches no CSV or Parquet file", where=name,
+            f"{text!r} matches no CSV, Parquet or Excel file", where=name,
             hint="check the pattern; if DVC tracks the files, run pull-data before this step", code="missing-file",
         )  # fmt: skip
     return files
 
 
-def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[list[Path], Trusted]:
-    """Where the reference is said to be, and the files that are trusted."""
-    from flint_ml.drift.trusted import file_at, trusted_file, trusted_files
+def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[list[Path] | list[str], Trusted]:
+    """Where the reference is said to be, and the files that are trusted; none for an address, which no commit holds."""
+    from flint_ml.drift.sources import find_remote, is_remote
+    from flint_ml.drift.trusted import Trusted, file_at, trusted_file, trusted_files
 
+    if is_remote(inputs.reference):
+        if inputs.reference_rev:
+            raise InputError(
+                "has a meaning for files in Git or DVC only", where="reference-rev",
+                hint="leave it out, or give a path as `reference`", code="invalid-input",
+            )  # fmt: skip
+        return find_remote(inputs.reference, "reference"), Trusted(())
     if inputs.reference_rev:
         place = job.path(inputs.reference, "reference")
         return [place], file_at(job.git, inputs.reference_rev, place, folder)
@@ -283,14 +304,25 @@ def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[list[P
     return files, trusted_files(job.git, _base_commit(job), files, pattern, folder)
 
 
-def _note_reference(job: Job, here: list[Path], trusted: Trusted) -> None:
-    if trusted.paths == tuple(here):
-        for path in here:
-            job.use(path, large=_LARGE)
+def _note_reference(job: Job, here: list[Path] | list[str], trusted: Trusted) -> None:
+    if not trusted.paths or trusted.paths == tuple(here):
+        _note(job, here)
         return
     for path in trusted.paths:
-        name = f"{job.relative(here[0]) if len(here) == 1 else path.name} at {(trusted.revision or '')[:10]}"
+        one = isinstance(here[0], Path) and len(here) == 1
+        name = f"{job.relative(Path(here[0])) if one else path.name} at {(trusted.revision or '')[:10]}"
         job.use(path, name, large=_LARGE)
+
+
+def _note(job: Job, places: list[Path] | list[str]) -> None:
+    """Note what was read as inputs of the result: files with their hash, addresses with their size."""
+    from flint_ml.drift.sources import remote_size, shown
+
+    for place in places:
+        if isinstance(place, Path):
+            job.use(place, large=_LARGE)
+        else:
+            job.used.append(Input(path=shown(place), bytes=remote_size(place, shown(place))))
 
 
 def _base_commit(job: Job) -> str | None:

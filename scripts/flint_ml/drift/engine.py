@@ -8,12 +8,13 @@ from typing import Literal
 
 from flint_ml.drift.bands import find_spectra
 from flint_ml.drift.rules import Rules
+from flint_ml.drift.sources import remote_size
 from flint_ml.drift.tables import Source
 
 Engine = Literal["auto", "memory", "stream", "dask"]
 
 # How much larger than its file a table of text is in memory, over what is usual for numbers with six to ten digits.
-_GROWS = {".gz": 6.0, ".bz2": 8.0, ".zst": 6.0, ".lz4": 4.0}
+_GROWS = {".zip": 6.0, ".gz": 6.0, ".bz2": 8.0, ".zst": 6.0, ".lz4": 4.0}
 _TEXT_GROWS = 1.5
 # Share of the free memory that a comparison may take.
 _SHARE = 0.5
@@ -38,12 +39,22 @@ def needed_memory(source: Source, names: Sequence[str], rules: Rules) -> int:
     return sum(_needed(part, names, rules) for part in source.parts or (source,))
 
 
+def _size(source: Source) -> int:
+    if source.address:
+        # A server that does not say how much it sends may send anything: its table is scanned.
+        size = remote_size(source.address, source.label)
+        return 1 << 50 if size is None else size
+    return source.path.stat().st_size
+
+
 def _needed(source: Source, names: Sequence[str], rules: Rules) -> int:
+    if source.frame is not None:
+        return int(source.frame.nbytes)
     if not source.parquet:
-        return int(source.path.stat().st_size * _GROWS.get(source.path.suffix.lower(), _TEXT_GROWS))
+        return int(_size(source) * _GROWS.get(source.path.suffix.lower(), _TEXT_GROWS))
     import pyarrow.parquet as pq
 
-    about = pq.read_metadata(source.path)
+    about = pq.read_metadata(source.opened())
     rows, wanted = int(about.num_rows), set(names)
     if rules.groups or rules.coordinates:
         staying = len(wanted)

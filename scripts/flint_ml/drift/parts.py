@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flint_ml.drift.scan import OtherTypeError, Unit, batches, types_of
-from flint_ml.drift.tables import Source, csv_options, is_compressed
+from flint_ml.drift.tables import Source, csv_options
 
 # Rows of Parquet's row groups that one unit reads.
 _UNIT_ROWS = 2_000_000
@@ -66,7 +66,7 @@ def _row_groups(source: Source) -> list[tuple[int, ...]]:
     """Numbers of neighbouring row groups that make a unit."""
     import pyarrow.parquet as pq
 
-    about = pq.read_metadata(source.path)
+    about = pq.read_metadata(source.opened())
     found: list[list[int]] = []
     rows = _UNIT_ROWS
     for number in range(about.num_row_groups):
@@ -95,9 +95,9 @@ def _spread(unit: Unit, names: Sequence[str]) -> Any | None:
     import pyarrow.csv as pc
 
     source = unit.source
-    size = source.path.stat().st_size
-    if is_compressed(source.path) or source.quoted_lines or source.encoding != "utf8":
+    if not source.plain or source.quoted_lines or source.encoding != "utf8":
         return None
+    size = source.path.stat().st_size
     if size < 2 * _BLOCKS * _BLOCK_BYTES:
         return None
     lines = []

@@ -18,6 +18,7 @@ from flint_ml.drift.tally import Ask, Tally, tally
 BATCH_VALUES = 4_000_000
 _FEWEST_ROWS, _MOST_ROWS = 16_384, 1 << 20
 _BLOCK = 1 << 23
+_BUFFER, _REMOTE_BUFFER = 1 << 16, 1 << 22
 _COLUMN = re.compile(r"In CSV column #(\d+)")
 _VALUE = re.compile(r"invalid value '(.*)'", re.S)
 
@@ -134,7 +135,7 @@ def batches(unit: Unit, names: Sequence[str], rows: int | None = None) -> Iterat
     rows = rows or int(min(_MOST_ROWS, max(_FEWEST_ROWS, BATCH_VALUES // max(1, len(names)))))
     waiting: list[Any] = []
     count = 0
-    for batch in _parquet(unit, names, rows) if unit.source.parquet else _text(unit, names):
+    for batch in _raw(unit, names, rows):
         waiting.append(batch)
         count += batch.num_rows
         if count >= rows:
@@ -144,14 +145,21 @@ def batches(unit: Unit, names: Sequence[str], rows: int | None = None) -> Iterat
         yield pa.Table.from_batches(waiting)
 
 
+def _raw(unit: Unit, names: Sequence[str], rows: int) -> Iterator[Any]:
+    if unit.source.frame is not None:
+        return iter(unit.source.frame.select(list(names)).to_batches(rows))
+    return _parquet(unit, names, rows) if unit.source.parquet else _text(unit, names)
+
+
 def _parquet(unit: Unit, names: Sequence[str], rows: int) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([(name, unit.types[name]) for name in names])
     try:
-        # A buffer, so that of a row group of any size only some pages are in memory.
-        with pq.ParquetFile(unit.source.path, buffer_size=1 << 20) as file:
+        # Of a row group of any size only some pages are in memory: a small buffer, and nothing ahead of need.
+        buffer = _REMOTE_BUFFER if unit.source.address else _BUFFER
+        with pq.ParquetFile(unit.source.opened(), buffer_size=buffer, pre_buffer=False) as file:
             for batch in file.iter_batches(rows, row_groups=unit.groups, columns=list(names)):
                 chosen = batch.select(list(names))
                 yield chosen if chosen.schema.equals(schema) else chosen.cast(schema)
@@ -166,7 +174,7 @@ def _text(unit: Unit, names: Sequence[str]) -> Iterator[Any]:
     source = unit.source
     types = {name: unit.types[name] for name in names}
     try:
-        with pc.open_csv(source.path, **csv_options(source, names, types, block=_BLOCK)) as reader:
+        with pc.open_csv(source.opened(), **csv_options(source, names, types, block=_BLOCK)) as reader:
             yield from (batch for batch in reader if batch.num_rows)
     except UnicodeDecodeError:
         raise OtherTypeError(replace(unit, source=replace(source, encoding="cp1252"))) from None
@@ -232,15 +240,17 @@ def _one_type(kinds: Sequence[Any]) -> Any:
 def _schema(source: Source, names: Sequence[str]) -> Any:
     import pyarrow as pa
 
+    if source.frame is not None:
+        return pa.schema([source.frame.schema.field(name) for name in names])
     if source.parquet:
         import pyarrow.parquet as pq
 
-        schema = pq.read_schema(source.path)
+        schema = pq.read_schema(source.opened())
         return pa.schema([schema.field(name).remove_metadata() for name in names])
     import pyarrow.csv as pc
 
     try:
-        with pc.open_csv(source.path, **csv_options(source, names, {}, block=_BLOCK)) as reader:
+        with pc.open_csv(source.opened(), **csv_options(source, names, {}, block=_BLOCK)) as reader:
             return pa.schema([(n, _text_type(reader.schema.field(n).type)) for n in names])
     except UnicodeDecodeError:
         return _schema(replace(source, encoding="cp1252"), names)

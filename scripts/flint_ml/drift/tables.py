@@ -7,15 +7,18 @@ import io
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from flint_ml.drift.sources import archived, opened, remote_path
 from flint_ml.errors import InputError
 
 _SNIFF_BYTES = 1 << 18
 _PARQUET = {".parquet", ".pq", ".parq"}
 _TEXT = {".csv", ".tsv", ".txt", ".tab", ".dat"}
+_SHEETS = {".xlsx", ".xlsm"}
 _COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
 _DELIMITERS = (",", ";", "\t", "|")
 _COMMA_NUMBER = re.compile(r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$")
@@ -29,7 +32,11 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Source:
-    """A table that is not read yet: its column names in order, and how to read it, or the ``parts`` that make it up."""
+    """A table that is not read yet: its column names in order, and how to read it, or the ``parts`` that make it up.
+
+    The bytes are at ``path``, in its ``member`` where that is an archive, or at ``address``; a sheet of a workbook is
+    a ``frame`` already.
+    """
 
     path: Path
     label: str
@@ -40,58 +47,102 @@ class Source:
     encoding: str = "utf8"
     blank_lines: int = 0
     quoted_lines: bool = False
+    address: str = ""
+    member: str = ""
+    frame: Any = None
     parts: tuple[Source, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    def opened(self) -> Any:
+        """What Arrow can read the table from."""
+        return opened(
+            self.path, address=self.address, member=self.member, label=self.label, ranges=self.parquet
+        )  # fmt: skip
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is an uncompressed file on this machine."""
+        return not (self.address or self.member or self.frame or self.path.suffix.lower() in _COMPRESSED)
 
 
 def _bad(label: str, message: str, hint: str, code: str = "unreadable-table") -> InputError:
     return InputError(message, where=label, hint=hint, code=code)
 
 
-def open_table(path: Path, label: str) -> Source:
-    """Look at the start of a table: format, delimiter, decimal sign, encoding, column names.
+def open_table(place: Path | str, label: str) -> Source:
+    """Look at the start of a table, at a path or an address: format, delimiter, decimal sign, encoding, column names.
 
     Raises
     ------
     InputError
         If it does not exist, is empty, is of no known format, or names a column twice.
+    OutsideError
+        If the storage at an address does not answer.
     """
-    if not path.exists():
-        raise _bad(
-            label, "does not exist", "check the spelling; if DVC tracks it, run pull-data before this step",
-            "missing-file",
-        )  # fmt: skip
-    if not path.is_file():
-        raise _bad(label, "is a folder, not a table", "name a CSV or Parquet file")
-    if path.stat().st_size == 0:
-        raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
-    suffixes = [s.lower() for s in path.suffixes]
-    inner = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
-    with path.open("rb") as stream:
+    source = _located(place, label)
+    suffix = _inner(Path(source.member) if source.member else source.path)
+    with closing(_stream(replace(source, parquet=True))) as stream:
         magic = stream.read(8)
-    if inner in _PARQUET or magic[:4] == b"PAR1":
-        source = _open_parquet(path, label)
-    elif inner in {".xlsx", ".xls", ".ods"} or magic[:4] in {b"PK\x03\x04", b"\xd0\xcf\x11\xe0"}:
-        raise _bad(label, "is a spreadsheet, not CSV or Parquet", "save the sheet as CSV (UTF-8)")
+    if not magic:
+        raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
+    if suffix in _PARQUET or magic[:4] == b"PAR1":
+        source = _open_parquet(replace(source, parquet=True))
+    elif suffix in _SHEETS:
+        source = _open_sheet(source)
+    elif suffix in {".xls", ".ods"} or magic[:4] in {b"PK\x03\x04", b"\xd0\xcf\x11\xe0"}:
+        raise _bad(label, "is a spreadsheet of another kind", "save the sheet as .xlsx, or as CSV (UTF-8)")
     else:
-        source = _open_text(path, label)
+        source = _open_text(source)
     _check_names(source)
     return source
 
 
-def is_compressed(path: Path) -> bool:
-    """Whether a file is compressed, by its name."""
-    return path.suffix.lower() in _COMPRESSED
+def _located(place: Path | str, label: str) -> Source:
+    """Where a table is; nothing is known of its columns."""
+    if isinstance(place, str):
+        return Source(remote_path(place), label, (), parquet=False, address=place)
+    if not place.exists():
+        raise _bad(
+            label, "does not exist", "check the spelling; if DVC tracks it, run pull-data before this step",
+            "missing-file",
+        )  # fmt: skip
+    if not place.is_file():
+        raise _bad(label, "is a folder, not a table", "name a CSV, Parquet or Excel file")
+    member = archived(place, label) if place.suffix.lower() == ".zip" else ""
+    return Source(place, label, (), parquet=False, member=member)
+
+
+def _stream(source: Source) -> Any:
+    """The bytes of a table as they are."""
+    place = source.opened()
+    return Path(place).open("rb") if isinstance(place, str) else place
+
+
+def _inner(path: Path) -> str:
+    """The suffix that tells the format, without that of a compression."""
+    suffixes = [s.lower() for s in path.suffixes]
+    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
+
+
+def _open_sheet(source: Source) -> Source:
+    from flint_ml.drift.excel import read_sheet
+
+    path: Any = source.path
+    if source.address:
+        path = io.BytesIO(_stream(replace(source, parquet=True)).read())
+    frame, notes = read_sheet(path, source.label)
+    return replace(source, names=tuple(frame.column_names), frame=frame, notes=notes)
 
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table, by its name."""
-    suffixes = [s.lower() for s in path.suffixes]
-    inner = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
-    return inner in _PARQUET | _TEXT and not path.name.startswith((".", "_"))
+    suffix = _inner(path)
+    return (suffix in _PARQUET | _TEXT | _SHEETS or path.suffix.lower() == ".zip") and not path.name.startswith(
+        (".", "_", "~$")
+    )
 
 
-def open_tables(paths: Sequence[Path], label: str) -> Source:
+def open_tables(paths: Sequence[Path | str], label: str) -> Source:
     """Look at one table, or at several that are the parts of one and have the same columns.
 
     Raises
@@ -102,43 +153,52 @@ def open_tables(paths: Sequence[Path], label: str) -> Source:
     if len(paths) == 1:
         return open_table(paths[0], label)
     if not paths:
-        raise _bad(
-            label, "holds no table", "name a file, a folder or a pattern of CSV or Parquet files", "missing-file"
-        )
-    parts = tuple(open_table(path, f"{label}: {path.name}") for path in paths)
+        hint = "name a file, a folder or a pattern of CSV, Parquet or Excel files"
+        raise _bad(label, "holds no table", hint, "missing-file")
+    parts = tuple(open_table(path, f"{label}: {_name(path)}") for path in paths)
     for part in parts[1:]:
         differ = sorted(set(part.names) ^ set(parts[0].names))
         if differ:
             raise _bad(
-                part.label, f"has other columns than {paths[0].name}: {', '.join(differ[:4])}",
+                part.label, f"has other columns than {_name(paths[0])}: {', '.join(differ[:4])}",
                 "the files of one table need the same columns", "different-columns",
             )  # fmt: skip
-    return Source(paths[0], label, parts[0].names, parts[0].parquet, parts=parts)
+    notes = tuple(note for part in parts for note in part.notes)
+    return Source(parts[0].path, label, parts[0].names, parts[0].parquet, parts=parts, notes=notes)
 
 
-def _open_parquet(path: Path, label: str) -> Source:
+def _name(place: Path | str) -> str:
+    return (place if isinstance(place, Path) else remote_path(place)).name
+
+
+def _open_parquet(source: Source) -> Source:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(path)
+        schema = pq.read_schema(source.opened())
     except (pa.ArrowInvalid, OSError) as error:
-        raise _bad(label, f"is not a Parquet file: {_first_line(error)}", "write the file again") from None
-    return Source(path, label, tuple(n for n in schema.names if not n.startswith("__index_level_")), parquet=True)
+        raise _bad(source.label, f"is not a Parquet file: {_first_line(error)}", "write the file again") from None
+    return replace(source, names=tuple(n for n in schema.names if not n.startswith("__index_level_")))
 
 
 def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
 
 
-def _head(path: Path, label: str) -> bytes:
+def _head(source: Source) -> bytes:
     import pyarrow as pa
 
+    place = source.opened()
     try:
-        with pa.input_stream(str(path), compression="detect") as stream:
+        if not isinstance(place, str):
+            with closing(place):
+                return bytes(place.read(_SNIFF_BYTES))
+        with pa.input_stream(place, compression="detect") as stream:
             return bytes(stream.read(_SNIFF_BYTES))
     except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise _bad(label, f"cannot be read: {_first_line(error)}", "check that the file is whole") from None
+        hint = "check that the file is whole"
+        raise _bad(source.label, f"cannot be read: {_first_line(error)}", hint) from None
 
 
 def _decoded(head: bytes, label: str) -> tuple[str, str]:
@@ -157,8 +217,9 @@ def _decoded(head: bytes, label: str) -> tuple[str, str]:
     return head.decode("cp1252", errors="replace"), "cp1252"
 
 
-def _open_text(path: Path, label: str) -> Source:
-    text, encoding = _decoded(_head(path, label), label)
+def _open_text(source: Source) -> Source:
+    label = source.label
+    text, encoding = _decoded(_head(source), label)
     lines = [line for line in text.splitlines()[:200] if line.strip()]
     if not lines:
         raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
@@ -171,7 +232,10 @@ def _open_text(path: Path, label: str) -> Source:
         raise _bad(label, f"has no readable header: {error}", "check the first line and its quotes") from None
     decimal = _decimal(lines[1:], delimiter)
     notes = (f"{label} is not UTF-8; it was read as Windows-1252",) if encoding == "cp1252" else ()
-    return Source(path, label, _named(names), False, delimiter, decimal, encoding, blank, notes=notes)
+    return replace(
+        source, names=_named(names), delimiter=delimiter, decimal=decimal, encoding=encoding, blank_lines=blank,
+        notes=notes,
+    )  # fmt: skip
 
 
 def _named(names: Sequence[str]) -> tuple[str, ...]:
@@ -206,11 +270,11 @@ def open_parquet(source: Source) -> list[Any] | None:
         return None
     import pyarrow.parquet as pq
 
-    return [pq.ParquetFile(part.path) for part in parts]
+    return [pq.ParquetFile(part.opened()) for part in parts]
 
 
-def read_columns(source: Source, names: Sequence[str], opened: Sequence[Any] | None = None) -> Any:
-    """The columns ``names`` of ``source`` as a ``pyarrow.Table``; ``opened`` is what :func:`open_parquet` gave.
+def read_columns(source: Source, names: Sequence[str], files: Sequence[Any] | None = None) -> Any:
+    """The columns ``names`` of ``source`` as a ``pyarrow.Table``; ``files`` are what :func:`open_parquet` gave.
 
     Raises
     ------
@@ -218,8 +282,7 @@ def read_columns(source: Source, names: Sequence[str], opened: Sequence[Any] | N
         If a line or value cannot be read, or there is no row.
     """
     parts = source.parts or (source,)
-    opened = opened or [None] * len(parts)
-    tables = [_read_part(part, names, file) for part, file in zip(parts, opened, strict=True)]
+    tables = [_read_part(part, names, file) for part, file in zip(parts, files or [None] * len(parts), strict=True)]
     return tables[0] if len(tables) == 1 else _joined(tables, names)
 
 
@@ -234,22 +297,25 @@ def _joined(tables: list[Any], names: Sequence[str]) -> Any:
         return pa.concat_tables([table.cast(text) for table in tables])
 
 
-def _read_part(source: Source, names: Sequence[str], opened: Any) -> Any:
-    table = _read_parquet(source, names, opened) if source.parquet else _read_text(source, names)
+def _read_part(source: Source, names: Sequence[str], file: Any) -> Any:
+    if source.frame is not None:
+        table = source.frame.select(list(names))
+    else:
+        table = _read_parquet(source, names, file) if source.parquet else _read_text(source, names)
     if table.num_rows == 0:
         raise no_rows(source.label)
     return table
 
 
-def _read_parquet(source: Source, names: Sequence[str], opened: Any) -> Any:
+def _read_parquet(source: Source, names: Sequence[str], known: Any) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         # Not read_table(): it imports pyarrow.dataset, and that pandas.
-        if opened is not None:
-            return opened.read(columns=list(names)).select(list(names))
-        with pq.ParquetFile(source.path) as file:
+        if known is not None:
+            return known.read(columns=list(names)).select(list(names))
+        with pq.ParquetFile(source.opened()) as file:
             return file.read(columns=list(names)).select(list(names))
     except (pa.ArrowException, OSError, KeyError) as error:
         raise _bad(source.label, f"cannot be read: {_first_line(error)}", "write the file again") from None
@@ -326,7 +392,7 @@ def _parse_message(text: str) -> str:
 def _arrow_csv(source: Source, names: Sequence[str], types: dict[str, Any]) -> Any:
     import pyarrow.csv as pc
 
-    return pc.read_csv(source.path, **csv_options(source, names, types))
+    return pc.read_csv(source.opened(), **csv_options(source, names, types))
 
 
 def csv_options(source: Source, names: Sequence[str], types: Mapping[str, Any], block: int = 1 << 22) -> dict[str, Any]:
