@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from flint_ml.report import changes
 from flint_ml.report.page import to_html
 from flint_ml.report.render import _decimals
 from report import gfm
@@ -86,6 +87,16 @@ def test_a_crash_shows_its_last_lines_and_no_metrics(screens):
     assert "MemoryError:unabletoallocate8GiB" in shown
     assert "fittingfold3" in shown
     assert "fittingfold1" not in shown
+
+
+def test_the_lock_of_the_environment_is_no_code():
+    files = ["train.py", "requirements.txt", "env/conda-lock.yml", "renv.lock", "flint-ml.yml"]
+    found = changes.items({"code": files, "gate": ["flint-ml.yml"], "data": [{"path": "data.lock"}]})
+    assert found["code"] == ["`train.py`"]
+    assert found["environment"] == ["`requirements.txt`", "`env/conda-lock.yml`", "`renv.lock`"]
+    assert found["gate rules"] == ["`flint-ml.yml`"]
+    shown = changes.line({"code": ["requirements.txt"]})
+    assert shown == "`requirements.txt` · parameters, data, code and gate rules: unchanged"
 
 
 def test_numbers_of_one_row_have_the_same_decimals():

@@ -1,7 +1,8 @@
-"""What changed: parameters, data, code and gate rules, from the first record that knows."""
+"""What changed: parameters, data, code, environment and gate rules, from the first record that knows."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,7 +76,13 @@ _PARTS = (
     ("params", "parameters", _parameter),
     ("data", "data", _data),
     ("code", "code", _path),
+    ("code", "environment", _path),
     ("gate", "gate rules", _path),
+)
+# Files that say which packages a training runs with: another lock may be another result, without a line of code.
+_ENVIRONMENT = re.compile(
+    r"(?:requirements|constraints)[\w.-]*\.(?:txt|in)|(?:environment|conda-lock)[\w.-]*\.ya?ml|[\w.-]+\.lock|Pipfile"
+    r"|pylock[\w.-]*\.toml|\.python-version|\.R-version|Dockerfile[\w.-]*"
 )
 
 
@@ -84,13 +91,19 @@ def _is_output(row: Any) -> bool:
     return isinstance(row, dict) and row.get("kind") == "output"
 
 
+def _is_environment(row: Any) -> bool:
+    path = row.get("path") if isinstance(row, dict) else row
+    return isinstance(path, str) and bool(_ENVIRONMENT.fullmatch(path.rpartition("/")[2]))
+
+
 def items(changes: dict[str, Any]) -> dict[str, list[Made]]:
-    """Every change as Markdown, by part: parameters, data, code, gate rules. Outputs of stages are left out."""
+    """Every change as Markdown, by part, as _PARTS names them; outputs of stages are left out."""
     found: dict[str, list[Made]] = {}
     gate = [row for row in _rows(changes, "gate") if isinstance(row, str)]
     for key, title, render in _PARTS:
         rows = [row for row in _rows(changes, key) if not (key == "data" and _is_output(row))]
-        rows = [row for row in rows if not (key == "code" and row in gate)]
+        if key == "code":
+            rows = [row for row in rows if row not in gate and _is_environment(row) == (title == "environment")]
         found[title] = [Made(text) for row in rows if (text := render(row)) is not None]
     return found
 
