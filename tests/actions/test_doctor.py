@@ -22,6 +22,7 @@ from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).resolve().parents[2]
 FLOW = """\
 on:
   pull_request:
@@ -221,6 +222,18 @@ def test_a_stranger_must_not_run_with_the_secrets(project: Path) -> None:
     assert any("a stranger's code would run with your secrets" in what for what in failures(doctor(project)[1]))
 
 
+@pytest.mark.parametrize("flow", sorted((ROOT / "examples/workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_example_workflows_are_sound(project: Path, flow: Path) -> None:
+    (project / GATE).unlink()
+    shutil.copy(flow, project / ".github/workflows")
+    swap(".dvc/config", "s3://bucket/dvc", "https://data.example.org/dvc")(project)
+    if "forks" in flow.name:  # two that belong together
+        for other in flow.parent.glob("model-gate-forks*.yml"):
+            shutil.copy(other, project / ".github/workflows")
+    found = [c for c in doctor(project)[1] if c["area"] == "workflows" and c["mark"] != "ok"]
+    assert [c["what"] for c in found if "no workflow uses" not in c["what"]] == []
+
+
 def test_what_was_not_pushed_is_found_where_the_remote_can_be_asked(project: Path, tmp_path: Path) -> None:
     swap(".dvc/config", "s3://bucket/dvc", "../../remote")(project)
     assert "not on the remote: big.csv" in failures(doctor(project)[1])
@@ -241,7 +254,7 @@ def test_an_empty_folder_is_no_reason_to_stop(tmp_path: Path, command: str) -> N
 
 def test_a_simulation_is_validated(tmp_path: Path) -> None:
     folder = tmp_path / "landscape"
-    shutil.copytree(Path(__file__).resolve().parents[2] / "examples" / "gcbm", folder, ignore=shutil.ignore_patterns(
+    shutil.copytree(ROOT / "examples" / "gcbm", folder, ignore=shutil.ignore_patterns(
         "dvc.*", ".dvc*", "output"))  # fmt: skip
     sh(folder, "git init -q -b main && git add -A && git commit -qm all")
     assert doctor(folder)[0] == 0

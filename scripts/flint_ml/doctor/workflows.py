@@ -42,6 +42,23 @@ class Use:
         return steps[: next((i for i, step in enumerate(steps) if step is self.step), 0)]
 
     @property
+    def checkouts(self) -> list[Mapping[str, Any]]:
+        """The checkouts before it."""
+        return [step for step in self.before if str(step.get("uses", "")).startswith("actions/checkout@")]
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """Its inputs."""
+        given = self.step.get("with")
+        return given if isinstance(given, Mapping) else {}
+
+    @property
+    def alone(self) -> bool:
+        """Whether it compares with no base: told so, or only a part of a simulation."""
+        parts = {"plan", "part", "merge"} & set(self.given)
+        return bool(parts) or "none" in {str(self.given.get(name)) for name in ("base", "base-revision")}
+
+    @property
     def env(self) -> dict[str, Any]:
         """Variables that the step sees."""
         found: dict[str, Any] = {}
@@ -143,22 +160,24 @@ def _use(patient: Patient, use: Use, events: Mapping[str, Any]) -> Iterator[Chec
         mend = f"did you mean `{close[0]}`?" if close else f"actions are: {', '.join(sorted(patient.inputs))}"
         yield Check(AREA, "failure", f"{use.place}: there is no action `{use.name}`", mend)
         return
-    given = use.step.get("with")
-    for name in given if isinstance(given, Mapping) else []:
+    for name in use.given:
         if str(name) not in known:
             close = difflib.get_close_matches(str(name), sorted(known), n=1)
             mend = f"did you mean `{close[0]}`?" if close else f"docs/actions/{use.name}.md lists the inputs"
             yield Check(AREA, "failure", f"{use.place}: {use.name} has no input `{name}`", mend)
     yield from _runner(use)
     yield from _checkout(use, events)
-    yield from _permissions(use, events)
+    yield from _permissions(patient, use, events)
     yield from _credentials(patient, use)
     yield from _training(patient, use)
     if "timeout-minutes" not in use.job:
         mend = "timeout-minutes: 30, twice what training takes"
         yield Check(AREA, "warning", f"{use.place}: no time limit (GitHub's is six hours)", mend)
-    if use.name == "post-report" and not re.search(
-        r"cancelled\(\)|always\(\)", str(use.step.get("if", use.job.get("if", "")))
+    ours = [step for step in use.before if _OURS.match(str(step.get("uses", "")))]
+    if (
+        use.name == "post-report"
+        and ours
+        and not re.search(r"cancelled\(\)|always\(\)", str(use.step.get("if", use.job.get("if", ""))))
     ):
         mend = "if: ${{ !cancelled() }}"
         yield Check(AREA, "warning", f"{use.place}: after a failed step there is no report", mend)
@@ -172,9 +191,9 @@ def _runner(use: Use) -> Iterator[Check]:
 
 
 def _checkout(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
-    if use.name in {"setup", "deploy-model", "promote", "register-model"}:
+    if use.name not in _HISTORY:
         return
-    found = [step for step in use.before if str(step.get("uses", "")).startswith("actions/checkout@")]
+    found = use.checkouts
     if not found:
         if "workflow_run" not in events:
             mend = "add actions/checkout with fetch-depth: 0 as the first step"
@@ -182,14 +201,21 @@ def _checkout(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
         return
     given = found[-1].get("with")
     depth = str((given if isinstance(given, Mapping) else {}).get("fetch-depth", "1"))
-    if use.name in _HISTORY and depth != "0":
+    if depth != "0" and not use.alone:
         mark = "failure" if use.name in _DATA | {"run-gcbm", "run-gcbm-flint"} else "warning"
         mend = "fetch-depth: 0 under `with:` of actions/checkout"
         text = f"{use.place}: {use.name} compares with the base, which a checkout of depth {depth} lacks"
         yield Check(AREA, mark, text, mend)  # type: ignore[arg-type]
 
 
-def _permissions(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
+def _posted_later(patient: Patient) -> bool:
+    """Whether a workflow of its own posts the report of another's run, as forks need it."""
+    files = (patient.root / ".github" / "workflows").glob("*.y*ml")
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    return any("workflow_run:" in text and "post-report@" in text for text in texts)
+
+
+def _permissions(patient: Patient, use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
     granted = use.job.get("permissions", use.flow.get("permissions"))
     comments = use.name in _COMMENTS and {"pull_request", "workflow_run"} & set(events)
     if granted is None:
@@ -201,10 +227,11 @@ def _permissions(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
     rights = granted if isinstance(granted, Mapping) else {}
     if granted == "write-all" or (granted == "read-all" and not comments):
         return
-    if rights.get("contents") not in {"read", "write"} and granted != "read-all":
+    if rights.get("contents") not in {"read", "write"} and granted != "read-all" and use.checkouts:
         mend = "contents: read under `permissions:` of the job"
         yield Check(AREA, "failure", f"{use.place}: the token may not check out a private repository", mend)
-    if comments and rights.get("pull-requests") != "write":
+    # Where a second workflow posts, the first has no right to on purpose.
+    if comments and rights.get("pull-requests") != "write" and not _posted_later(patient):
         mend = "pull-requests: write under `permissions:` of the job"
         text = f"{use.place}: the token may not comment; the report would stay in the job summary"
         yield Check(AREA, "warning", text, mend)
@@ -219,6 +246,9 @@ def _credentials(patient: Patient, use: Use) -> Iterator[Check]:
     kind = storage(remote.url) if remote else None
     if use.name not in _DATA or kind is None or not kind.ways:
         return
+    expect = patient.section("gate").get("expect")
+    if use.name == "gate" and isinstance(expect, list) and "pull-data" not in expect:
+        return
     if any(str(step.get("uses", "")).lower().startswith(_LOGINS) for step in use.before):
         return
     # A step may also write the variable into GITHUB_ENV.
@@ -232,8 +262,7 @@ def _training(patient: Patient, use: Use) -> Iterator[Check]:
     """What the user's own command needs on the runner."""
     if use.name != "gate":
         return
-    given = use.step.get("with")
-    command = str((given if isinstance(given, Mapping) else {}).get("command") or patient.command)
+    command = str(use.given.get("command") or patient.command)
     expect = patient.section("gate").get("expect")
     if isinstance(expect, list) and "train" not in expect:
         return
