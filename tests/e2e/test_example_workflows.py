@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,11 +125,19 @@ def test_new_data_become_a_pull_request_and_a_drifted_batch_an_issue(act: Act) -
         clone, "git", "rev-parse", "HEAD"
     )
 
-    act.team.publish(table(5, 200, shift=0.4))
+    # A batch that looks like the reference, but that the training cannot read.
+    act.team.publish(re.sub(r"(?m)(s4-7,.*),.*$", r"\1,n/a", batch))
     before = dict(github.refs)
-    result = act.run("data-update.yml", "schedule")
+    result = act.run("data-update.yml", "workflow_dispatch")
     assert conclusions(result) == {"update": "failure", "propose": "success"}, result.log
     (issue,) = github.issues.values()
+    assert (issue["title"], issue["state"]) == ("New data could not be taken over", "open")
+    assert "could not convert string to float" in issue["body"]
+
+    act.team.publish(table(5, 200, shift=0.4))
+    result = act.run("data-update.yml", "schedule")
+    assert conclusions(result) == {"update": "failure", "propose": "success"}, result.log
+    assert list(github.issues.values()) == [issue]
     assert (issue["title"], issue["state"]) == ("New data drifted", "open")
     assert "band" in issue["body"]
     assert "train" not in act.records()
