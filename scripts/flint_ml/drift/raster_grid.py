@@ -87,6 +87,8 @@ class Grid:
             zone = _A**2 * (1 - _E2) / 2 * (s / (1 - _E2 * s**2) + np.arctanh(_E * s) / _E)
             result: Floats = np.abs(np.diff(zone)) * abs(a) * factor / 10_000
             return result
+        if not self.crs.is_projected:
+            return None
         area = np.full(self.height, abs(a * e - b * d) * float(self.crs.linear_units_factor[1]) ** 2 / 10_000)
         if _epsg(self.crs) in _WEB_MERCATOR:
             middle = f + e * (np.arange(self.height) + 0.5)
@@ -158,7 +160,13 @@ def _differs(name: str, code: str, text: str, hint: str = "") -> Note:
 
 
 def _size(grid: Grid) -> str:
-    unit = "" if grid.crs is None else " degrees" if grid.crs.is_geographic else " m"
-    if grid.crs is not None and not grid.crs.is_geographic and abs(grid.crs.linear_units_factor[1] - 1) > 1e-9:
+    unit = (
+        ""
+        if grid.crs is None or not (grid.crs.is_projected or grid.crs.is_geographic)
+        else " degrees"
+        if grid.crs.is_geographic
+        else " m"
+    )
+    if grid.crs is not None and grid.crs.is_projected and abs(grid.crs.linear_units_factor[1] - 1) > 1e-9:
         unit = f" {grid.crs.linear_units_factor[0]}"
     return f"{grid.cell[0]:.8g} × {grid.cell[1]:.8g}{unit}"

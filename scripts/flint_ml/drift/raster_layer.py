@@ -166,7 +166,11 @@ def _grounds(
         if None in lengths:
             lengths = [1.0, 1.0]
         ground_side = max(side_of(box) * (length or 1.0) for box, length in zip(boxes, lengths, strict=True))
-        cells = [max(1, round(ground_side / (length or 1.0))) for length in lengths]
+        longest = [max(band.grid.width, band.grid.height) for band in bands]
+        cells = [
+            max(1, round(min(ground_side / (length or 1.0), most)))
+            for length, most in zip(lengths, longest, strict=True)
+        ]
         sides = [(side, side) for side in cells]
     made = [ground(band.grid, box, side) for band, box, side in zip(bands, boxes, sides, strict=True)]
     return (sides[0], sides[1]), (made[0], made[1])
@@ -174,7 +178,8 @@ def _grounds(
 
 def _cell_length(band: Band) -> float | None:
     areas = band.grid.row_areas()
-    return math.sqrt(float(np.median(areas))) if areas is not None and np.median(areas) > 0 else None
+    area = 0.0 if areas is None else float(np.median(areas))
+    return math.sqrt(area) if math.isfinite(area) and area > 0 else None
 
 
 def _given_side(band: Band, box: tuple[int, int, int, int], size: float) -> Side:

@@ -38,6 +38,8 @@ _OTHERS = {
 WINDOW_CELLS = 1 << 20
 _CACHE_BYTES = 48 << 20
 _TOO_LARGE = 1 << 28
+# The list of its tiles alone takes a byte for each 16,000 cells; a header that says more than this is damaged.
+_CELLS_PER_BYTE, _LONGEST = 200_000, 10_000_000
 
 Mask = npt.NDArray[np.bool_]
 # Row and column of the first cell, height, width.
@@ -200,12 +202,24 @@ def bands_of(path: Path, label: str, name: str) -> list[Band]:
     InputError
         As :func:`opened`, or if a band cannot be compared.
     """
+    names = read_names(path, label)
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    try:
+        return _bands(path, label, name, names)
+    except (CPLE_BaseError, RasterioError, OverflowError, ValueError) as error:
+        message = f"has a header that cannot be read ({_first_line(error)})"
+        raise _bad(label, message, "the file is damaged; copy or pull it again") from None
+
+
+def _bands(path: Path, label: str, name: str, names: Names) -> list[Band]:
     from rasterio.enums import ColorInterp, MaskFlags
 
-    names = read_names(path, label)
     with opened(path, label) as dataset:
         if dataset.count == 0 or dataset.width * dataset.height == 0:
             raise _bad(label, "has no bands or no cells", "write the raster again")
+        _refuse_unlikely(dataset, path, label)
         grid = Grid(dataset.crs, tuple(dataset.transform)[:6], dataset.width, dataset.height)
         colours = _colours(dataset)
         indexes = [i for i in dataset.indexes if colours[i - 1] != ColorInterp.alpha] or list(dataset.indexes)
@@ -230,6 +244,15 @@ def bands_of(path: Path, label: str, name: str) -> list[Band]:
             )  # fmt: skip
     doubled = {band for band, count in Counter(band.name for band in found).items() if count > 1}
     return [_renamed(band, f"{name}:{band.index}") if band.name in doubled else band for band in found]
+
+
+def _refuse_unlikely(dataset: Any, path: Path, label: str) -> None:
+    size = path.stat().st_size
+    if dataset.width * dataset.height > _CELLS_PER_BYTE * size or max(dataset.width, dataset.height) > _LONGEST:
+        text = f"says that it has {dataset.width:,} × {dataset.height:,} cells, which its {size:,} bytes cannot hold"
+        raise _bad(label, text, "the file is damaged; copy or pull it again")
+    if not all(math.isfinite(v) for v in tuple(dataset.transform)[:6]) or dataset.transform.determinant == 0:
+        raise _bad(label, "has a transform that gives its cells no area", "the file is damaged, or assign a transform")
 
 
 def _renamed(band: Band, name: str) -> Band:
