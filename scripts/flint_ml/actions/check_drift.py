@@ -48,8 +48,8 @@ class CheckDriftInputs(GateInputs):
     """Inputs of check-drift."""
 
     reference: str = Field(
-        description="The trusted table: CSV (also .gz, .bz2, .zst, .zip), Parquet or Excel (.xlsx); a folder or pattern "
-        "of such files with the same columns; an address (`s3://`, `gs://`, `az://`, `https://`); or a profile by "
+        description="The trusted table: CSV (also .gz, .bz2, .zst, .zip), Parquet or Excel (.xlsx); a folder or "
+        "pattern of such files, of the same columns; an address (`s3://`, `gs://`, `az://`, `https://`); a profile by "
         "`flint-ml drift-profile`; or GeoTIFF rasters."
     )
     reference_rev: str = Field(
