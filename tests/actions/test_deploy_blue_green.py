@@ -20,13 +20,11 @@ from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 from flint_ml.yamlfile import parse_yaml
-from gitops.colours import Cluster
+from gitops.colours import EXAMPLE, PATH, Cluster, manifests
 from gitops.faultdocs import documented
 from gitops.gitserver import TOKEN, Server, bare, change, commits, content, git, serve
 
 pytest_plugins = ("mlflowserver",)
-EXAMPLE = Path(__file__).parents[2] / "examples" / "manifests" / "blue-green"
-PATH = "spec.template.spec.containers[name=api].env[name=MODEL_VERSION].value"
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +49,7 @@ def filled(registry_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture
 def server(tmp_path: Path, filled: Path) -> Iterator[Server]:
     shutil.copy(filled, tmp_path / "mlflow.db")
-    names = ("blue.yaml", "green.yaml", "service.yaml")
-    files = {
-        name: (EXAMPLE / name).read_bytes().replace(b'VERSION, value: "0"', b'VERSION, value: "1"') for name in names
-    }
-    bare(tmp_path / "srv", files)
+    bare(tmp_path / "srv", manifests())
     with serve(tmp_path / "srv") as state:
         yield state
 

@@ -20,14 +20,11 @@ import pytest
 
 from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect
-from gitops.colours import Cluster
+from gitops.colours import PATH, Cluster, manifests
 from gitops.gitserver import TOKEN, DroppedError, Server, bare, content, git, serve
-from gitops.test_manifests_example import MANIFESTS
 
 pytest_plugins = ("mlflowserver",)
 NAME = "killed"
-COLOURS = ("blue.yaml", "green.yaml", "service.yaml")
-PATH = "spec.template.spec.containers[name=api].env[name=MODEL_VERSION].value"
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +41,7 @@ def registry(mlflow_server: str) -> str:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    example = MANIFESTS / "blue-green"
-    files = {name: (example / name).read_bytes().replace(b'value: "0"', b'value: "1"') for name in COLOURS}
-    bare(tmp_path / "srv", files)
+    bare(tmp_path / "srv", manifests())
     with serve(tmp_path / "srv") as state:
         yield state
 

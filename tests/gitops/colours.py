@@ -11,6 +11,15 @@ from typing import Any
 
 from gitops.gitserver import DroppedError, content
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "manifests" / "blue-green"
+PATH = "spec.template.spec.containers[name=api].env[name=MODEL_VERSION].value"
+
+
+def manifests() -> dict[str, bytes]:
+    """The example's manifests, with version 1 on both colours, blue live."""
+    files = {name: (EXAMPLE / name).read_bytes() for name in ("blue.yaml", "green.yaml", "service.yaml")}
+    return {name: data.replace(b'VERSION, value: "0"', b'VERSION, value: "1"') for name, data in files.items()}
+
 
 class Cluster:
     """Answers ``/<colour>/version`` as pods of that colour would, by what Git says at that moment.

@@ -62,6 +62,20 @@ class Registered(Protocol):
         """The commit message."""
 
 
+def _refuse_what_cannot_work(inputs: Any, checks: Mapping[str, Check]) -> None:
+    if inputs.mode != "push":
+        raise _invalid("mode", "blue-green needs `mode: push`", "it tries the version before it switches")
+    if "predictions" in checks and inputs.predict_path:
+        raise _invalid("checks", "the name `predictions` is taken by `predict-path`", "give that check another name")
+    if len(inputs.colours) != 2:
+        raise _invalid("colours", f"{len(inputs.colours)} colours are given, not two", "give them in flint-ml.yml")
+    if not any("{version}" in check.contains for check in checks.values()):
+        raise _invalid(
+            "checks", "no check tells the new version from the old one",
+            "add one such as `version: {path: /version, contains: '\"{version}\"'}`",
+        )  # fmt: skip
+
+
 def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str], None]) -> Switch:
     """The switch that the inputs of deploy-model describe.
 
@@ -72,17 +86,7 @@ def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str
     """
     colours: Mapping[str, ColourInput] = inputs.colours
     checks = {name: Check(c.path, c.status, c.contains, c.body) for name, c in inputs.checks.items()}
-    if inputs.mode != "push":
-        raise _invalid("mode", "blue-green needs `mode: push`", "it tries the version before it switches")
-    if "predictions" in checks and inputs.predict_path:
-        raise _invalid("checks", "the name `predictions` is taken by `predict-path`", "give that check another name")
-    if len(colours) != 2:
-        raise _invalid("colours", f"{len(colours)} colours are given, not two", "give them in flint-ml.yml")
-    if not any("{version}" in check.contains for check in checks.values()):
-        raise _invalid(
-            "checks", "no check tells the new version from the old one",
-            "add one such as `version: {path: /version, contains: '\"{version}\"'}`",
-        )  # fmt: skip
+    _refuse_what_cannot_work(inputs, checks)
     places: dict[str, Target] = {}
     for name, colour in colours.items():
         file = check_target(colour.file, inputs.value)

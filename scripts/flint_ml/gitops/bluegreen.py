@@ -7,7 +7,7 @@ Service. A job that is killed leaves a state that the next one goes on from.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flint_ml.errors import InputError, OutsideError
@@ -156,6 +156,14 @@ def _take_back(remote: Remote, switch: Switch, before: _State, number: int, reas
     return [commit for commit in commits if commit]
 
 
+def _unmoved(wanted: _State, found: _State) -> None:
+    if found != wanted:
+        raise OutsideError(
+            "somebody else changed the colours while this version was tried; theirs stays",
+            where="manifests", hint="run the job again if this version is still wanted", code="moved-on",
+        )  # fmt: skip
+
+
 def _as_it_is(switch: Switch, state: _State, number: int) -> Switched:
     """The version is live already: an earlier job may have ended before it had checked that."""
     switch.ready(number)
@@ -189,20 +197,12 @@ def deploy(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Swi
 
     switch.ready(number)
 
-    def unmoved(tip: str, values: Mapping[str, str]) -> None:
-        state = _state(remote, tip, switch)
-        if state.live != before.live or dict(state.values) != dict(values):
-            raise OutsideError(
-                "somebody else changed the colours while this version was tried; theirs stays",
-                where="manifests", hint="run the job again if this version is still wanted", code="moved-on",
-            )  # fmt: skip
-
     def deploy_idle(tip: str) -> Edit:
-        unmoved(tip, before.values)
+        _unmoved(before, _state(remote, tip, switch))
         return plan(remote, tip, idle.target, new)
 
     def point(tip: str) -> Edit:
-        unmoved(tip, {**before.values, before.idle: new})
+        _unmoved(replace(before, values={**before.values, before.idle: new}), _state(remote, tip, switch))
         return plan(remote, tip, switch.selector, before.idle)
 
     commits: list[str] = []
