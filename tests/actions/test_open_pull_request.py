@@ -184,3 +184,9 @@ def test_what_github_refuses_is_said_with_what_to_allow(checkout: Path, fake: Fa
     fake.faults.append(Fault("POST", "/git/trees$", status=422, body={"message": "base_tree is not a valid tree"}))
     code, record, _ = run(checkout, fake)
     assert (code, record["findings"][0]["code"]) == (2, "commit-not-pushed")
+
+
+def test_at_a_terminal_the_branch_that_is_checked_out_is_the_base(checkout: Path, fake: FakeGitHub) -> None:
+    git(checkout, "switch", "-q", "--create", "spring")
+    assert run(checkout, fake, ref="")[0] == 0
+    assert fake.pulls[1]["base"]["ref"] == "spring"

@@ -75,7 +75,7 @@ def _start(inputs: Inputs, job: Job) -> Start:
     if not base:
         ref = job.context.ref
         base = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else job.context.default_branch or ""
-        base = base or job.git.branch() or ""
+        base = base or job.git.branch or ""
     if not re.match(_BRANCH, base):
         raise InputError("no branch to propose the change for", where="base", hint="give `--base main`", code="no-base")
     if base == inputs.branch:
