@@ -160,7 +160,7 @@ def test_nothing_is_written_without_a_yes_and_a_second_time_nothing_changes(give
     share(giver, stdin="y\n")
     after = (giver / "dvc.yaml").read_text()
     assert after.startswith(before.rstrip("\n"))
-    assert "described already" in share(giver, "--yes").stdout
+    assert "There is nothing to write" in share(giver, "--yes").stdout
 
 
 def test_an_artifact_that_is_there_is_kept_and_comments_too(giver: Path) -> None:

@@ -45,6 +45,7 @@ _ANSWERS = ("title", "lead", "data_steward", "command", "metrics", "predictions"
 
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Look, propose, ask, write, say what to do next."""
+    from flint_ml.actions._propose import offer
     from flint_ml.scaffold.look import look
     from flint_ml.scaffold.plan import answer
     from flint_ml.scaffold.project import describe, missing_lines, proposals
@@ -70,7 +71,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     machine = _machine(job, python, all(versions.values()))
     proposed = proposals(facts, answers, versions)
     ignore = missing_lines(facts, answers)
-    written = _write(proposed, inputs, job)
+    written = offer(proposed, job, yes=inputs.yes, dry_run=inputs.dry_run, over=False)
     _say_next(facts, answers, machine, ignore, job)
     kept = [proposal.name for proposal in proposed if proposal.state == "differs"]
     return Outcome(
@@ -123,36 +124,6 @@ def _versions(python: str, packages: tuple[str, ...]) -> dict[str, str | None]:
         return dict.fromkeys(packages)
     lines = done.stdout.splitlines() if done.returncode == 0 else []
     return {name: (lines[i].strip() or None) if i < len(lines) else None for i, name in enumerate(packages)}
-
-
-def _write(proposed: list[Any], inputs: Inputs, job: Job) -> list[str]:
-    """Show what would change, and write the new files where a person or ``--yes`` agrees."""
-    from flint_ml.scaffold.files import agreed, write
-
-    new = [proposal for proposal in proposed if proposal.state == "new"]
-    for proposal in proposed:
-        if proposal.state == "same":
-            job.say(f"\n{proposal.name}: is there already, as it should be.")
-            continue
-        job.say(f"\n{proposal.diff()}".rstrip())
-        if proposal.state == "differs":
-            job.say(
-                f"\n{proposal.name} is yours and stays as it is. The lines with + are what init would write; "
-                "copy those that you want."
-            )
-    if not new:
-        job.say("\nThere is nothing to write.")
-        return []
-    names = ", ".join(proposal.name for proposal in new)
-    if inputs.dry_run:
-        job.say(f"\nNothing was written (--dry-run). It would be: {names}.")
-        return []
-    if not inputs.yes and not agreed(input, f"\nWrite {names}?"):
-        job.say("\nNothing was written. `flint-ml init --yes` writes without asking.")
-        return []
-    written = write(new)
-    job.say(f"\nWritten: {', '.join(written)}.")
-    return written
 
 
 def _say_next(facts: Any, answers: Any, machine: Any, ignore: list[str], job: Job) -> None:

@@ -79,6 +79,7 @@ def _of_text(text: str) -> dict[str, str]:
 
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Gather, describe, show, ask, write, say how others take it."""
+    from flint_ml.actions._propose import offer
     from flint_ml.scaffold.files import propose
     from flint_ml.sharing import citation, crate, pipeline
 
@@ -91,7 +92,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         propose(folder, "CITATION.cff", citation.text(shared)),
         propose(folder, "dvc.yaml", pipeline.text(shared, before)),
     ]
-    written = _write(proposed, inputs, job)
+    written = offer(proposed, job, yes=inputs.yes, dry_run=inputs.dry_run, over=True)
     _say_next(shared, job)
     return Outcome(
         "passed", f"{len(written)} files written", "written", quiet=True,
@@ -220,28 +221,6 @@ def _usual(job: Job, kept: Any, project: str) -> dict[str, Artifact]:
             name = identifier(stem if identifier(stem) not in found else own)
             found[name] = Artifact(path=own, type="dataset")
     return found
-
-
-def _write(proposed: list[Any], inputs: Inputs, job: Job) -> list[str]:
-    from flint_ml.scaffold.files import agreed, write
-
-    changed = [proposal for proposal in proposed if proposal.state != "same"]
-    for proposal in changed:
-        job.say(proposal.diff().rstrip())
-        job.say()
-    if not changed:
-        job.say("Everything is described already.")
-        return []
-    names = ", ".join(proposal.name for proposal in changed)
-    if inputs.dry_run:
-        job.say(f"Nothing was written (--dry-run). It would be: {names}.")
-        return []
-    if not inputs.yes and not agreed(input, f"Write {names}?"):
-        job.say("Nothing was written. `flint-ml share --yes` writes without asking.")
-        return []
-    written = write(changed)
-    job.say(f"Written: {', '.join(written)}.")
-    return written
 
 
 def _say_next(shared: Any, job: Job) -> None:
