@@ -119,7 +119,7 @@ studies. "Taken for independent": the KS test of all cells, as any tool does tha
     if scale:
         text += (
             "\n## Large rasters\n\nWhole process (`flint-ml check-drift`, no figures), both maps read in full, "
-            f"{scale['made']}.\n\n| pair | cells a side | CPU s | peak memory MB |\n| --- | --- | --- | --- |\n"
+            f"{scale['made']}.\n\n| pair | cells in each | CPU s | peak memory MB |\n| --- | --- | --- | --- |\n"
         )
         text += "\n".join(f"| {r['pair']} | {r['cells']:,} | {r['cpu']:.1f} | {r['mb']:.0f} |" for r in scale["rows"])
         text += "\n"

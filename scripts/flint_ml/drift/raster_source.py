@@ -223,22 +223,23 @@ def _bands(path: Path, label: str, name: str, names: Names) -> list[Band]:
         grid = Grid(dataset.crs, tuple(dataset.transform)[:6], dataset.width, dataset.height)
         colours = _colours(dataset)
         indexes = [i for i in dataset.indexes if colours[i - 1] != ColorInterp.alpha] or list(dataset.indexes)
+        flags, nodatas, tiles, types = dataset.mask_flag_enums, dataset.nodatavals, dataset.block_shapes, dataset.dtypes
+        descriptions, scales, offsets, units = dataset.descriptions, dataset.scales, dataset.offsets, dataset.units
         found = []
         for i in indexes:
-            stored = _dtype(dataset.dtypes[i - 1], label)
-            tile = dataset.block_shapes[i - 1]
+            stored = _dtype(types[i - 1], label)
+            tile = tiles[i - 1]
             if tile[0] * tile[1] > _TOO_LARGE:
                 text = f"is stored in one piece of {tile[0]} × {tile[1]} cells, too large to read part by part"
                 raise _bad(label, text, "tile it: `gdal_translate -co TILED=YES in.tif out.tif`", "raster-untiled")
-            flags = dataset.mask_flag_enums[i - 1]
-            nodata = dataset.nodatavals[i - 1]
-            own = (dataset.descriptions[i - 1] or "").strip() or str(i)
+            nodata = nodatas[i - 1]
+            own = (descriptions[i - 1] or "").strip() or str(i)
             found.append(
                 Band(
                     name if len(indexes) == 1 else f"{name}:{own}", path, label, i, grid, stored,
                     names.nodata if nodata is None else nodata, (int(tile[0]), int(tile[1])),
-                    float(dataset.scales[i - 1]), float(dataset.offsets[i - 1]), dataset.units[i - 1] or "",
-                    MaskFlags.per_dataset in flags, colours[i - 1] == ColorInterp.palette,
+                    float(scales[i - 1]), float(offsets[i - 1]), units[i - 1] or "",
+                    MaskFlags.per_dataset in flags[i - 1], colours[i - 1] == ColorInterp.palette,
                     names if i == indexes[0] else Names(),
                 )
             )  # fmt: skip
