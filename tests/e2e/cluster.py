@@ -88,7 +88,8 @@ class Cluster:
     def __init__(self, repository: Path) -> None:
         self.repository = repository
         self.workloads = {name: Workload() for name in ("staging", "blue", "green")}
-        self.live, self.logs = "", [""]
+        self.live = ""
+        self.logs: list[str] = []
         self._fronts = {name: _front(self, name) for name in (*self.workloads, "live")}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -118,10 +119,6 @@ class Cluster:
             if answer.ok or time.monotonic() > end:
                 return str(answer.json()["version"]) if answer.ok else None
             time.sleep(0.5)
-
-    def settled(self) -> bool:
-        """Whether the cluster has done what the newest commit says."""
-        return self._seen == git("rev-parse", "main", folder=self.repository)
 
     _seen = ""
 
@@ -163,7 +160,9 @@ class Cluster:
             self.logs.append(old.stop())
 
     def pod_of(self, name: str) -> Pod | None:
-        return self.workloads[self.live if name == "live" else name].pod if name != "live" or self.live else None
+        """The pod behind a name; None while there is none."""
+        workload = self.workloads.get(self.live if name == "live" else name)
+        return workload.pod if workload else None
 
 
 def _front(cluster: Cluster, name: str) -> ThreadingHTTPServer:
