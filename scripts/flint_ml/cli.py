@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from flint_ml import __version__
 from flint_ml.actions import SUMMARIES
 
+# What a shell says of a program that its reader left: 128 and the signal.
+_SIGPIPE = 141
+
 EXIT_CODES = """exit codes:
   0  did its job; the gate is open (passed or warned)
   1  did its job; the gate says no
@@ -67,4 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f" Did you mean `{close[0]}`?" if close else ""
         print(f"error: unknown command {name!r}.{hint} `flint-ml --help` lists the commands.", file=sys.stderr)
         return 2
-    return _action(name, arguments[1:])
+    try:
+        return _action(name, arguments[1:])
+    except BrokenPipeError:
+        # Whoever read the output has gone (`| head`): no fault, and nobody to tell it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE

@@ -124,6 +124,12 @@ def test_the_examples_are_recognised() -> None:
     assert (answers.command, answers.metrics, answers.language) == ("dvc repro", "metrics.json", "Python")
     assert (soil.project, soil.hashed, soil.mlflow) == ("examples/soil-carbon", True, True)
     assert answers.folder == "examples/soil-carbon"
+    # From the names that DVC's files hold: a clone has no data.
+    assert (answers.reference, answers.current) == ("data/prepared/reference.csv", "data/prepared/new_batch.csv")
+    assert (answers.benchmark, answers.predictions) == ("data/ssp460-test.csv", "predictions.csv")
+    assert (answers.model or "").startswith("model")
+    pine = answer(look(ROOT / "examples" / "pine-height-r"), {}, "3.13")
+    assert (pine.command, pine.kind, pine.benchmark) == ("Rscript train.R", "model-gate-r", "data/benchmark.csv")
 
 
 def test_a_title_cannot_bring_an_expression_into_the_workflow(tmp_path: Path) -> None:

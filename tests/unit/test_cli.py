@@ -37,6 +37,13 @@ def test_version_and_unknown_commands() -> None:
     assert flint_ml().returncode == 2
 
 
+def test_a_reader_who_leaves_is_no_fault(tmp_path: Path) -> None:
+    shell = f"set -o pipefail; {sys.executable} -m flint_ml doctor | true"
+    result = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_command_has_help(name: str) -> None:
     result = flint_ml(name, "--help")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import configparser
 import os
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flint_ml.data.dvcfiles import dvc_root, tracked
+from flint_ml.data.dvcfiles import dvc_root, tracked, within
 from flint_ml.data.git import Git
 from flint_ml.data.pipeline import declared, plans, project_folder
 from flint_ml.errors import InputError
@@ -39,8 +40,8 @@ class Facts:
         The default branch; ``main`` where nothing says otherwise.
     dvc, stages, remote, kept
         Whether it is a DVC project; names of the pipeline's stages; address of the default remote; what DVC keeps.
-    in_git
-        Tables that Git tracks.
+    in_git, outputs
+        Tables that Git tracks; what stages of the pipeline make and DVC keeps.
     gcbm
         Folder of the GCBM project, if it holds one.
     metrics
@@ -62,6 +63,7 @@ class Facts:
     remote: str | None
     kept: tuple[str, ...]
     in_git: tuple[str, ...]
+    outputs: tuple[str, ...]
     gcbm: str | None
     scripts: tuple[Script, ...]
     tables: tuple[TableFile, ...]
@@ -191,12 +193,16 @@ def look(folder: Path) -> Facts:
     if dvc is not None and root is not None and not dvc.is_relative_to(root):
         dvc = None
     entries = tracked(git) if dvc is not None else {}
-    kept = [path.removeprefix(f"{project}/") if project else path for path in entries]
+    own = {posixpath.relpath(path, project or "."): entry for path, entry in entries.items() if within(path, project)}
+    kept = list(own)
     stages = (
         [str(name) for plan in plans(git, None, project).values() for name in plan.get("stages") or {}] if dvc else []
     )
     environment, hashed = _environment(folder)
     tables = [read_header(folder, path) for path in files if path.lower().endswith(_TABLES)]
+    # A fresh clone has the names of DVC's tables and not the tables.
+    absent = [path for path in kept if path.lower().endswith(_TABLES) and path not in files]
+    tables += [TableFile(path, 0, ()) for path in absent if not path.startswith("../")]
     # ls-files answers relative to the folder it is asked in.
     committed = set(git.tracked(folder)) if root else set()
     place = (root or folder) / ".github" / "workflows"
@@ -208,6 +214,7 @@ def look(folder: Path) -> Facts:
         branch=_branch(git) if root else "main",
         github=matched[1] if matched else None,
         dvc=dvc is not None, stages=tuple(stages), remote=remote_address(dvc) if dvc else None, kept=tuple(kept),
+        outputs=tuple(path for path, entry in own.items() if not entry.source),
         in_git=tuple(t.path for t in tables if t.path in committed),
         gcbm=_gcbm(folder), scripts=tuple(scripts), tables=tuple(tables),
         metrics=tuple(_metrics(git, folder, project, files, scripts)),

@@ -222,6 +222,7 @@ def _with_data(common: Answers, facts: Facts, say: Mapping[str, str]) -> Answers
     identifier = table.column("id") if table else None
     written = [name for script in facts.scripts for name in script.predictions]
     models = [name for script in facts.scripts for name in script.models]
+    models += [path for path in facts.outputs if re.search(r"(^|/)model", path)]
     checked = reference is not None and current is not None
     expect = (*(["pull-data"] if common.dvc else []), *(["check-drift"] if checked else []), "train", "compare-metrics")
     return replace(
@@ -234,6 +235,8 @@ def _with_data(common: Answers, facts: Facts, say: Mapping[str, str]) -> Answers
         predictions=say.get("predictions")
         or next(iter(written), roles.predictions.path if roles.predictions else None),
         benchmark=say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None),
-        model=say.get("model") or next(iter(models), None),
-        model_name=say.get("model-name") or re.sub(r"[^a-z0-9]+", "-", common.title.lower()).strip("-") or "model",
+        model=say.get("model") or next((name for name in facts.outputs if name in models), next(iter(models), None)),
+        model_name=say.get("model-name")
+        or re.sub(r"[^a-z0-9]+", "-", common.title.partition(":")[0].lower()).strip("-")
+        or "model",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from flint_ml.metrics.predictions import USUAL
 _REFERENCE = re.compile(r"(^|[^a-z])(ref|reference|trusted|baseline|train|training|histor\w*)([^a-z]|$)")
 _CURRENT = re.compile(r"(^|[^a-z])(new|current|batch|incoming|latest|recent)([^a-z]|$)")
 _BENCHMARK = re.compile(r"(^|[^a-z])(bench\w*|hold-?_?out|test|validation)([^a-z]|$)")
-_METRICS = re.compile(r"(^|[^a-z])(metrics?|scores?|results?|importance|history)([^a-z]|$)")
+_NO_DATA = re.compile(r"(^|[^a-z])(metrics?|scores?|results?|importance|history|predictions?)([^a-z]|$)")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def _parquet(file: Path) -> tuple[str, ...]:
 
 
 def _alike(one: TableFile, other: TableFile) -> bool:
+    if not one.columns or not other.columns:
+        return True  # one of them is not here: its name must do
     shared = len(set(one.columns) & set(other.columns))
     return shared > 0 and 2 * shared >= min(len(one.columns), len(other.columns))
 
@@ -89,13 +92,21 @@ def assign(tables: Sequence[TableFile], named: Sequence[str] = ()) -> Roles:
         Paths that the training script names: the table to watch, where names alone do not say.
     """
     predictions = next((t for t in tables if t.is_predictions), None)
-    rest = [t for t in tables if not t.is_predictions and not _METRICS.search(t.path.lower())]
+    rest = [t for t in tables if not t.is_predictions and not _NO_DATA.search(t.path.lower())]
     benchmark = next((t for t in rest if _BENCHMARK.search(t.path.lower())), None)
     data = [t for t in rest if t is not benchmark]
-    for reference in (t for t in data if _REFERENCE.search(t.path.lower())):
-        for current in (t for t in data if t is not reference and _CURRENT.search(t.path.lower())):
-            if _alike(reference, current):
-                return Roles(reference, current, benchmark, predictions)
+    pairs = [
+        (reference, current)
+        for reference in data if _REFERENCE.search(reference.path.lower())
+        for current in data if current is not reference and _CURRENT.search(current.path.lower())
+        if _alike(reference, current)
+    ]  # fmt: skip
+    if pairs:
+        # Tables of one folder belong together.
+        reference, current = min(
+            pairs, key=lambda pair: posixpath.dirname(pair[0].path) != posixpath.dirname(pair[1].path)
+        )
+        return Roles(reference, current, benchmark, predictions)
     wanted = [t for t in data if t.path in named or t.path.rpartition("/")[2] in named]
     only = next(iter(wanted or data), None)
     return Roles(None, None, benchmark, predictions, only)
