@@ -17,6 +17,7 @@ import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -116,7 +117,11 @@ def measure(command: list[str]) -> tuple[float, float]:
         "u=resource.getrusage(resource.RUSAGE_CHILDREN);"
         "print(json.dumps([u.ru_utime+u.ru_stime,u.ru_maxrss/1024,r.returncode,r.stderr.decode()[-300:]]))"
     )
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True, cwd=ROOT)
+    # Byte code is kept, as it is of what pip installed: the checkout's own would else be compiled in each run.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True, cwd=ROOT, env=env
+    )
     seconds, peak, status, errors = json.loads(done.stdout)
     if status not in (0, 1):
         raise RuntimeError(f"{command[:4]}: {errors}")
@@ -135,22 +140,27 @@ def main() -> None:
             for name, command in commands.items():
                 seen[name].append(measure(command))
         cases[case] = {
-            name: {"cpu_s": round(statistics.median(s for s, _ in runs), 2), "peak_mb": round(max(m for _, m in runs))}
+            name: {
+                "cpu_s": round(statistics.median(s for s, _ in runs), 2),
+                "peak_mb": round(max(m for _, m in runs)),
+                "rounds": rounds,
+                "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            }
             for name, runs in seen.items()
         }
         print(case, json.dumps(cases[case]), flush=True)
-        save(path, cases, rounds)
+        save(path, cases)
 
 
-def save(path: Path, cases: dict[str, dict[str, dict[str, float]]], rounds: int) -> None:
+def save(path: Path, cases: dict[str, dict[str, dict[str, Any]]]) -> None:
     from tabulate import tabulate
 
     versions = {name: metadata.version(name) for name in ("flint-ml-actions", "numpy", "pyarrow", "pandas", "scipy")}
-    about = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "rounds": rounds, "python": platform.python_version(), **versions}
+    about = {"python": platform.python_version(), **versions}
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"about": about, "cases": cases}, indent=1, ensure_ascii=False) + "\n")
     rows = [
-        [case, name, f"{run['cpu_s']:.2f}", run["peak_mb"]]
+        [case, name, f"{run['cpu_s']:.2f}", run["peak_mb"], run.get("rounds", ""), run.get("date", "")]
         for case, runs in cases.items()
         for name, run in runs.items()
     ]
@@ -158,7 +168,10 @@ def save(path: Path, cases: dict[str, dict[str, dict[str, float]]], rounds: int)
     text += (
         f"included, no figures, no classifier. Two shared cores. {', '.join(f'{k} {v}' for k, v in about.items())}.\n\n"
     )
-    text += tabulate(rows, ["data", "tool", "CPU s", "peak MB"], tablefmt="pipe", disable_numparse=True) + "\n"
+    text += (
+        tabulate(rows, ["data", "tool", "CPU s", "peak MB", "rounds", "date"], tablefmt="pipe", disable_numparse=True)
+        + "\n"
+    )
     path.with_suffix(".md").write_text(text)
 
 
