@@ -99,7 +99,7 @@ def promote(
     move = {"to": STAGE, "before": previous, **entry, **({"reason": reason} if reason else {})}
     history = [*history_of(version), move][-_MAX_HISTORY:]
     store.set_tag(name, version.number, HISTORY, json.dumps(history, ensure_ascii=False))
-    if reason:
+    if reason and gate != "approved":
         store.set_tag(name, version.number, OVERRIDE, reason)
     store.set_tag(name, version.number, STAGE_TAG, STAGE)
     store.set_alias(name, ALIAS, version.number)
