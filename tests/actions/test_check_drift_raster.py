@@ -244,3 +244,15 @@ def test_a_raster_gets_no_profile(folder: Folder) -> None:
     commands = Commands(on_github=True, stdout=folder.log, stderr=folder.err, env={})
     assert run_action(ACTION, {"reference": "ref.tif"}, env={}, context=context, commands=commands) == 2
     assert "a profile is made of tables only" in folder.log.getvalue()
+
+
+def test_one_stand_of_another_class_asks_for_a_look(folder: Folder) -> None:
+    """A single event is no drift of a field, but a seventh of the map is nothing to pass over."""
+    classes = np.where(np.arange(160)[:, None] < 80, 1, 2).astype("uint8") * np.ones((1, 160), "uint8")
+    write(folder.folder / "ref.tif", classes)
+    classes[:46, :80] = 2
+    write(folder.folder / "new.tif", classes)
+    code, record = run(folder)
+    assert (code, record["status"]) == (0, "warned")
+    (finding,) = [f for f in record["findings"] if f["code"] == "classes-changed"]
+    assert finding["message"].startswith("`ref`: 14% of the cells have another class than in the reference")

@@ -41,6 +41,7 @@ def layer_notes(layer: LayerResult, rules: Rules, *, critical: float) -> list[No
     if layer.pair.kind == "category":
         notes += new_categories(layer.pair)
         notes += _name_notes(layer)
+        notes += _change_notes(layer, rules)
     if layer.test is not None and critical > TOO_LARGE:
         blocks, what = layer.test.blocks, "the change is" if layer.change is not None else "values are"
         cells = blocks.reach * max(layer.block[1])
@@ -49,6 +50,17 @@ def layer_notes(layer: LayerResult, rules: Rules, *, critical: float) -> list[No
         hint = "Compare a larger area, or look at the change cell by cell."
         notes.append(Note("warning", "smooth-map", text, hint))
     return notes
+
+
+def _change_notes(layer: LayerResult, rules: Rules) -> list[Note]:
+    """Classes that changed on the same ground: a fact, whether or not blocks can tell it from chance."""
+    change = layer.change
+    if change is None or change.share < rules.effect_of(layer.name) or any(h.drifted for h in layer.hypotheses):
+        return []
+    area = f" ({change.area:,.0f} ha)" if change.areas is not None else ""
+    text = f"`{layer.name}`: {change.share:.0%} of the cells have another class than in the reference{area}, in "
+    text += "too few places to tell drift from a single event"
+    return [Note("warning", "classes-changed", text, "Look at the map and at `From class to class`: was it meant?")]
 
 
 def _type_notes(name: str, one: Band, two: Band) -> list[Note]:
