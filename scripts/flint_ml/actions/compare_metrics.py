@@ -262,7 +262,7 @@ def _functions(inputs: Inputs, job: Job, sides: Sides, pairs: Pairs | None) -> d
     """The user's own metrics, computed from the predictions and put beside those of the files."""
     if not inputs.functions:
         return {}
-    if job.context.on_github or any(job.env.get(name) for name in _TOKENS):
+    if job.context.on_github or inputs.token or any(job.env.get(name) for name in _TOKENS):
         raise InputError(
             "own functions are code of the change under test and are not run where a token may be",
             where="functions", hint="compute the metric in the evaluation step, or compare at a terminal",
