@@ -101,7 +101,7 @@ def test_large_tables_in_memory_give_the_numbers_of_small_ones(
 
 
 def test_psi_is_exact_and_wasserstein_says_that_it_was_sampled(tmp_path: Path) -> None:
-    sources = stored(tmp_path, "parquet", soil(1, 9_000), soil(2, 8_000, 2.0))
+    sources = stored(tmp_path, "parquet", soil(1, 2_500), soil(2, 2_000, 2.0))
     rules = Rules(tests=("psi", "chi2", "missing"))
     same(check(*sources, rules), check(*sources, rules, stream.stream_pairs))
     result = check(*sources, Rules(only=("clay",), tests=("wasserstein",)), stream.stream_pairs)
@@ -113,13 +113,14 @@ def test_psi_is_exact_and_wasserstein_says_that_it_was_sampled(tmp_path: Path) -
 
 
 def test_a_sample_of_rows_serves_the_classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "_MOST_SAMPLED", 3_000)
-    sources = stored(tmp_path, "parquet", soil(1, 9_000), soil(2, 9_000, 5.0))
+    monkeypatch.setattr(stream, "_FEWEST_SAMPLED", 900)
+    monkeypatch.setattr(stream, "_MOST_SAMPLED", 900)
+    sources = stored(tmp_path, "parquet", soil(1, 3_000), soil(2, 3_000, 5.0))
     result = check(*sources, Rules(exclude=("sample",)), stream.stream_pairs)
     assert result.whole_drifted
-    assert result.rows == (9_000, 9_000)
+    assert result.rows == (3_000, 3_000)
     note = next(n.message for n in result.notes if n.code == "sampled")
-    assert "a random sample of 3,000 and 3,000 rows served the classifier" in note
+    assert "a random sample of 900 and 900 rows served the classifier" in note
     again = check(*sources, Rules(exclude=("sample",)), stream.stream_pairs)
     assert details(again)["multivariate"] == details(result)["multivariate"]
 
