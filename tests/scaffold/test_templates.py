@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,3 +138,20 @@ def test_a_title_cannot_bring_an_expression_into_the_workflow(tmp_path: Path) ->
     (tmp_path / "README.md").write_text("# ${{ secrets.X }} soil\n")
     text = workflow(answer(look(tmp_path), {}, "3.13"))
     assert "secrets.X }}" not in text
+
+
+def test_every_workflow_passes_githubs_schema_and_zizmor(tmp_path: Path) -> None:
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    for number, (name, answers) in enumerate(VARIANTS.items()):
+        # On a branch called release/… zizmor takes the cache of data for one of published artefacts.
+        written = replace(answers, branch="main") if name == "odd names" else answers
+        (folder / f"{number}.yml").write_text(workflow(written), encoding="utf-8")
+    files = [str(file) for file in sorted(folder.iterdir())]
+    schema = ["check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    for command in (
+        [sys.executable, "-m", *schema, *files],
+        [str(Path(sys.executable).parent / "zizmor"), "--offline", "--config", str(ROOT / "zizmor.yml"), *files],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
