@@ -80,7 +80,9 @@ def test_the_map_has_a_line_for_each_column_and_test_worst_first(drifted: Result
     assert flags == sorted(flags, reverse=True)
     assert flags[names.index("v0")]
     assert next(row for row in found if row.name == HOSTILE).missing
-    alt = heatmap.heatmap(drifted, tmp_path / "map.png")
+    alt, fallback = heatmap.heatmap(drifted, tmp_path / "map.png")
+    assert fallback.x[0] == names[0][:30]
+    assert len(fallback.x) == len(fallback.series[0].y) == 12
     assert is_png((tmp_path / "map.png").read_bytes())
     assert f"{len(found)} columns and tests" in alt
     assert "v0" in alt

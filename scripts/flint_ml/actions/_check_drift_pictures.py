@@ -30,8 +30,9 @@ def draw(result: Result, job: Job) -> list[Figure]:
         drawn = [*drawn, columns] if result.drifted_spectra else [columns, *drawn]
     if len(lines(result)) >= MIN_ROWS:
         file = "heatmap.png"
-        alt = heatmap(result, job.figures_dir / file)
-        drawn.append(Figure(title=f"All {result.noun}s, worst first", alt=alt[:1000], path=job.figure_path(file)))
+        alt, bars = heatmap(result, job.figures_dir / file)
+        title = f"All {result.noun}s, worst first"
+        drawn.append(Figure(title=title, alt=alt[:1000], path=job.figure_path(file), fallback=bars))
     return drawn
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from flint_ml.drift.check import Result
 from flint_ml.drift.family import Hypothesis
 from flint_ml.drift.figures import drawing, short
+from flint_ml.record import Fallback, Series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MIN_ROWS = 3
 _LARGEST = 28
+_BARS = 12
 _TILES_ACROSS, _TILES = 40, 1_200
 # Okabe and Ito's vermilion, orange and sky blue, lightened under black letters; grey and white for what is no drift.
 _SHADES = {
@@ -84,8 +86,8 @@ def meaning(hypothesis: Hypothesis | None, alpha: float) -> str:
     return large if strength(hypothesis) >= 1 else neither
 
 
-def heatmap(result: Result, path: Path) -> str:
-    """Draw the map; returns the alternative text.
+def heatmap(result: Result, path: Path) -> tuple[str, Fallback]:
+    """Draw the map; returns the alternative text, and the worst rows as data.
 
     The worst rows are named, with their effects and p-values in words; where there are more columns, each is a tile
     below, in the order of severity.
@@ -95,7 +97,11 @@ def heatmap(result: Result, path: Path) -> str:
         _draw(found, result.rules.alpha, path)
     drifted = [row.name for row in found if row.drifted]
     words = f"{len(drifted)} drifted: {', '.join(drifted[:6])}" if drifted else "none drifted"
-    return f"Effect and adjusted p-value of {len(found)} columns and tests, worst first; {words}"
+    worst = found[:_BARS]
+    bars = [round(max(map(strength, (row.values, row.missing))), 3) for row in worst]
+    series = [Series(name="effect in units of the smallest that counts", y=bars)]
+    fallback = Fallback(kind="bar", x=[short(row.name, 30) for row in worst], series=series)
+    return f"Effect and adjusted p-value of {len(found)} columns and tests, worst first; {words}", fallback
 
 
 def _draw(found: Sequence[Row], alpha: float, path: Path) -> None:
