@@ -101,7 +101,7 @@ def heatmap(result: Result, path: Path) -> tuple[str, Fallback]:
     bars = [round(max(map(strength, (row.values, row.missing))), 3) for row in worst]
     series = [Series(name="effect in units of the smallest that counts", y=bars)]
     fallback = Fallback(kind="bar", x=[short(row.name, 30) for row in worst], series=series)
-    return f"Effect and adjusted p-value of {len(found)} columns and tests, worst first; {words}", fallback
+    return f"Effect and adjusted p-value of {len(found)} {result.noun}s and tests, worst first; {words}", fallback
 
 
 def _draw(found: Sequence[Row], alpha: float, path: Path) -> None:
