@@ -271,6 +271,9 @@ def test_a_change_within_the_spread_of_seeds_is_inconclusive(tmp_path: Path) -> 
     repo.write(metrics_dot_json={"rmse": 1.4})
     assert repo.run()[1]["details"]["verdict"] == "better"
     seeds(repo, 1.45, 1.52, 1.38, 1.49)
+    _, record = repo.run(repeats="runs/0/metrics.json")
+    (note,) = [f["message"] for f in record["findings"] if f["code"] == "run-spread"]
+    assert note == "no spread from run to run: 1 further run is too few, at least 2 are needed"
     code, record = repo.run(repeats=["runs/*/metrics.json"])
     assert (code, record["details"]["verdict"]) == (0, "inconclusive")
     note = next(f["message"] for f in record["findings"] if f["code"] == "run-spread")

@@ -162,7 +162,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     findings += notes.of_names(inputs.rules, inputs.expected, rows, sides.head)
     findings += notes.of_values(rows, result, has_base=bool(sides.base))
     findings += [
-        *repeats.notes(rows, judged.spreads),
+        *repeats.notes(rows, judged.spreads, len(evidence.others)),
         *significance.notes(rows, pairs),
         *notes.of_groups(by_group, weakest),
         *coverage.note(rows, answers.scores, _settings(inputs), blocks=pairs is not None and pairs.block is not None),

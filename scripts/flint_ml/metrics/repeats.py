@@ -63,9 +63,16 @@ def widened(interval: Interval | None, row: Row, spread: Spread, level: float) -
     return replace(interval, low=low, high=high, total=both, error=None)
 
 
-def notes(rows: Sequence[Row], found: Mapping[str, Spread]) -> list[Finding]:
-    """How much the most important metrics vary from run to run."""
+def notes(rows: Sequence[Row], found: Mapping[str, Spread], further: int = 0) -> list[Finding]:
+    """How much the most important metrics vary from run to run; ``further`` runs were given beside this one."""
     shown = [(row, found[row.name]) for row in rows if row.name in found and row.rule.weight > 0][:5]
+    if not shown and further:
+        message = (
+            f"no spread from run to run: {further} further run{'s' if further > 1 else ''} with none of these metrics"
+        )
+        if further + 1 < MIN_RUNS:
+            message = f"no spread from run to run: {further} further run is too few, at least {MIN_RUNS - 1} are needed"
+        return [Finding(severity="warning", code="run-spread", message=message, hint="see the input `repeats`")]
     if not shown:
         return []
     parts = []
