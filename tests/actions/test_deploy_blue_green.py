@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def run(server: Server, cluster: Cluster, **given: Any) -> tuple[int, dict[str, 
     folder = server.root.parent
     values = {
         "manifests": server.manifests, "token": TOKEN, "model-name": "soc", "strategy": "blue-green",
-        "file": "service.yaml", "path": "spec.selector.colour", "smoke-timeout": "1",
+        "file": "service.yaml", "path": "spec.selector.colour", "smoke-timeout": "20",
         "colours": {c: {"file": f"{c}.yaml", "path": PATH, "url": f"{cluster.url}/{c}"} for c in ("blue", "green")},
         "checks": {
             "version": {"path": "/version", "contains": '"version": "{version}"'},
@@ -78,8 +79,9 @@ def run(server: Server, cluster: Cluster, **given: Any) -> tuple[int, dict[str, 
     out = io.StringIO()
     context = Context(on_github=True, workspace=folder, head_sha="c0ffee", server_url=server.url)
     commands = Commands(on_github=True, stdout=out, stderr=out, env={})
+    results = str(given.get("results_dir", "flint-ml-results"))
     code = run_action(ACTION, values, env={}, context=context, commands=commands)
-    return code, json.loads((folder / "flint-ml-results" / "deploy-model.json").read_text())
+    return code, json.loads((folder / results / "deploy-model.json").read_text())
 
 
 def test_try_switch_and_again(server: Server, cluster: Cluster) -> None:
@@ -105,7 +107,7 @@ def test_try_switch_and_again(server: Server, cluster: Cluster) -> None:
 def test_a_failing_version_is_taken_back(server: Server, cluster: Cluster, place: str) -> None:
     before = {name: content(server.repository, name) for name in ("blue.yaml", "green.yaml", "service.yaml")}
     cluster.broken = {(place, "2")}
-    code, record = run(server, cluster)
+    code, record = run(server, cluster, smoke_timeout="3")
     assert (code, record["status"], record["details"]["result"]) == (1, "failed", "failed")
     assert "answered 500 instead of 200" in record["headline"]
     assert {name: content(server.repository, name) for name in before} == before
@@ -115,7 +117,8 @@ def test_a_failing_version_is_taken_back(server: Server, cluster: Cluster, place
 
 
 def test_a_cluster_that_does_not_follow(server: Server, cluster: Cluster) -> None:
-    code, record = run(server, cluster, checks={"version": {"path": "/version", "contains": "release {version}"}})
+    checks = {"version": {"path": "/version", "contains": "release {version}"}}
+    code, record = run(server, cluster, checks=checks, smoke_timeout="3")
     assert (code, cluster.live(), cluster.version("green")) == (1, "blue", "1")
     assert "does not hold `release 2`" in record["headline"]
 
@@ -131,7 +134,7 @@ def test_predictions_of_stored_samples(server: Server, cluster: Cluster) -> None
 def test_a_version_that_predicts_something_else_is_taken_back(server: Server, cluster: Cluster) -> None:
     before = {name: content(server.repository, name) for name in ("blue.yaml", "green.yaml", "service.yaml")}
     cluster.drifting = {"2"}
-    code, record = run(server, cluster, predict_path="/predict")
+    code, record = run(server, cluster, predict_path="/predict", smoke_timeout="3")
     assert (code, record["details"]["result"]) == (1, "failed")
     said = (
         "predictions: 2 of 2 samples are not predicted as registered; the largest difference is 194 "
@@ -154,7 +157,7 @@ def test_live_already_but_unwell(server: Server, cluster: Cluster) -> None:
     """An earlier job was killed after the switch: what it had not checked yet is checked now."""
     assert run(server, cluster)[0] == 0
     cluster.broken = {("live", "2")}
-    code, record = run(server, cluster)
+    code, record = run(server, cluster, smoke_timeout="3")
     assert (code, record["status"], record["details"]["result"], cluster.live()) == (1, "failed", "unwell", "green")
     assert "rollback: true" in record["findings"][0]["hint"]
     documented("a live version that fails its checks", record["findings"][0])
@@ -170,6 +173,29 @@ def test_somebody_else_switches_meanwhile(server: Server, cluster: Cluster) -> N
     assert (code, record["findings"][0]["code"]) == (3, "moved-on")
     documented("somebody else switches meanwhile", record["findings"][0])
     assert (cluster.live(), cluster.version("green")) == ("blue", "3")
+
+
+def test_two_jobs_at_once(server: Server, cluster: Cluster) -> None:
+    """Both have read the colours before either pushes: one goes live, the other says so and undoes nothing."""
+    barrier = threading.Barrier(2, timeout=60)
+    server.before_push = [barrier.wait, barrier.wait]
+    ended: dict[str, tuple[int, dict[str, Any]]] = {}
+
+    def job(version: str) -> None:
+        ended[version] = run(server, cluster, version=version, results_dir=f"results-{version}")
+
+    threads = [threading.Thread(target=job, args=(version,)) for version in ("2", "3")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(code for code, _ in ended.values()) == [0, 3], ended
+    won = next(version for version, (code, _) in ended.items() if code == 0)
+    lost = next(record for code, record in ended.values() if code == 3)
+    assert (cluster.live(), cluster.version("green"), cluster.version("blue")) == ("green", won, "1")
+    assert lost["findings"][0]["code"] == "moved-on"
+    assert commits(server.repository) == 3
+    git("fsck", "--strict", folder=server.repository)
 
 
 def test_a_killed_job_is_gone_on_with(server: Server, cluster: Cluster) -> None:

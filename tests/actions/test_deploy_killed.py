@@ -154,12 +154,12 @@ def test_a_branch_without_its_pull_request(tmp_path: Path, server: Server, regis
     assert int(git("rev-list", "--count", f"main..{heads.pop()}", folder=server.repository)) == 1
 
 
-def blue_green(folder: Path, server: Server, registry: str, cluster: Cluster) -> Job:
+def blue_green(folder: Path, server: Server, registry: str, cluster: Cluster, seconds: int = 20) -> Job:
     return Job(
         folder, server, registry, strategy="blue-green", file="service.yaml", path="spec.selector.colour",
         colours={c: {"file": f"{c}.yaml", "path": PATH, "url": f"{cluster.url}/{c}"} for c in ("blue", "green")},
         checks={"version": {"path": "/version", "contains": '"version": "{version}"'}},
-        **{"live-url": f"{cluster.url}/live", "smoke-timeout": 1},
+        **{"live-url": f"{cluster.url}/live", "smoke-timeout": seconds},
     )  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def test_blue_green(tmp_path: Path, server: Server, registry: str, cluster: Clus
 
 def test_between_the_two_steps_back(tmp_path: Path, server: Server, registry: str, cluster: Cluster) -> None:
     """The traffic is back already, the version of the idle colour is not yet."""
-    job = blue_green(tmp_path, server, registry, cluster)
+    job = blue_green(tmp_path, server, registry, cluster, seconds=3)
     cluster.broken = {("live", "2")}
     job.killed(lambda here: server.before_push.extend([lambda: None] * 3 + [here]))
     assert (cluster.live(), cluster.version("blue"), cluster.version("green")) == ("blue", "1", "2")
