@@ -276,7 +276,7 @@ def _notes(result: Result, frames: Frames, pairs: Sequence[Pair]) -> list[Note]:
 
 def _sampled(result: Result, frames: Frames) -> list[Note]:
     """What was not made of all rows, where the tables were scanned."""
-    parts = ["spectra"] if result.spectra else []
+    parts = ["spectra"] if any(spectrum.comparison for spectrum in result.spectra) else []
     parts += ["the classifier"] if result.whole else []
     parts += ["the permutation of groups"] if result.units else []
     text = f"the tables were scanned: all rows of each column were compared; a random sample of {frames.sample} rows "

@@ -17,7 +17,7 @@ from flint_ml.drift.tally import Ask, Tally, tally
 # Values of one batch of one table, over all columns that are read.
 BATCH_VALUES = 4_000_000
 _FEWEST_ROWS, _MOST_ROWS = 16_384, 1 << 20
-_BLOCK = 1 << 23
+_BLOCK = 1 << 21
 _BUFFER, _REMOTE_BUFFER = 1 << 16, 1 << 22
 _COLUMN = re.compile(r"In CSV column #(\d+)")
 _VALUE = re.compile(r"invalid value '(.*)'", re.S)
