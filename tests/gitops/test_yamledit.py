@@ -13,7 +13,6 @@ from ruamel.yaml import YAML
 
 from flint_ml.errors import InputError
 from flint_ml.gitops.manifest import Target
-from flint_ml.gitops.schemas import check, latest
 from flint_ml.gitops.yamledit import decode, encode, replace
 from flint_ml.gitops.yamlpath import documents as composed
 from flint_ml.gitops.yamlpath import find, leaves, parse_path
@@ -130,9 +129,7 @@ def test_the_number_in_a_value(template: str, text: str, number: int | None) -> 
 
 def test_the_example_manifests() -> None:
     folder = Path(__file__).parents[2] / "examples" / "manifests"
-    for name in ("base/deployment.yaml", "base/service.yaml"):
-        assert check((folder / name).read_text(), name, latest()) == []
     for stage in ("staging", "production"):
         text = (folder / stage / "kustomization.yaml").read_text()
         changed = replace(text, "configMapGenerator[name=soc-model].literals[1]", "MODEL_VERSION=7", stage)
-        assert changed == text.replace("MODEL_VERSION=1 ", "MODEL_VERSION=7 ")
+        assert changed == text.replace("MODEL_VERSION=0 ", "MODEL_VERSION=7 ")
