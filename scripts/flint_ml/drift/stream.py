@@ -30,7 +30,7 @@ Scanner = Callable[[Sequence[Unit], Order], Scan]
 
 # Grid values of a column, and of all columns; values that one scan collects; rows that are sampled.
 EDGES, _ALL_EDGES = 65_536, 4_000_000
-COLLECTED = 4_000_000
+COLLECTED = 12_000_000
 _SAMPLED_VALUES, _FEWEST_SAMPLED, _MOST_SAMPLED = 4_000_000, 2_000, 100_000
 _HEAD = 10_000
 _ROUNDS = 10
