@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import zipfile
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,16 @@ def read_sheet(path: Path, label: str) -> tuple[Any, tuple[str, ...]]:
     """
     import pyarrow as pa
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         book = load_workbook(path, read_only=True, data_only=True)
         sheets = [sheet.title for sheet in book.worksheets]
         rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)] if sheets else []
         book.close()
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
+    # Whatever the reader stumbles over in a damaged file (zlib, XML, missing parts, odd types), the file is at fault.
+    except Exception as error:
         raise InputError(
-            f"is no Excel workbook: {str(error)[:200]}", where=label,
+            f"is no Excel workbook: {str(error)[:200] or type(error).__name__}", where=label,
             hint="open and save it again, or save the sheet as CSV (UTF-8)", code="unreadable-table",
         ) from None  # fmt: skip
     rows = [row for row in rows if any(value not in (None, "") for value in row)]
@@ -58,14 +58,22 @@ def _column(values: Sequence[Any]) -> Any:
     seen = {type(cell) for cell in cells if cell is not None}
     if seen <= {int}:
         whole = all(abs(cell) < 2**63 for cell in cells if cell is not None)
-        return pa.array(cells, pa.int64() if whole else pa.float64()) if seen else pa.nulls(len(cells))
+        if whole:
+            return pa.array(cells, pa.int64()) if seen else pa.nulls(len(cells))
     if seen <= {int, float}:
-        return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
+        return pa.array([None if cell is None else _float(cell) for cell in cells], pa.float64())
     if seen == {bool}:
         return pa.array(cells, pa.bool_())
     if seen <= {datetime.datetime, datetime.date}:
         return pa.array([_moment(cell) for cell in cells], pa.timestamp("us"))
     return pa.array([None if cell is None else _text(cell) for cell in cells], pa.string())
+
+
+def _float(cell: int | float) -> float:
+    try:
+        return float(cell)
+    except OverflowError:
+        return math.inf if cell > 0 else -math.inf
 
 
 def _moment(cell: Any) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +19,8 @@ _ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.I)
 _PATTERN = re.compile(r"[*?\[]")
 _ARROW_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 _BLOCK = 8 << 20
+# What zipfile raises of damaged, encrypted and foreign archives.
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError, KeyError)
 _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_REGION, AWS_ENDPOINT_URL) in the step's `env`",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS in the step's `env`",
@@ -189,8 +193,8 @@ def archived(path: Path, label: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"is no ZIP archive: {error}", where=label, hint="check that the file is whole") from None
+    except _BROKEN as error:
+        raise _broken(error, label) from None
     tables = [name for name in names if is_table(Path(name)) and "__MACOSX" not in name]
     if len(tables) != 1:
         raise InputError(
@@ -200,16 +204,22 @@ def archived(path: Path, label: str) -> str:
     return tables[0]
 
 
+def _broken(error: Exception, label: str) -> InputError:
+    hint = "check that the file is whole, and needs no password"
+    return InputError(f"is no ZIP archive that can be read: {error}", where=label, hint=hint, code="unreadable-table")
+
+
 def opened(path: Path, *, address: str = "", member: str = "", label: str = "", ranges: bool = False) -> Any:
     """What Arrow can read a table from: a path, or an open file. Compressed text comes decompressed.
 
     ``ranges`` says that the file is read at several places (Parquet) rather than from start to end.
     """
     if member:
-        with zipfile.ZipFile(path) as archive:
-            if ranges:
-                return io.BytesIO(archive.read(member))
-            return archive.open(member)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return io.BytesIO(archive.read(member)) if ranges else archive.open(member)
+        except _BROKEN as error:
+            raise _broken(error, label) from None
     if not address:
         return str(path)
     import pyarrow as pa

@@ -177,7 +177,7 @@ def _open_parquet(source: Source) -> Source:
 
     try:
         schema = pq.read_schema(source.opened())
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise _bad(source.label, f"is not a Parquet file: {_first_line(error)}", "write the file again") from None
     return replace(source, names=tuple(n for n in schema.names if not n.startswith("__index_level_")))
 
