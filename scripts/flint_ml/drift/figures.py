@@ -199,6 +199,9 @@ def _draw_spectra(result: Result, seen: SpectrumResult, path: Path, label: str) 
     bottom.axvline(comparison.limits[0], color="#666666", linestyle=":", linewidth=1.4)
     bottom.axhline(comparison.limits[1], color="#666666", linestyle=":", linewidth=1.4)
     bottom.set(xscale="log", yscale="log")
+    # Powers of ten as plain text: the figures read no mathematical markup, since column names may look like it.
+    for line in (bottom.xaxis, bottom.yaxis):
+        line.set_major_formatter(lambda value, _: f"{value:g}")
     bottom.set_xlabel("Hotelling's T² (dotted: limit of the calibration space)", fontsize=12)
     bottom.set_ylabel("Q residual", fontsize=12)
     bottom.legend(fontsize=12, framealpha=0.8, edgecolor="none")

@@ -276,6 +276,9 @@ def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) 
         text = f"{mark} {text}" if mark else text
     if column.name in ("change", "result", "tolerance") or "CI" in column.name:
         text = text.replace(" ", "\u00a0")
+    if column.name == "tolerance":
+        # A range may break in its middle: seven columns must fit where a comment is 860 pixels wide.
+        text = text.replace("…\u00a0", "… ")
     if not bold or not text.strip() or not isinstance(cell, str | int | float):
         return text
     name, bracket, rest = text.partition(" (")
