@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -218,3 +220,85 @@ def test_something_in_the_way_is_one_line(fresh: Path, name: str) -> None:
 def test_a_gate_for_a_simulation_needs_one(fresh: Path) -> None:
     done = sh(fresh, "flint-ml init --yes --workflow gcbm-gate", expect=2)
     assert "gcbm_config.cfg" in done.stderr
+
+
+def flow(folder: Path) -> dict[str, Any]:
+    """The workflow that was written, as GitHub would read it."""
+    (file,) = (folder / ".github/workflows").glob("*.yml")
+    loaded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_what_cannot_be_read_is_no_reason_to_stop(fresh: Path) -> None:
+    (fresh / "absent.csv").symlink_to("no/such/cache.csv")
+    (fresh / "fit.py").symlink_to("nowhere.py")
+    (fresh / "broken.csv.gz").write_bytes(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03not compressed")
+    (fresh / "one-column.csv").write_text("x" * 200_000, encoding="utf-8")
+    (fresh / ".github/workflows/folder.yml").mkdir(parents=True)
+    said = init(fresh, "--yes")
+    assert "samples.csv" in said
+    assert "fit.py" not in said
+    assert (fresh / "flint-ml.yml").is_file()
+
+
+def test_an_environment_of_conda_is_a_line_of_yaml(fresh: Path) -> None:
+    (fresh / "environment.yml").write_text("name: soil\n", encoding="utf-8")
+    init(fresh, "--yes")
+    lines = [step["run"] for step in flow(fresh)["jobs"]["gate"]["steps"] if "run" in step]
+    assert lines == [
+        '"$CONDA/bin/conda" env update --name base --file environment.yml && echo "$CONDA/bin" >> "$GITHUB_PATH"'
+    ]
+
+
+def test_odd_names_of_folder_and_script_stay_names(fresh: Path) -> None:
+    top = fresh.parent / "top"
+    folder = top / "soil's data #1"
+    folder.parent.mkdir()
+    shutil.move(fresh, folder)
+    sh(top, "git init -q -b main")
+    (folder / "train.py").rename(folder / "train it.py")
+    (folder / "requirements.txt").write_text("numpy==2.3.5\n", encoding="utf-8")
+    init(folder, "--yes", "--dvc", "true")
+    steps = flow(top)["jobs"]["gate"]["steps"]
+    (install,) = [step["run"] for step in steps if "run" in step]
+    assert shlex.split(install)[-1] == "soil's data #1/requirements.txt"
+    (cache,) = [step["with"] for step in steps if "cache@" in step.get("uses", "")]
+    assert cache["path"] == "soil's data #1/.dvc/cache"
+    assert "hashFiles('**/dvc.lock', '**/*.dvc')" in cache["key"]
+    command = yaml.safe_load((folder / "flint-ml.yml").read_text(encoding="utf-8"))["gate"]["command"]
+    assert shlex.split(command)[1:] == ["train it.py"]
+
+
+def test_a_name_cannot_bring_an_expression_into_the_workflow(fresh: Path) -> None:
+    (fresh / "train.py").rename(fresh / "train ${{ github.token }}.py")
+    init(fresh, "--yes")
+    assert "github.token" not in (fresh / ".github/workflows/model-gate.yml").read_text(encoding="utf-8")
+    assert "github.token" not in (fresh / "flint-ml.yml").read_text(encoding="utf-8")
+    inner = fresh / "${{ github.token }}"
+    inner.mkdir()
+    sh(fresh, "git init -q -b main")
+    sh(inner, "flint-ml init --yes", expect=2)
+
+
+def test_it_runs_nothing_of_yours(fresh: Path) -> None:
+    (fresh / "csv.py").write_text("raise SystemExit('run')\n", encoding="utf-8")
+    (fresh / "train.py").write_text(f"import numpy\n{TRAIN}", encoding="utf-8")
+    init(fresh, "--yes")
+    assert re.match(r"numpy==\d", (fresh / "requirements.txt").read_text(encoding="utf-8"))
+
+
+def test_a_link_out_of_the_folder_is_not_followed(fresh: Path) -> None:
+    outside = fresh.parent / "outside"
+    outside.mkdir()
+    (fresh / ".github").symlink_to(outside)
+    done = sh(fresh, "flint-ml init --yes", expect=2)
+    assert "link out of this folder" in done.stderr
+    assert list(outside.iterdir()) == []
+    assert not (fresh / "flint-ml.yml").exists()
+
+
+def test_a_password_in_the_remotes_address_is_not_shown(fresh: Path) -> None:
+    sh(fresh, "git init -q -b main && dvc init -q && dvc remote add -q -d s https://reader:hunter2@data.example.org/x")
+    said = init(fresh, "--dry-run")
+    assert "remote: https://data.example.org/x" in said
+    assert "hunter2" not in said

@@ -112,8 +112,11 @@ def _asked(given: dict[str, str], heading: str, job: Job) -> dict[str, str]:
 
 def _versions(python: str, packages: tuple[str, ...]) -> dict[str, str | None]:
     """Versions of ``packages`` in the user's own Python; None where one is not installed there."""
+    # Nothing of the user's is run: a `csv.py` that lies here must not be taken for Python's own.
     code = (
-        "import sys\nfrom importlib.metadata import version, PackageNotFoundError\n"
+        "import sys\n"
+        "sys.path[:] = [place for place in sys.path if place]\n"
+        "from importlib.metadata import version, PackageNotFoundError\n"
         "for name in sys.argv[1:]:\n"
         "    try: print(version(name))\n"
         "    except PackageNotFoundError: print()\n"

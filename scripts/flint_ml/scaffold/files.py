@@ -47,7 +47,7 @@ def propose(root: Path, name: str, text: str) -> Proposal:
         If something is there that is no text file of ours to compare with.
     """
     place = root / name
-    if place.is_symlink() and not place.resolve().is_relative_to(root.resolve()):
+    if not place.resolve().is_relative_to(root.resolve()):
         raise InputError("is a link out of this folder", where=name, hint="remove the link", code="outside-workspace")
     if not place.exists():
         return Proposal(name, place, text, None)
@@ -55,6 +55,12 @@ def propose(root: Path, name: str, text: str) -> Proposal:
         return Proposal(name, place, text, place.read_text(encoding="utf-8"))
     except (IsADirectoryError, UnicodeDecodeError):
         raise InputError("is there, and is no text file", where=name, hint="move it away", code="in-the-way") from None
+
+
+def workflow_files(root: Path) -> list[Path]:
+    """The workflows of the repository at ``root``."""
+    folder = root / ".github" / "workflows"
+    return sorted(file for file in folder.glob("*.y*ml") if file.is_file()) if folder.is_dir() else []
 
 
 def write(proposals: Sequence[Proposal]) -> list[str]:

@@ -14,6 +14,7 @@ from flint_ml.data.dvcfiles import dvc_root, tracked, within
 from flint_ml.data.git import Git
 from flint_ml.data.pipeline import declared, plans, project_folder
 from flint_ml.errors import InputError
+from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.scripts import Script, order, read_script
 from flint_ml.scaffold.tablefiles import TableFile, read_header
 
@@ -24,6 +25,8 @@ _SKIPPED = {"node_modules", "renv", "packrat", "venv", "env", "site-packages", "
 _SCRIPTS = (".py", ".r")
 _MLFLOW = ("mlruns", "MLproject", "mlflow.db")
 _TABLES = (".csv", ".csv.gz", ".tsv", ".parquet")
+# What a workflow would take for an expression, and what no line of YAML can hold.
+_NEVER_WRITTEN = re.compile(r"\$\{\{|[\x00-\x1f\x7f]")
 _METRICS = re.compile(r"^(?:.*[_-])?(?:metrics?|scores?)(?:[_-].*)?\.(?:json|ya?ml|toml)$", re.IGNORECASE)
 
 
@@ -95,13 +98,16 @@ def files_below(folder: Path) -> Iterator[str]:
         here = Path(place)
         folders[:] = sorted(
             name for name in folders
-            if not name.startswith(".") and name not in _SKIPPED and not (here / name / "pyvenv.cfg").exists()
+            if not (name.startswith(".") or name in _SKIPPED or _NEVER_WRITTEN.search(name))
+            and not (here / name / "pyvenv.cfg").exists()
         )  # fmt: skip
         for name in sorted(names):
             count += 1
             if count > MAX_FILES:
                 return
-            yield (here / name).relative_to(folder).as_posix()
+            # A link into a cache that is not here leads nowhere; names are written into a workflow.
+            if not _NEVER_WRITTEN.search(name) and (here / name).is_file():
+                yield (here / name).relative_to(folder).as_posix()
 
 
 def _gcbm(folder: Path) -> str | None:
@@ -185,6 +191,11 @@ def look(folder: Path) -> Facts:
     git = Git(folder)
     root = git.root.resolve() if git.root else None
     project = project_folder(git)
+    if _NEVER_WRITTEN.search(project):
+        raise InputError(
+            "the folder's name cannot stand in a workflow", where=repr(project), hint="give it a plain name",
+            code="invalid-name",
+        )  # fmt: skip
     files = list(files_below(folder))
     scripts = order(
         [found for path in files if path.lower().endswith(_SCRIPTS) if (found := read_script(folder, path))]
@@ -205,8 +216,7 @@ def look(folder: Path) -> Facts:
     tables += [TableFile(path, 0, ()) for path in absent if not path.startswith("../")]
     # ls-files answers relative to the folder it is asked in.
     committed = set(git.tracked(folder)) if root else set()
-    place = (root or folder) / ".github" / "workflows"
-    flows = sorted(place.glob("*.y*ml")) if place.is_dir() else []
+    flows = workflow_files(root or folder)
     matched = re.search(r"github\.com[:/]([^/\s]+/[^/\s]+?)(?:\.git)?$", git.setting("remote.origin.url") or "")
     return Facts(
         folder=folder, root=root, project=project,

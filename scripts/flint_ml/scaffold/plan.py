@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flint_ml.errors import InputError
 from flint_ml.scaffold.look import Facts
 from flint_ml.scaffold.storage import storage
 from flint_ml.scaffold.tablefiles import assign
+from flint_ml.yamlfile import parse_yaml
 
 TEMPLATES = Path(__file__).parent / "templates"
 # One place for the third-party actions of what init writes; a test holds it against the examples.
@@ -81,6 +84,15 @@ def scalar(value: Any) -> str:
     return text if plain and not words else json.dumps(text, ensure_ascii=False)
 
 
+def _run(line: str) -> str:
+    """A shell line as the value of ``run:``: as a person would write it where YAML reads it so, else quoted."""
+    try:
+        plain = parse_yaml(f"run: {line}", "") == {"run": line}
+    except InputError:
+        plain = False
+    return line if plain else scalar(line)
+
+
 @cache
 def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -111,6 +123,8 @@ def workflow(answers: Answers) -> str:
     values = _values(answers)
     values |= {"title": scalar(answers.title), "folder": scalar(answers.folder) if answers.folder else ""}
     values["branch"] = scalar(answers.branch)
+    values["install"] = [_run(line) for line in answers.install]
+    values["cache"] = scalar(f"{values['inside']}.dvc/cache")
     if answers.kind == "gcbm-gate":
         return fill("gcbm-gate.yml.j2", {**values, "expect": ", ".join(answers.expect)})
     return fill(f"{answers.kind}.yml.j2", {**values, "command": scalar(answers.command)})
@@ -138,14 +152,14 @@ def metric_lines(answers: Answers) -> str:
 
 
 def _install(facts: Facts, language: str, command: str) -> tuple[str, ...]:
-    place = f"{facts.project}/" if facts.project else ""
+    place = shlex.quote(f"{facts.project}/requirements.txt" if facts.project else "requirements.txt")
     lines: list[str] = []
     written = facts.environment is None and language == "Python" and facts.packages
     if facts.environment == "requirements.txt" or written:
-        lines.append(f"python -m pip install {'--require-hashes ' if facts.hashed else ''}-r {place}requirements.txt")
+        lines.append(f"python -m pip install {'--require-hashes ' if facts.hashed else ''}-r {place}")
     elif facts.environment in _OTHER_ENVIRONMENTS:
         line = _OTHER_ENVIRONMENTS[facts.environment]
-        lines.append(f"cd {facts.project} && {line}" if place else line)
+        lines.append(f"cd {shlex.quote(facts.project)} && {line}" if facts.project else line)
     elif language == "R" and facts.environment is None:
         packages = sorted({name for script in facts.scripts if script.language == "R" for name in script.packages})
         if packages:
@@ -154,6 +168,13 @@ def _install(facts: Facts, language: str, command: str) -> tuple[str, ...]:
     if command.startswith("dvc ") and language == "R":
         lines.append("pipx install dvc")
     return tuple(lines)
+
+
+def _lock(project: str) -> str:
+    """``dvc.lock`` as hashFiles takes it: a pattern of GitHub's, within quotes, within an expression."""
+    if not project:
+        return "dvc.lock"
+    return f"{project}/dvc.lock" if re.fullmatch(r"[\w./-]+", project) else "**/dvc.lock"
 
 
 def _language(facts: Facts) -> str:
@@ -197,7 +218,7 @@ def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
         expect=(), install=_install(facts, language, command), packages=facts.environment,
         metrics=say.get("metrics") or next(iter(facts.metrics), "metrics.json"),
         dvc=dvc, kept=bool(facts.kept), remote=kind is not None and kind.direct, secrets=kind.secrets if kind else (),
-        lock=f"{facts.project}/dvc.lock" if facts.project else "dvc.lock",
+        lock=_lock(facts.project),
         gcbm=facts.gcbm or ".", mlflow=facts.mlflow, stages=bool(facts.stages),
     )  # fmt: skip
     if gcbm:

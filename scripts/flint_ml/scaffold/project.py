@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from flint_ml.scaffold.files import Proposal, propose
@@ -9,6 +10,11 @@ from flint_ml.scaffold.look import Facts
 from flint_ml.scaffold.plan import Answers, procedure, settings, workflow
 
 RESULTS = "flint-ml-results/"
+
+
+def _shown(remote: str | None) -> str:
+    """The remote's address without user name and password."""
+    return re.sub(r"//[^/@]*@", "//", remote) if remote else "none"
 
 
 def describe(facts: Facts) -> list[str]:
@@ -28,7 +34,7 @@ def describe(facts: Facts) -> list[str]:
     dvc = "not used"
     if facts.dvc:
         stages = f"{len(facts.stages)} stages ({', '.join(facts.stages[:4])})" if facts.stages else "no pipeline"
-        dvc = f"{stages}, {len(facts.kept)} files or folders kept, remote: {facts.remote or 'none'}"
+        dvc = f"{stages}, {len(facts.kept)} files or folders kept, remote: {_shown(facts.remote)}"
     found = [
         f"Git        {git}{f', github.com/{facts.github}' if facts.github else ''}",
         f"DVC        {dvc}",

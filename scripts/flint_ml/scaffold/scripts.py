@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Script:
     @property
     def command(self) -> str:
         """How to run it."""
-        return f"{'python' if self.language == 'Python' else 'Rscript'} {self.path}"
+        return f"{'python' if self.language == 'Python' else 'Rscript'} {shlex.quote(self.path)}"
 
 
 def _python_parts(text: str, siblings: set[str]) -> tuple[list[str], list[str]]:
@@ -87,16 +88,19 @@ def _score(path: str, text: str) -> int:
 
 
 def read_script(folder: Path, path: str) -> Script | None:
-    """The facts of the script ``path`` below ``folder``; None for what is none (too large, not Python, a test)."""
+    """The facts of the script ``path`` below ``folder``; None for what is none (not there, too large, a test)."""
     file = folder / path
-    if _NEVER.search(path.lower()) or file.stat().st_size > _MAX_BYTES:
+    if _NEVER.search(path.lower()) or not file.is_file() or file.stat().st_size > _MAX_BYTES:
         return None
-    text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None  # not for us to read
     language = "R" if path.lower().endswith(".r") else "Python"
     siblings = {p.stem for p in file.parent.glob("*.py")} | {p.name for p in folder.iterdir() if p.is_dir()} | {"src"}
     try:
         texts, packages = _r_parts(text) if language == "R" else _python_parts(text, siblings)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
     predictions = _matching(texts, _PREDICTIONS)
     metrics = _matching(texts, _METRICS)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import posixpath
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +59,11 @@ def read_header(folder: Path, path: str) -> TableFile:
         opener = gzip.open if path.endswith(".gz") else Path.open
         with opener(file, "rb") as stream:
             line = stream.readline(1_000_000).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError):
+        delimiter = max(",;\t", key=line.count)
+        columns = next(csv.reader([line], delimiter=delimiter), [])
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error):
         return TableFile(path, size, ())
-    delimiter = max(",;\t", key=line.count)
-    return TableFile(path, size, tuple(name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])))
+    return TableFile(path, size, tuple(name.strip() for name in columns))
 
 
 def _parquet(file: Path) -> tuple[str, ...]:
