@@ -111,6 +111,19 @@ def test_a_sound_project_has_no_fault(project: Path) -> None:
     assert {check["area"] for check in checks} == {"Git", "DVC", "flint-ml.yml", "workflows", "this machine"}
 
 
+def test_what_only_looks_like_a_fault_is_none(project: Path) -> None:
+    config = project / ".dvc/config"
+    config.write_text(f"{config.read_text()}['remote \"up\"']\n    url = ssh://h/x\n    ask_password = true\n")
+    (project / ".github/workflows/old.yml").mkdir()
+    # Names of Python's own modules: neither run nor in the way.
+    for name in ("csv.py", "random.py", "dvc.py"):
+        (project / name).write_text("raise SystemExit('run')\n")
+    (project / "dvc.yaml").write_text("stages: {}\n")
+    code, checks = doctor(project)
+    assert (code, failures(checks)) == (0, [])
+    assert not any("dvc status" in check["what"] for check in checks)
+
+
 def swap(name: str, old: str, new: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         text = (folder / name).read_text()
@@ -149,6 +162,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no column in common": (swap("new.csv", "id,clay,soc", "a,b,c"), "no column in common"),
     "metrics that are none": (swap("metrics.json", "1.5", '"good"'), "holds no number"),
     "a sample twice": (swap("predictions.csv", "2,3,4", "1,3,4"), "predictions.csv"),
+    "no such script, no packages": (
+        lambda f: ((f / "requirements.txt").unlink(), swap("flint-ml.yml", "python train.py", "python fit.py")(f)),
+        "there is no fit.py",
+    ),
     "no such script": (swap("flint-ml.yml", "python train.py", "python fit.py"), "there is no fit.py"),
     # DVC
     "folder as remote": (swap(".dvc/config", "s3://bucket/dvc", "/srv/dvc"), "is a folder of this machine"),
@@ -156,6 +173,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "key in Git": (
         swap(".dvc/config", "s3://bucket/dvc", "s3://b\n    secret_access_key = x"),
         "for everybody to read",
+    ),
+    "password in an address in Git": (
+        swap(".dvc/config", "s3://bucket/dvc", "https://reader:hunter2@data.example.org/dvc"), "holds a password",
     ),
     "remote on this machine only": (
         lambda f: shutil.move(f / ".dvc/config", f / ".dvc/config.local"),

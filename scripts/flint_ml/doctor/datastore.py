@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flint_ml.data.dvcfiles import dvc_root, tracked
 from flint_ml.data.pipeline import never_run, plans
 from flint_ml.doctor.checks import Check, Patient
+from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.storage import IN_THE_IMAGE, is_folder, scheme, storage
 
 AREA = "DVC"
@@ -94,7 +96,12 @@ def _settings(patient: Patient, root: Path) -> Iterator[Check]:
         yield Check(AREA, "failure", ".dvc/config is not in Git", "git add .dvc/config .dvc/.gitignore, then commit")
     for section in shared.sections():
         for key, value in shared[section].items():
-            if _SECRET_KEY.search(key) and value:
+            if key == "url" and value and urlsplit(value).password:
+                mend = f"dvc remote modify {_name(section)} url … without it, password with --local, and renew it"
+                text = f"the address of {_name(section)} in .dvc/config holds a password, for everybody to read"
+                yield Check(AREA, "failure", text, mend)
+            # `ask_password` says that DVC asks for one: nothing is kept.
+            if _SECRET_KEY.search(key) and not key.startswith("ask_") and value:
                 mend = f"dvc remote modify --local {_name(section)} {key} …, unset it in .dvc/config, and renew it"
                 yield Check(
                     AREA, "failure", f"`{key}` of {_name(section)} is in .dvc/config, for everybody to read", mend
@@ -119,7 +126,8 @@ def _pipeline(patient: Patient) -> Iterator[Check]:
 
 def _dvc(patient: Patient, *arguments: str) -> Any:
     """What ``dvc … --json`` says; None where it could not."""
-    environment = {**patient.env, "DVC_NO_ANALYTICS": "1"}
+    # Safe path: a file of the project that is called like one of Python's modules is not run.
+    environment = {**patient.env, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "dvc", *arguments, "--json"], cwd=patient.folder, capture_output=True, text=True,
@@ -169,7 +177,7 @@ def _remote(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:
 
 def _self_hosted(patient: Patient) -> bool:
     """Whether a workflow runs on a machine of the user's own."""
-    files = (patient.root / ".github" / "workflows").glob("*.y*ml")
+    files = workflow_files(patient.root)
     return any("self-hosted" in file.read_text(encoding="utf-8", errors="replace") for file in files)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flint_ml.doctor.checks import Check, Patient
 from flint_ml.errors import FlintError
+from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.scripts import read_script
 
 GCBM = "GCBM"
@@ -74,9 +75,7 @@ def registry(patient: Patient) -> Iterator[Check]:
 
 
 def _workflow_texts(patient: Patient) -> str:
-    folder = patient.root / ".github" / "workflows"
-    files = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
-    return "\n".join(file.read_text("utf-8", "replace") for file in files)
+    return "\n".join(file.read_text("utf-8", "replace") for file in workflow_files(patient.root))
 
 
 def _answers(uri: str, username: str | None, password: str | None, token: str | None) -> Check:

@@ -12,6 +12,7 @@ from flint_ml.data.dvcfiles import dvc_root
 from flint_ml.doctor.checks import Check, Patient
 from flint_ml.doctor.datastore import default_remote
 from flint_ml.errors import InputError
+from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.storage import storage
 from flint_ml.yamlfile import parse_yaml
 
@@ -98,11 +99,9 @@ def uses(flow: Mapping[str, Any], file: str) -> list[Use]:
 
 def examine(patient: Patient) -> Iterator[Check]:
     """Every workflow that uses our actions, and the pins of all."""
-    folder = patient.root / ".github" / "workflows"
-    files = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
     ours: list[Use] = []
     loose: list[str] = []
-    for file in files:
+    for file in workflow_files(patient.root):
         try:
             flow = parse_yaml(file.read_text(encoding="utf-8-sig", errors="replace"), file.name)
         except InputError as error:
@@ -210,8 +209,7 @@ def _checkout(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
 
 def _posted_later(patient: Patient) -> bool:
     """Whether a workflow of its own posts the report of another's run, as forks need it."""
-    files = (patient.root / ".github" / "workflows").glob("*.y*ml")
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in workflow_files(patient.root)]
     return any("workflow_run:" in text and "post-report@" in text for text in texts)
 
 
