@@ -158,6 +158,23 @@ def test_workflow_files_and_large_files_are_refused(checkout: Path, fake: FakeGi
     assert fake.requests == []
 
 
+def test_what_lies_behind_a_link_out_of_the_repository_is_not_read(checkout: Path, fake: FakeGitHub) -> None:
+    (checkout / "data").mkdir()
+    (checkout / "data/key").write_text("ours\n", encoding="utf-8")
+    git(checkout, "add", "data/key")
+    git(checkout, "commit", "-qm", "data")
+    outside = checkout.parent / "outside"
+    outside.mkdir()
+    (outside / "key").write_text("a secret\n", encoding="utf-8")
+    (checkout / "data/key").unlink()
+    (checkout / "data").rmdir()
+    (checkout / "data").symlink_to(outside)
+    assert run(checkout, fake)[0] == 0
+    _, files = proposed(fake)
+    assert all(b"secret" not in data for _, data in files.values())
+    assert "data/key" not in files
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

@@ -100,7 +100,7 @@ def _files(inputs: Inputs, job: Job) -> dict[str, File]:
         )  # fmt: skip
     if len(names) > MAX_FILES:
         raise InputError(f"{len(names)} files changed, {MAX_FILES} at most", where="paths", code="too-many-files")
-    return {name: _file(root / name, name) for name in sorted(names)}
+    return {name: _file(root, name) for name in sorted(names)}
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -108,7 +108,11 @@ def _matches(name: str, pattern: str) -> bool:
     return name == pattern or name.startswith(f"{pattern}/") or fnmatchcase(name, pattern)
 
 
-def _file(path: Path, name: str) -> File:
+def _file(root: Path, name: str) -> File:
+    path = root / name
+    if path.parent.resolve() != root.resolve() / Path(name).parent:
+        # A folder became a link: what lies behind it is not of this repository, for Git the file is gone.
+        return File(None)
     if path.is_symlink():
         return File(os.fsencode(path.readlink()), "120000")
     if not path.exists():
