@@ -20,6 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# The pictures that README and documentation show.
+SHOWN = {"report-better": "soil-carbon/reports/better", "report-drifted": "soil-carbon/reports/drifted",
+         "report-gcbm": "gcbm/reports/undeclared"}  # fmt: skip
 SOIL, GCBM = ROOT / "examples/soil-carbon/reports", ROOT / "examples/gcbm/reports"
 LAYERS = Path("layers/tiled")
 DECLARED = """
