@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -201,3 +202,43 @@ def test_without_licence_or_authors_nothing_is_shared(giver: Path, missing: str)
     (giver / "flint-ml.yml").write_text(yaml.safe_dump(settings))
     done = share(giver, "--yes", expect=2)
     assert missing in done.stderr
+
+
+def test_what_it_says_to_type_holds_for_names_with_spaces(giver: Path, tmp_path: Path) -> None:
+    (giver / "field notes.csv").write_text("id\n1\n")
+    sh(giver, "dvc", "add", "--quiet", "field notes.csv")
+    said = share(giver, "--yes", "--repository", str(giver)).stdout
+    assert references(list(graph(giver).values())).count("field%20notes.csv") == 1
+    sh(giver, "git", "add", "--all")
+    sh(giver, "git", "commit", "--quiet", "-m", "Notes")
+    sh(giver, "dvc", "push", "--quiet")
+    taker = tmp_path / "taker"
+    taker.mkdir()
+    sh(taker, "git", "init", "--quiet")
+    sh(taker, "dvc", "init", "--quiet")
+    (line,) = [line for line in said.splitlines() if "dvc import" in line and "notes" in line]
+    sh(taker, *shlex.split(line))
+    assert (taker / "field notes.csv").read_text() == "id\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("origin", "address"),
+    [
+        ("git@github.com:o/r.git", "https://github.com/o/r"),
+        ("https://x:s3cr3t@github.com/o/r.git", "https://github.com/o/r"),
+        ("ssh://git@git.example.org:2222/o/r.git", "https://git.example.org/o/r"),
+    ],
+)
+def test_the_address_is_one_for_people_and_without_credentials(giver: Path, origin: str, address: str) -> None:
+    sh(giver, "git", "remote", "add", "origin", origin)
+    said = share(giver, "--yes").stdout
+    assert f"dvc import {address} samples.csv" in said
+    assert graph(giver)["./"]["url"] == address
+    assert "s3cr3t" not in said
+
+
+def test_a_pipeline_file_that_is_no_text_is_one_line(giver: Path) -> None:
+    (giver / "dvc.yaml").write_bytes(b"stages: {\xff\xfe}\n")
+    done = share(giver, "--yes", expect=2)
+    assert done.stderr.count("error: ") == 1
+    assert "dvc.yaml" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -86,7 +87,12 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     shared = _shared(inputs, job)
     folder = job.workspace.base
     plan = folder / "dvc.yaml"
-    before = plan.read_text(encoding="utf-8") if plan.is_file() else None
+    try:
+        before = plan.read_text(encoding="utf-8") if plan.is_file() else None
+    except UnicodeDecodeError:
+        raise InputError(
+            "is no UTF-8 text", where="dvc.yaml", hint="restore it from Git", code="invalid-dvc-file"
+        ) from None
     proposed = [
         propose(folder, "ro-crate-metadata.json", crate.text(shared)),
         propose(folder, "CITATION.cff", citation.text(shared)),
@@ -140,7 +146,7 @@ def _address(job: Job) -> str:
     import re
 
     text = job.git.setting("remote.origin.url") or ""
-    found = re.match(r"(?:git@|ssh://git@|https://(?:[^@/]*@)?)([^:/]+)[:/](.+?)(?:\.git)?/?$", text)
+    found = re.match(r"(?:git@|ssh://git@|https://(?:[^@/]*@)?)([^:/]+)(?::\d+/|[:/])(.+?)(?:\.git)?/?$", text)
     return f"https://{found[1]}/{found[2]}" if found else ""
 
 
@@ -239,12 +245,12 @@ def _say_next(shared: Any, job: Job) -> None:
     job.say()
     for item in shared.items:
         path = f"{project}/{item.path}" if project else item.path
-        job.say(f"  dvc import {address} {path}")
+        job.say(f"  dvc import {shlex.quote(address)} {shlex.quote(path)}")
     if not project:
         job.say("\nOr by name and version, without keeping the connection:")
         job.say()
         for item in shared.items:
-            job.say(f"  dvc artifacts get {address} {item.name} --rev v{shared.version}")
+            job.say(f"  dvc artifacts get {shlex.quote(address)} {item.name} --rev v{shared.version}")
 
 
 ACTION = Action(

@@ -9,6 +9,7 @@ import json
 import mimetypes
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from flint_ml.record import Provenance, Record
 from flint_ml.sharing.facts import Item, Person, Shared, identifier
@@ -47,7 +48,8 @@ def _person(person: Person) -> Entity:
 
 
 def _item_id(item: Item) -> str:
-    return f"{item.path}/" if item.folder else item.path
+    """The path as a reference of linked data, in which spaces and other signs are percent-encoded."""
+    return quote(f"{item.path}/" if item.folder else item.path)
 
 
 def _item(item: Item, shared: Shared) -> Entity:
