@@ -103,23 +103,24 @@ def test_a_cancelled_job_reaches_the_command(tmp_path: Path) -> None:
     assert found["details"]["exit_code"] == 5
 
 
-def checked(folder: Path, table: Path) -> None:
+def checked(folder: Path, table: Path, algorithm: str = "md5") -> None:
     found = {
         "schema": "flint-ml/record/1", "action": "check-drift", "name": "check-drift", "status": "passed",
         "headline": "no drift", "badge": {"label": "Data Drift Check", "message": "Passed"},
         "provenance": {
             "tool": "t", "started": "2026-11-21T20:41:00Z",
-            "inputs": [{"path": table.name, "md5": hashlib.md5(table.read_bytes()).hexdigest()}],
+            "inputs": [{"path": table.name, algorithm: hashlib.new(algorithm, table.read_bytes()).hexdigest()}],
         },
     }  # fmt: skip
     (folder / "flint-ml-results").mkdir()
     (folder / "flint-ml-results/check-drift.json").write_text(json.dumps(found))
 
 
-def test_training_on_data_that_nobody_checked_closes_the_gate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_training_on_data_that_nobody_checked_closes_the_gate(tmp_path: Path, algorithm: str) -> None:
     table = tmp_path / "prepared.csv"
     table.write_text("a\n1\n")
-    checked(tmp_path, table)
+    checked(tmp_path, table, algorithm)
     result, found = record(tmp_path, "--command", "touch prepared.csv; cat prepared.csv")
     assert (result.returncode, found["status"]) == (0, "passed")
     result, found = record(tmp_path, "--command", "echo 2 >> prepared.csv")
