@@ -296,6 +296,30 @@ def test_statuses_are_domain_errors_and_never_show_the_token():
     assert fake.problems == []
 
 
+class Answering(requests.Session):
+    """Answers every request the same."""
+
+    def __init__(self, status, content):
+        super().__init__()
+        self.answer = requests.Response()
+        self.answer.status_code, self.answer._content = status, content
+
+    def request(self, *_arguments, **_more):
+        return self.answer
+
+
+def test_a_renamed_repository_and_a_page_in_the_way_are_said(clock):
+    moved = b'{"message": "Moved Permanently", "url": "https://api.github.com/repositories/1"}'
+    client = GitHub(TOKEN, "o/old", session=Answering(307, moved), sleep=clock.sleep, clock=clock)
+    with pytest.raises(RefusedError, match="renamed or moved") as caught:
+        client.post("{repo}/issues", {"title": "x"})
+    assert "o/old" in caught.value.hint
+    client = GitHub(TOKEN, "o/r", session=Answering(200, b"<html>Log in</html>"), sleep=clock.sleep, clock=clock)
+    for call in (lambda: client.get("user"), lambda: list(client.pages("{repo}/issues"))):
+        with pytest.raises(OutsideError, match="a page instead of data"):
+            call()
+
+
 @pytest.mark.parametrize("url", ["http://github.example", "ftp://api.github.com", "file:///etc"])
 def test_the_token_is_not_sent_in_the_clear(url):
     with pytest.raises(InputError, match="https"):

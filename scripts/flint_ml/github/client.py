@@ -26,7 +26,7 @@ DEADLINE = 120.0
 TIMEOUT = (10.0, 30.0)
 MAX_PAGES = 100
 MAX_BYTES = 64 * 1024 * 1024
-_OK, _REDIRECT, _CLIENT, _SERVER = 200, 300, 400, 500
+_REDIRECT, _CLIENT, _SERVER = 300, 400, 500
 
 
 class WrongTokenError(InputError):
@@ -102,7 +102,7 @@ class GitHub:
 
     def get(self, path: str, **query: str | int) -> Any:
         """JSON of ``GET path``; ``{repo}`` in the path stands for ``repos/owner/name``."""
-        return self._request("GET", self._url(path), query=query).json()
+        return _json(self._request("GET", self._url(path), query=query), path)
 
     def download(self, path: str, limit: int = MAX_BYTES) -> bytes:
         """Bytes of ``GET path``, redirects followed without the token, at most ``limit``."""
@@ -122,11 +122,11 @@ class GitHub:
         answer. What it returns, if not None, is the result.
         """
         response = self._request("POST", self._url(path), body=body, before_retry=before_retry)
-        return response.json() if isinstance(response, requests.Response) else response
+        return _json(response, path) if isinstance(response, requests.Response) else response
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """JSON of ``PATCH path``."""
-        return self._request("PATCH", self._url(path), body=body).json()
+        return _json(self._request("PATCH", self._url(path), body=body), path)
 
     def delete(self, path: str) -> None:
         """``DELETE path``; what is gone already is fine."""
@@ -143,7 +143,7 @@ class GitHub:
             if url is None:
                 return
             response = self._request("GET", url, query=parameters)
-            data = response.json()
+            data = _json(response, path)
             yield from data if isinstance(data, list) else next(v for v in data.values() if isinstance(v, list))
             url, parameters = response.links.get("next", {}).get("url"), {}
             if url is not None and urlsplit(url)[:2] != urlsplit(self.api_url)[:2]:
@@ -171,8 +171,14 @@ class GitHub:
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 problem = f"GitHub did not answer ({type(error).__name__})"
             else:
-                if response.status_code < _CLIENT:
+                if response.status_code < _REDIRECT:
                     return response
+                if response.status_code < _CLIENT:
+                    raise RefusedError(
+                        "GitHub sends on to another address: the repository was renamed or moved",
+                        where=where, hint=f"give its name of today in GITHUB_REPOSITORY, not `{self.repository}`",
+                        code="repository-moved",
+                    )  # fmt: skip
                 wait = _pause(response)
                 if wait is None and response.status_code < _SERVER:
                     raise _refusal(response, where)
@@ -211,6 +217,17 @@ class GitHub:
             )
         self.say(f"{problem}; again in {seconds:.0f} s ({where})")
         self.sleep(seconds)
+
+
+def _json(response: requests.Response, path: str) -> Any:
+    """The answer's content; what stands between us and GitHub (a proxy, a login page) may answer with a page."""
+    try:
+        return response.json()
+    except ValueError:
+        raise OutsideError(
+            "what answers is not GitHub's API: a page instead of data", where=path,
+            hint="check GITHUB_API_URL, and the proxy between this runner and GitHub", code="github-answer",
+        ) from None  # fmt: skip
 
 
 def _pause(response: requests.Response) -> float | None:

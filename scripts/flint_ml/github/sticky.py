@@ -167,7 +167,12 @@ def post(github: GitHub, pull: int, marker: Marker, text: str, is_current: Calla
             # Deleted by hand or by another run meanwhile: look again.
             continue
         how = how if how == "created" else "updated"
-    found = _mine(github, pull, marker.key, is_author)
+    return _left(github, pull, marker, body, how)
+
+
+def _left(github: GitHub, pull: int, marker: Marker, body: str, how: str) -> Posted:
+    """What is there after the last try."""
+    found = _mine(github, pull, marker.key, author_check(github))
     if not found:
         where = f"pull request {pull}"
         raise NotFoundError("the comment vanishes as soon as it is made", where=where, code="not-found")
