@@ -77,6 +77,16 @@ def test_project_files_that_are_there(tmp_path: Path) -> None:
     assert card.project_files(tmp_path) == {"project/dvc.lock": tmp_path / "dvc.lock"}
 
 
+def test_a_link_out_of_the_workspace_is_not_kept(tmp_path: Path) -> None:
+    project = tmp_path / "workspace" / "soil"
+    project.mkdir(parents=True)
+    (tmp_path / "secret").write_text("key")
+    (tmp_path / "workspace" / "LICENSE").write_text("MIT")
+    (project / "params.yaml").symlink_to(tmp_path / "secret")
+    (project / "LICENSE").symlink_to("../LICENSE")
+    assert list(card.project_files(project, tmp_path / "workspace")) == ["project/LICENSE"]
+
+
 def test_onnx_gets_an_mlmodel_that_mlflow_reads_and_keeps_its_hash(tmp_path: Path) -> None:
     from mlflow.models import Model
 

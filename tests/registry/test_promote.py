@@ -96,7 +96,12 @@ def test_an_interrupted_promotion_is_finished(store: Store, versions: list[Versi
 
 @pytest.mark.parametrize(
     ("text", "rollback", "words"),
-    [("9", False, "no version 9"), ("canary", False, "alias `canary`"), ("", True, "nothing to roll back to")],
+    [
+        ("9", False, "no version 9"),
+        ("²", False, "alias `²`"),
+        ("canary", False, "alias `canary`"),
+        ("", True, "nothing to roll back to"),
+    ],
 )
 def test_versions_that_are_not_there(
     store: Store, versions: list[Version], text: str, rollback: bool, words: str

@@ -70,7 +70,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         return _refused(inputs, gate)
     address = _address(inputs, job)
     path = job.existing(inputs.model, "model")
-    content = read_content(path, inputs.model, job.workspace.root if job.workspace.confined else None)
+    content = read_content(path, inputs.model, _limit(job))
     source = _source(job, path, gate)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -107,6 +107,11 @@ def _address(inputs: Inputs, job: Job) -> Address:
             where="tracking-uri", hint=WAYS_TO_HOST, code="ephemeral-registry",
         )  # fmt: skip
     return address
+
+
+def _limit(job: Job) -> Path | None:
+    """Where links must not lead out of: the workspace on a runner, nowhere at a desk."""
+    return job.workspace.root if job.workspace.confined else None
 
 
 def _source(job: Job, path: Path, gate: Approval) -> facts.Source:
@@ -170,7 +175,11 @@ def _submission(
         run_tags=facts.run_tags(source),
         metrics=metrics,
         params=params,
-        papers={**{file: folder / file for file in written}, **pictures, **card.project_files(job.workspace.base)},
+        papers={
+            **{file: folder / file for file in written},
+            **pictures,
+            **card.project_files(job.workspace.base, _limit(job)),
+        },
         description=facts.description(source, content),
         training_run=training_run(content),
     )

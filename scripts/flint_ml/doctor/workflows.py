@@ -23,7 +23,6 @@ _HISTORY = {"gate", "pull-data", "run-gcbm", "run-gcbm-flint", "check-drift", "c
 _COMMENTS = {"gate", "post-report"}
 _DATA = {"gate", "pull-data"}
 _LOGINS = ("aws-actions/configure-aws-credentials", "google-github-actions/auth", "azure/login")
-_MAX = 8
 
 
 @dataclass(frozen=True)

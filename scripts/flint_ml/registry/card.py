@@ -63,9 +63,13 @@ def figures(records: Sequence[Record], results: Path) -> dict[str, Path]:
     return found
 
 
-def project_files(folder: Path) -> dict[str, Path]:
-    """The project's own files about environment, pipeline, licence and citation, by their name in the registry."""
-    return {f"project/{name}": folder / name for name in PROJECT_FILES if (folder / name).is_file()}
+def project_files(folder: Path, root: Path | None = None) -> dict[str, Path]:
+    """The project's own files about environment, pipeline, licence and citation, by their name in the registry.
+
+    A link that leads out of ``root`` (the workspace of a runner; None: anywhere) is left out.
+    """
+    found = {f"project/{name}": folder / name for name in PROJECT_FILES if (folder / name).is_file()}
+    return {name: file for name, file in found.items() if root is None or file.resolve().is_relative_to(root)}
 
 
 def _facts(source: Source, content: Content, owner: Rights) -> list[tuple[str, str]]:

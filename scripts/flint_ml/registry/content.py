@@ -94,6 +94,23 @@ def _names(folder: Path) -> list[str]:
     return sorted(names)
 
 
+def _read(name: str, place: Path, shown: str, root: Path | None) -> ModelFile:
+    """One file of a model, as :func:`read_content` says."""
+    if root is not None and not place.resolve().is_relative_to(root):
+        raise InputError(
+            f"`{name}` is a link that leads out of the workspace",
+            where=shown,
+            hint="put the file itself into the model's folder",
+            code="model-unreadable",
+        )
+    try:
+        return ModelFile(name, place, *_hash(place))
+    except OSError as error:
+        raise InputError(
+            f"`{name}` cannot be read: {error.strerror or error}", where=shown, code="model-unreadable"
+        ) from None
+
+
 def read_content(path: Path, shown: str, root: Path | None = None) -> Content:
     """Read and hash the model at ``path``.
 
@@ -119,23 +136,7 @@ def read_content(path: Path, shown: str, root: Path | None = None) -> Content:
             code="model-unreadable",
         )
     names = [path.name] if path.is_file() else _names(path)
-    files = []
-    for name in names:
-        place = path if path.is_file() else path / name
-        if root is not None and not place.resolve().is_relative_to(root):
-            raise InputError(
-                f"`{name}` is a link that leads out of the workspace",
-                where=shown,
-                hint="put the file itself into the model's folder",
-                code="model-unreadable",
-            )
-        try:
-            size, sha256, md5 = _hash(place)
-        except OSError as error:
-            raise InputError(
-                f"`{name}` cannot be read: {error.strerror or error}", where=shown, code="model-unreadable"
-            ) from None
-        files.append(ModelFile(name, place, size, sha256, md5))
+    files = [_read(name, path if path.is_file() else path / name, shown, root) for name in names]
     if not sum(file.size for file in files):
         raise InputError(
             "is empty",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,10 +45,11 @@ def wanted_version(store: Store, name: str, text: str, *, rollback: bool) -> Ver
         If there is no such version.
     """
     asked = PREVIOUS if rollback else (text or "staging")
-    number = int(asked) if asked.isdigit() else store.alias(name, asked.lower())
+    is_number = re.fullmatch(r"[0-9]{1,9}", asked) is not None
+    number = int(asked) if is_number else store.alias(name, asked.lower())
     version = store.version(name, number) if number is not None else None
     if version is None:
-        what = f"version {asked}" if asked.isdigit() else f"version with the alias `{asked}`"
+        what = f"version {asked}" if is_number else f"version with the alias `{asked}`"
         raise InputError(
             f"the registered model `{name}` has no {what}",
             where="version",
