@@ -155,3 +155,8 @@ def test_every_workflow_passes_githubs_schema_and_zizmor(tmp_path: Path) -> None
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_name_cannot_break_the_table_of_roles() -> None:
+    text = procedure(replace(SOIL, lead="Ana | Rui"))
+    assert "| lead | Ana \\| Rui | reads" in text

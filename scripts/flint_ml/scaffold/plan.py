@@ -143,7 +143,8 @@ def settings(answers: Answers) -> str:
 
 def procedure(answers: Answers) -> str:
     """The standard operating procedure."""
-    return fill("SOP.md.j2", {**_values(answers), "gcbm": answers.kind == "gcbm-gate"})
+    people = {name: getattr(answers, name).replace("|", "\\|") for name in ("lead", "steward")}
+    return fill("SOP.md.j2", {**_values(answers), **people, "gcbm": answers.kind == "gcbm-gate"})
 
 
 def metric_lines(answers: Answers) -> str:
