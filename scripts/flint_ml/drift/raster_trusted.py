@@ -10,7 +10,7 @@ from flint_ml.data.dvcfiles import hash_at, read_at
 from flint_ml.data.git import Git
 from flint_ml.drift.raster_names import companions
 from flint_ml.drift.raster_source import is_raster
-from flint_ml.drift.trusted import Trusted, listing_at
+from flint_ml.drift.trusted import Trusted, listing_at, place_at
 from flint_ml.errors import InputError
 
 
@@ -22,14 +22,7 @@ def rasters_at(git: Git, revision: str, place: Path, folder: Path) -> Trusted:
     InputError
         If the revision or the rasters at it are not here.
     """
-    root = git.root
-    commit = git.commit(revision) or git.commit(f"origin/{revision}")
-    if root is None or commit is None:
-        raise InputError(
-            f"the revision `{revision}` is not in this clone", where="reference-rev",
-            hint="set `fetch-depth: 0` on actions/checkout, or fetch that revision before", code="base-not-fetched",
-        )  # fmt: skip
-    name = place.relative_to(root.resolve()).as_posix() if place.is_relative_to(root.resolve()) else place.name
+    commit, name = place_at(git, revision, place)
     listing = listing_at(git, commit)
     found = _meant(listing, name)
     if not found:

@@ -62,14 +62,7 @@ def file_at(git: Git, revision: str, place: Path, folder: Path) -> Trusted:
     InputError
         If the revision or the file at it is not here.
     """
-    root = git.root
-    commit = git.commit(revision) or git.commit(f"origin/{revision}")
-    if root is None or commit is None:
-        raise InputError(
-            f"the revision `{revision}` is not in this clone", where="reference-rev",
-            hint="set `fetch-depth: 0` on actions/checkout, or fetch that revision before", code="base-not-fetched",
-        )  # fmt: skip
-    name = place.relative_to(root.resolve()).as_posix() if place.is_relative_to(root.resolve()) else place.name
+    commit, name = place_at(git, revision, place)
     content = read_at(git, commit, name)
     if content is None:
         raise InputError(
@@ -78,6 +71,19 @@ def file_at(git: Git, revision: str, place: Path, folder: Path) -> Trusted:
     path = folder / place.name
     path.write_bytes(content)
     return Trusted((path,), commit)
+
+
+def place_at(git: Git, revision: str, place: Path) -> tuple[str, str]:
+    """The commit of ``revision`` and ``place`` relative to the root. Raises InputError if it is not in this clone."""
+    root = git.root
+    commit = git.commit(revision) or git.commit(f"origin/{revision}")
+    if root is None or commit is None:
+        raise InputError(
+            f"the revision `{revision}` is not in this clone", where="reference-rev",
+            hint="set `fetch-depth: 0` on actions/checkout, or fetch that revision before", code="base-not-fetched",
+        )  # fmt: skip
+    top = root.resolve()
+    return commit, place.relative_to(top).as_posix() if place.is_relative_to(top) else place.name
 
 
 def trusted_files(git: Git, base: str | None, here: Sequence[Path], pattern: Path, folder: Path) -> Trusted:
