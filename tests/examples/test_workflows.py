@@ -162,6 +162,15 @@ def test_who_may_write_contents_or_issues_runs_no_code_of_the_change(path: Path)
 
 
 @named
+def test_what_another_job_hands_over_stays_in_a_folder_of_its_own(path: Path) -> None:
+    """Unpacked over the checkout, an artifact of a job that was taken over could bring a `.git/config` along."""
+    for step in steps(path):
+        if action_of(step) == "actions/download-artifact":
+            place = step["with"]["path"]
+            assert re.fullmatch(r"[a-z][a-z-]*", place), place
+
+
+@named
 def test_data_are_cached_where_they_are_pulled(path: Path) -> None:
     for name, job in jobs(path).items():
         used = [action_of(step) for step in job.get("steps", [])]
