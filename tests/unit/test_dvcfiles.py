@@ -136,6 +136,7 @@ def test_unusual_dvc_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "text", "code"), [
     ("dvc.lock", "stages: [\n", "invalid-yaml"),
     ("a.csv.dvc", "- 1\n", "invalid-dvc-file"),
+    ("a.csv.dvc", "outs: 3\n", "invalid-dvc-file"),
 ])  # fmt: skip
 def test_a_broken_file_is_named(tmp_path: Path, name: str, text: str, code: str) -> None:
     write(tmp_path / name, text)

@@ -181,7 +181,10 @@ def _entry(out: Any, folder: str, stage: str, root: str, *, imported: bool = Fal
 
 def _of_dvc_file(name: str, data: Mapping[str, Any], root: str) -> list[Entry]:
     folder = posixpath.join(posixpath.dirname(name), str(data.get("wdir") or "."))
-    outs = [out for out in data.get("outs") or [] if isinstance(out, Mapping) and out.get("cache", True)]
+    listed = data.get("outs") or []
+    if not isinstance(listed, list):
+        raise InputError("`outs` is no list", where=name, hint="restore it from Git", code="invalid-dvc-file")
+    outs = [out for out in listed if isinstance(out, Mapping) and out.get("cache", True)]
     imported = bool(data.get("deps"))
     return [entry for out in outs if (entry := _entry(out, folder, name, root, imported=imported))]
 
@@ -194,7 +197,8 @@ def _of_lock(name: str, lock: Mapping[str, Any], plan: Mapping[str, Any], root: 
         definition = _definition(plan, str(stage))
         wdir = _TEMPLATE.sub(str(stage).partition("@")[2], str(definition.get("wdir") or "."))
         uncached = _uncached(definition)
-        for out in (content or {}).get("outs") or []:
+        outs = content.get("outs") if isinstance(content, Mapping) else None
+        for out in outs if isinstance(outs, list) else []:
             entry = _entry(out, posixpath.join(here, wdir), f"{posixpath.join(here, 'dvc.yaml')}:{stage}", root)
             if entry and not any(pattern.fullmatch(str(out["path"])) for pattern in uncached):
                 entries.append(entry)
@@ -202,7 +206,8 @@ def _of_lock(name: str, lock: Mapping[str, Any], plan: Mapping[str, Any], root: 
 
 
 def _definition(plan: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
-    stages = plan.get("stages") or {}
+    stages = plan.get("stages")
+    stages = stages if isinstance(stages, Mapping) else {}
     found = stages.get(stage) or stages.get(stage.partition("@")[0]) or {}
     inner = found.get("do", found) if isinstance(found, Mapping) else {}
     return inner if isinstance(inner, Mapping) else {}

@@ -6,9 +6,10 @@ import configparser
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flint_ml.data.dvcfiles import dvc_root, tracked, within
 from flint_ml.data.git import Git
@@ -185,6 +186,11 @@ def _metrics(git: Git, folder: Path, project: str, files: Sequence[str], scripts
     return list(dict.fromkeys(inside or [*written, *lying]))
 
 
+def _stages(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = plan.get("stages")
+    return found if isinstance(found, Mapping) else {}
+
+
 def look(folder: Path) -> Facts:
     """The facts of the project in ``folder``."""
     folder = folder.resolve()
@@ -206,9 +212,7 @@ def look(folder: Path) -> Facts:
     entries = tracked(git) if dvc is not None else {}
     own = {posixpath.relpath(path, project or "."): entry for path, entry in entries.items() if within(path, project)}
     kept = list(own)
-    stages = (
-        [str(name) for plan in plans(git, None, project).values() for name in plan.get("stages") or {}] if dvc else []
-    )
+    stages = [str(name) for plan in plans(git, None, project).values() for name in _stages(plan)] if dvc else []
     environment, hashed = _environment(folder)
     tables = [read_header(folder, path) for path in files if path.lower().endswith(_TABLES)]
     # A fresh clone has the names of DVC's tables and not the tables.
