@@ -174,7 +174,7 @@ def test_another_benchmark_is_inconclusive(tmp_path: Path) -> None:
     [
         ({}, {"metrics": ["nothing.json"]}, ["'nothing.json' does not exist", "run pull-data"]),
         ({}, {"metrics": ["eval/*.json"]}, ["no file fits 'eval/*.json'"]),
-        ({"metrics_dot_json": '{\n"rmse": 1.5,\n}'}, {}, ["metrics.json:3", "is not valid JSON", "line=3"]),
+        ({"metrics_dot_json": '{\n"rmse": 1.5\n"r2": 1}'}, {}, ["metrics.json:3", "is not valid JSON", "line=3"]),
         ({"metrics_dot_json": ""}, {}, ["metrics.json: is empty"]),
         ({}, {"base_revision": "nowhere"}, ["`nowhere` is not in this clone", "fetch-depth: 0"]),
         ({}, {"base": "gone.json"}, ["'gone.json' does not exist"]),

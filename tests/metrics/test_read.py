@@ -74,7 +74,7 @@ def test_a_record_of_a_simulation() -> None:
 @pytest.mark.parametrize(
     ("where", "text", "code", "place"),
     [
-        ("m.json", b'{\n "rmse": 1.5,\n}', "invalid-json", "m.json:3"),
+        ("m.json", b'{\n "rmse": 1.5\n "r2": 1}', "invalid-json", "m.json:3"),
         ("m.json", b"rmse: 1.5", "invalid-json", "m.json:1"),
         ("m.json", b'{"rmse": 1, "rmse": 2}', "invalid-json", "m.json"),
         ("m.json", b"[" * 100_000, "invalid-json", "m.json"),
