@@ -123,7 +123,8 @@ def measure(command: list[str]) -> tuple[float, float]:
         [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True, cwd=ROOT, env=env
     )
     seconds, peak, status, errors = json.loads(done.stdout)
-    if status not in (0, 1):
+    # 1 is check-drift's "drifted"; anybody else's 1 is a failure.
+    if status not in ((0, 1) if "check-drift" in command else (0,)):
         raise RuntimeError(f"{command[:4]}: {errors}")
     return seconds, peak
 
