@@ -110,7 +110,7 @@ def gcbm(target: Path) -> None:
                 shutil.copy2(ROOT / file, copy)
 
             def run(*command: str, folder: Path = project, check: bool = True) -> None:
-                subprocess.run(command, cwd=folder, env=environment, check=check, stdout=subprocess.DEVNULL)
+                subprocess.run(command, cwd=folder, env=environment, check=check, capture_output=True)
 
             run("git", "init", "--quiet", "--initial-branch", "main")
             run("git", "add", "--all")
@@ -118,7 +118,7 @@ def gcbm(target: Path) -> None:
             run("git", "switch", "--quiet", "--create", name)
             change(project)
             run("git", "commit", "--quiet", "--all", "--message", name)
-            # The gate may close, and says so in the report.
+            # The gate may close, and says so in the report; its annotations would look like ours.
             run("flint-ml", "run-gcbm", check=False)
             run("flint-ml", "post-report", "--publisher", "none", "--expect", "run-gcbm", "--title",
                 "Carbon of the example landscape", check=False)  # fmt: skip

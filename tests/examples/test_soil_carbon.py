@@ -137,8 +137,9 @@ def spectra_of(project: Path) -> pd.DataFrame:
 
 
 def test_a_server_that_is_down_does_not_stop_the_training(copy: Path, closed_port: int) -> None:
-    printed = run(copy, "python src/train.py", tracking=f"http://127.0.0.1:{closed_port}")
+    printed = run(copy, "python src/train.py", tracking=f"http://ci:ladybird@127.0.0.1:{closed_port}")
     assert "MLflow: not logged (MlflowException" in printed
+    assert "ladybird" not in printed
     assert (copy / "model/MLmodel").is_file()
 
 

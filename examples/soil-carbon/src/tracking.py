@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ def _tracked(log: Callable[[Any], str]) -> None:
         print(f"MLflow: {log(mlflow)}")
     except Exception as error:  # whatever a server may answer: training must not fail for it
         lines = str(error).splitlines() or [type(error).__name__]
-        print(f"MLflow: not logged ({type(error).__name__}: {lines[0][:200]})")
+        # MLflow repeats the address, in which somebody may have put a password.
+        text = re.sub(r"//[^/@\s]+@", "//***@", lines[0])
+        print(f"MLflow: not logged ({type(error).__name__}: {text[:200]})")
 
 
 def _experiment(mlflow: Any, uri: str) -> None:
