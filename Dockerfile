@@ -24,7 +24,8 @@ RUN /build/tools/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv \
 # RPC server, the schemas for a lenient check of manifests (ours is strict), and the descriptions of AWS services other
 # than storage and sign-in.
 # Byte code is compiled once here; without it every start would take two to four times as long. Sets are written in the
-# order of their hashes, so the seed is fixed: two builds of a day hold the same files (.ci/lib/reproducible).
+# order of their hashes, so the seed is fixed, and one file's code depends on what its process compiled before, so it
+# gets a process of its own: two builds of a day hold the same files (.ci/lib/reproducible).
 RUN cd /opt/venv/lib/python3.13/site-packages \
  && find . -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
  && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name '*.hpp' \
@@ -35,6 +36,7 @@ RUN cd /opt/venv/lib/python3.13/site-packages \
  && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} + \
  && find . -name '*.so*' -type f ! -path '*.libs/*' -exec strip --strip-unneeded {} + \
  && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
+ && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q -f --invalidation-mode unchecked-hash mlflow/utils/search_utils.py \
  && rm -f /opt/venv/bin/activate* /opt/venv/bin/*.bat
 
 FROM dependencies AS package
