@@ -28,7 +28,7 @@ lint: install
 
 # action.yml files, docs tables and schemas, from the models.
 metadata: install
-	@$(BIN)/python -m flint_ml.metadata
+	@$(BIN)/python tools/metadata.py
 
 # Simulations and comparisons of speed: long, by hand, results under benchmarks/results/.
 study: install

@@ -27,7 +27,7 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from flint_ml.drift.raster_blocks import FINEST, BlockCounts, ks_statistic, permute_blocks
+from flint_ml.drift.rasters.blocks import FINEST, BlockCounts, ks_statistic, permute_blocks
 
 RESULTS = Path(__file__).parent / "results"
 SIDE = 96

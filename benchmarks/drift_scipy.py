@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from flint_ml.drift.columns import pair
+from flint_ml.drift.column_tests import column_tests
 from flint_ml.drift.rules import ColumnRules, Rules
-from flint_ml.drift.tests_of import column_tests
+from flint_ml.drift.tables.columns import pair
 
 RESULTS = Path(__file__).parent / "results"
 RULES = Rules(tests=("ks",), columns={"v": ColumnRules(test="ks")})

@@ -39,7 +39,8 @@ print(json.dumps({"stands": result.stands, "pixels": result.pixels, "cpu": use.r
 
 def write_landscape(folder: Path, temperatures: int, stands: int = STANDS) -> None:
     """One block of 400 x 400 cells with this many unique stands and 3 x ``temperatures`` spinup keys."""
-    from flint_ml.gcbm.example import CLASSIFIERS, write_project
+    sys.path.insert(0, str(ROOT / "tools"))
+    from gcbm_example import CLASSIFIERS, write_project
 
     stand = (np.arange(160_000) % stands).reshape(400, 400)
     curve, rest = stand % 3, stand // 3

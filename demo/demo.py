@@ -167,7 +167,8 @@ def gate(team: Team, name: str, branch: str, *options: str) -> Verdict:
 
 def picture(name: str) -> str:
     """`report.png` of a report where a Chromium is at hand; says what came of it."""
-    from flint_ml.report.picture import render_png
+    sys.path.insert(0, str(ROOT / "tools"))
+    from chromium import render_png
 
     problem = render_png(OUT / name / "report.html", OUT / name / "report.png")
     return problem or str((OUT / name / "report.png").relative_to(ROOT))

@@ -14,7 +14,6 @@ Standard library only, so that nothing heavy is imported twice.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import signal
@@ -36,12 +35,11 @@ RUNNERS_OWN = frozenset(
 )
 
 
-def published_actions(package: str = "flint_ml") -> list[str]:
-    """Names of the actions in the image, from the files of the package, without importing any of them."""
-    spec = importlib.util.find_spec(package)
-    places = spec.submodule_search_locations if spec else None
-    names = {file.stem.replace("_", "-") for place in places or () for file in Path(place, "actions").glob("[!_]*.py")}
-    return sorted(names)
+def command_names() -> list[str]:
+    """Names of the commands in the image; the list is imported, no command is."""
+    from flint_ml.commands import names
+
+    return sorted(names())
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -158,7 +156,7 @@ def refusal(arguments: list[str], known: list[str]) -> str | None:
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     """Run the action that the arguments name; its exit code, or 2 when there is no such action."""
-    problem = refusal(arguments, published_actions())
+    problem = refusal(arguments, command_names())
     if problem:
         print(f"::error title=flint-ml::{problem}", flush=True)
         return 2

@@ -17,7 +17,7 @@ OF_DOCKER = {".dockerenv", "dev", "etc/hostname", "etc/hosts", "etc/resolv.conf"
 
 def listed(stream: IO[bytes]) -> list[str]:
     """The lines for a tar stream as ``docker export`` writes it."""
-    lines = []
+    lines: list[str] = []
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             if member.name in OF_DOCKER or member.name.startswith("dev/"):
@@ -25,7 +25,7 @@ def listed(stream: IO[bytes]) -> list[str]:
             content = "-"
             if member.isreg():
                 opened = archive.extractfile(member)
-                content = hashlib.file_digest(opened, "sha256").hexdigest() if opened else "-"
+                content = hashlib.sha256(opened.read()).hexdigest() if opened else "-"
             elif member.issym() or member.islnk():
                 content = f"-> {member.linkname}"
             lines.append(f"{member.name}\t{member.mode:o}\t{member.uid}:{member.gid}\t{content}")

@@ -127,7 +127,7 @@ def gcbm(target: Path) -> None:
 
 def keep(results: Path, target: Path) -> None:
     """The report as text, and as a picture where a Chromium is at hand."""
-    from flint_ml.report.picture import render_png
+    from chromium import render_png
 
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(results / "report.md", target.with_suffix(".md"))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from flint_ml import __version__
-from flint_ml.actions import SUMMARIES
+from flint_ml.commands import SUMMARIES
 
 # What a shell says of a program that its reader left: 128 and the signal.
 _SIGPIPE = 141
@@ -33,11 +33,11 @@ def usage() -> str:
 
 
 def _action(name: str, arguments: Sequence[str]) -> int:
-    from flint_ml.actions import load
+    from flint_ml.commands import load
     from flint_ml.errors import FlintError
-    from flint_ml.runner.commands import Commands
     from flint_ml.runner.inputs import from_arguments, parser
     from flint_ml.runner.run import run_action
+    from flint_ml.runner.workflow_commands import Commands
 
     action = load(name)
     own, rest = list(arguments), tuple[str, ...]()

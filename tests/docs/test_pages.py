@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from flint_ml import actions
+from flint_ml import commands as actions
 from flint_ml.errors import FlintError
 from flint_ml.runner.inputs import dashed, parser
 

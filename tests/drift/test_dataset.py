@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flint_ml.drift import groups, multivariate, power, spectra
-from flint_ml.drift.bands import find_spectra
-from flint_ml.drift.twosample import ks
+from flint_ml.drift.statistics import classifier as multivariate
+from flint_ml.drift.statistics import cluster_permutation as groups
+from flint_ml.drift.statistics import power, spectra
+from flint_ml.drift.statistics.bands import find_spectra
+from flint_ml.drift.statistics.two_sample_tests import ks
 
 
 def soil_spectra(seed: int, n: int, bands: int = 120, noise: float = 0.01) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import stats
 from flint_ml.drift.check import Result, check_profile, check_tables
 from flint_ml.drift.profile import Profile, as_table, binned, make_profile, read_profile, write_profile
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.tables import open_table
+from flint_ml.drift.tables.reading import open_table
 from flint_ml.errors import InputError
 
 RULES = Rules(tests=("ks", "chi2", "missing", "spectra"))

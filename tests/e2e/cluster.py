@@ -19,8 +19,8 @@ from typing import Any
 import requests
 import yaml
 
-from gitops.gitserver import content, git
-from mlflowserver import free_port
+from helpers.git_server import content, git
+from helpers.mlflow_server import free_port
 
 IMAGE = "flint-ml-serving:test"
 READY_SECONDS = 90

@@ -22,8 +22,8 @@ from pathlib import Path
 import requests
 from ruamel.yaml import YAML
 
-import mlflowserver
 from e2e.team import S3, s3_server
+from helpers import mlflow_server
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mlflow"
 START_SECONDS = 300
@@ -46,7 +46,7 @@ def postgresql(password: str) -> Iterator[str]:
     if user:
         for path in (folder, secret):
             shutil.chown(path, user)
-    port, data = mlflowserver.free_port(), str(folder / "data")
+    port, data = mlflow_server.free_port(), str(folder / "data")
 
     def run(*command: str) -> None:
         done = subprocess.run(command, user=user, cwd=folder, capture_output=True, text=True, check=False)
@@ -171,7 +171,7 @@ def registry(folder: Path) -> Iterator[Registry]:
 @contextmanager
 def _mlflow(folder: Path, values: Mapping[str, str]) -> Iterator[str]:
     command, environment = compose_service("mlflow", values)
-    port = mlflowserver.free_port()
+    port = mlflow_server.free_port()
     settings = (EXAMPLE / Path(environment["MLFLOW_AUTH_CONFIG_PATH"]).name).read_text(encoding="utf-8")
     (folder / "basic_auth.ini").write_text(settings.replace("/var/lib/mlflow", str(folder)), encoding="utf-8")
     environment |= {
@@ -193,7 +193,7 @@ def _mlflow(folder: Path, values: Mapping[str, str]) -> Iterator[str]:
             time.sleep(0.3)
         yield address
     finally:
-        mlflowserver.stop(process.pid)
+        mlflow_server.stop(process.pid)
         process.wait()
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import boto3
 import requests
 
-import mlflowserver
 from githubapi.server import FakeGitHub, Server
+from helpers import mlflow_server
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "demo"))
@@ -37,7 +37,7 @@ OLDER_COMMENTS = 45
 @contextmanager
 def s3_server(folder: Path) -> Iterator[str]:
     """A real S3 server on loopback with the bucket ``soil``; yields its address."""
-    port = mlflowserver.free_port()
+    port = mlflow_server.free_port()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "s3.log").open("wb") as log:
         process = subprocess.Popen(
@@ -136,7 +136,7 @@ def propose_crash(team: demo.Team) -> None:
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     """Start the servers, make the repository and the branches of the example's changes, and one that crashes."""
-    registry, process = mlflowserver.start(folder / "mlflow")
+    registry, process = mlflow_server.start(folder / "mlflow")
     try:
         with s3_server(folder / "s3") as s3:
             # Trainings at a desk are logged where the gate registers.
@@ -152,7 +152,7 @@ def world(folder: Path) -> Iterator[World]:
                 yield World(team, registry, github)
             assert not github.problems, f"requests that GitHub would not understand: {github.problems}"
     finally:
-        mlflowserver.stop(process.pid)
+        mlflow_server.stop(process.pid)
 
 
 def in_environment(world_: World, folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -15,10 +15,10 @@ import pytest
 from e2e.harness import IMAGE, run_action
 from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect
-from gitops.gitserver import TOKEN, bare, commits, content, git, serve
-from gitops.sshserver import Server
+from helpers.git_server import TOKEN, bare, commits, content, git, serve
+from helpers.ssh_server import Server
 
-pytest_plugins = ("mlflowserver",)
+pytest_plugins = ("helpers.mlflow_server",)
 NAME = "container"
 MANIFESTS = Path(__file__).resolve().parents[2] / "examples" / "manifests"
 FILE = "staging/kustomization.yaml"

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import requests
 
-import mlflowserver
 from e2e.act import ActResult, run_workflow
 from e2e.cluster import Cluster, build_image
 from e2e.team import REPOSITORY, ROOT, S3, TOKEN, demo, s3_server
-from gitops.gitserver import TOKEN as MANIFESTS_TOKEN
-from gitops.gitserver import Server, bare, git, serve
+from helpers import mlflow_server
+from helpers.git_server import TOKEN as MANIFESTS_TOKEN
+from helpers.git_server import Server, bare, git, serve
 
 MANIFESTS = ROOT / "examples" / "manifests"
 WORKFLOWS = ("register-on-main", "deploy-staging", "promote-production", "roll-back")
@@ -123,8 +123,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, release_tree: Path) -> Itera
     build_image()
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server(folder / "s3"))
-        registry, process = mlflowserver.start(folder / "mlflow")
-        stack.callback(mlflowserver.stop, process.pid)
+        registry, process = mlflow_server.start(folder / "mlflow")
+        stack.callback(mlflow_server.stop, process.pid)
         team = demo.Team(
             folder / "team", {**demo.environment(folder / "team"), **S3, "MLFLOW_TRACKING_URI": ""}, "s3://soil/dvc",
             (("endpointurl", s3), ("region", "us-east-1")), committed=True,

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-import mlflowserver
 from e2e.act import ActResult, run_workflow
 from e2e.smallteam import ROOT, SmallTeam, make, table
 from githubapi.server import FakeGitHub, Server
+from helpers import mlflow_server
 
 EXAMPLES = ROOT / "examples"
 REPOSITORY, TOKEN = "octo-org/soil", "ghs_exampleWorkflowsTestToken"
@@ -165,7 +165,7 @@ def register(address: str, model: str) -> int:
 
 
 def test_a_champion_that_is_worse_opens_an_issue_and_a_good_one_closes_it(act: Act, tmp_path: Path) -> None:
-    registry, process = mlflowserver.start(tmp_path / "mlflow")
+    registry, process = mlflow_server.start(tmp_path / "mlflow")
     try:
         variables = {"MLFLOW_TRACKING_URI": registry}
         result = act.run("model-changed.yml", "schedule", variables=variables)
@@ -195,7 +195,7 @@ def test_a_champion_that_is_worse_opens_an_issue_and_a_good_one_closes_it(act: A
         assert "champion" in ran
         assert "compare" not in ran
     finally:
-        mlflowserver.stop(process.pid)
+        mlflow_server.stop(process.pid)
 
 
 def test_an_r_team_gets_the_same_report(act: Act, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from e2e.act import run_workflow
 from e2e.harness import ROOT
-from gcbm.dbcontent import content, differences
 from githubapi.server import FakeGitHub, Server
+from helpers.database_content import content, differences
 
 pytestmark = pytest.mark.e2e
 EXAMPLE = ROOT / "examples" / "gcbm"

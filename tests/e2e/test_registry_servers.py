@@ -17,10 +17,10 @@ import boto3
 import pytest
 import requests
 
-import mlflowserver
 from e2e.harness import IMAGE, ROOT, ContainerResult, docker, run_action
 from e2e.registryserver import EXAMPLE, Registry, compose_service, registry, with_login_packages
 from e2e.team import S3
+from helpers import mlflow_server
 
 TIMED_IMAGE = "flint-ml-actions-timed:test"
 MEGABYTE = 1024 * 1024
@@ -129,7 +129,7 @@ def test_a_model_of_1_mb_costs_little(server: Registry, project: Project, timed_
 
 def test_a_server_that_is_down_is_told_soon(project: Project, timed_image: str) -> None:
     began = time.monotonic()
-    result = project.register(timed_image, f"http://127.0.0.1:{mlflowserver.free_port()}", "soc")
+    result = project.register(timed_image, f"http://127.0.0.1:{mlflow_server.free_port()}", "soc")
     print(f"\nserver down: told after {cost(result)}, container and all {time.monotonic() - began:.1f} s")
     assert result.exit_code == 3
     assert "nothing listens at that address" in result.log
@@ -202,9 +202,9 @@ def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "secret", "TEST_TOKEN": token,
         "PYTHONPATH": f"{with_login_packages(folder)}{os.pathsep}{folder}",
     }  # fmt: skip
-    address, process = mlflowserver.start(folder, "--app-name", "basic-auth", env=env)
+    address, process = mlflow_server.start(folder, "--app-name", "basic-auth", env=env)
     yield address, token
-    mlflowserver.stop(process.pid)
+    mlflow_server.stop(process.pid)
 
 
 def test_a_token_opens_a_server_on_sqlite(token_server: tuple[str, str], project: Project, timed_image: str) -> None:

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from flint_ml.gcbm import load_project, validate
-from flint_ml.gcbm.inputdiff import changes
-from helpers_gcbm import enlarge
+from flint_ml.gcbm.project.diff import changes
+from helpers.gcbm import enlarge
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "gcbm"
@@ -56,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_committed_project_is_the_one_that_the_package_generates(tmp_path: Path) -> None:
-    from flint_ml.gcbm import write_example
+    from gcbm_example import write_example
 
     assert not changes(write_example(tmp_path / "made"), EXAMPLE)
     assert validate(load_project(EXAMPLE)) == []
@@ -114,7 +114,7 @@ def test_a_larger_fire_is_reported_and_passes_when_it_is_declared(project: Path,
 
 @pytest.mark.parametrize("path", ["gcbm/.github/workflows/gcbm-gate.yml", "workflows/gcbm-matrix.yml"])
 def test_workflows_use_inputs_that_exist_and_ask_for_no_permission_but_theirs(path: str) -> None:
-    from flint_ml.actions import load
+    from flint_ml.commands import load
     from flint_ml.runner.inputs import dashed
 
     workflow = yaml.safe_load((ROOT / "examples" / path).read_text())

@@ -24,7 +24,7 @@ from flint_ml.registry.connect import connect
 from flint_ml.registry.content import read_content
 from flint_ml.registry.register import Submission, register
 
-pytest_plugins = ("mlflowserver",)
+pytest_plugins = ("helpers.mlflow_server",)
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "soil-carbon"

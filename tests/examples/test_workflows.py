@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from flint_ml import actions
+from flint_ml import commands as actions
 from flint_ml.runner.inputs import dashed
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.gcbm import Project, Result, load_project, run, write_example
+from flint_ml.gcbm import Project, Result, load_project, run
+from gcbm_example import write_example
 
 
 @pytest.fixture(scope="session")

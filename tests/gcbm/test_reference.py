@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.gcbm import Result, indicators, load_project, run, weibull, write_database
-from gcbm.dbcontent import content, differences
-from gcbm.sharedata import SHARED, needs_shared
+from flint_ml.gcbm import Result, indicators, load_project, run, write_database
+from flint_ml.gcbm.engine import weibull
+from helpers.database_content import content, differences
+from helpers.shared_data import SHARED, needs_shared
 
 pytestmark = needs_shared
 DEMO = SHARED / "gcbm-demo"

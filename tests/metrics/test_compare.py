@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flint_ml.metrics import text
+from flint_ml.metrics.catalogue import infer
 from flint_ml.metrics.compare import STATUS, Interval, Row, judge, overall
 from flint_ml.metrics.expected import find, parse_expected, without_stale
-from flint_ml.metrics.names import infer
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Rule, resolve
 

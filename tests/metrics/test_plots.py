@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from flint_ml.data import dvcplots
-from flint_ml.data.dvcplots import Plot
+from flint_ml.dvc_project import plots as dvcplots
+from flint_ml.dvc_project.plots import Plot
 from flint_ml.metrics import plots
-from helpers_metrics import BASE, Repo, codes
+from helpers.metrics import BASE, Repo, codes
 
 DVC_YAML = """
 stages:

@@ -12,7 +12,7 @@ import pytest
 from flint_ml.errors import InputError
 from flint_ml.metrics import figures, groups
 from flint_ml.metrics.bootstrap import Settings
-from flint_ml.metrics.names import infer
+from flint_ml.metrics.catalogue import infer
 from flint_ml.metrics.predictions import REST, Pairs, join, merge_small, read
 from flint_ml.metrics.read import MetricsFile, Reading
 from flint_ml.metrics.rules import Rule, resolve

@@ -10,8 +10,8 @@ from flint_ml.errors import InputError
 from flint_ml.record import Badge, Column, Figure, Provenance, Record, Table
 from flint_ml.registry import card
 from flint_ml.registry.content import read_content, training_run
-from flint_ml.registry.facts import Source
 from flint_ml.registry.onnx import described_as_mlflow
+from flint_ml.registry.version_tags import Source
 
 
 def record(headline: str = "better: RMSE 1.50 → 1.30") -> Record:

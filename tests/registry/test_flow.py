@@ -21,7 +21,7 @@ from flint_ml.registry.register import Submission, register
 from flint_ml.registry.stages import move_forward
 from flint_ml.registry.store import Store, Version
 
-pytest_plugins = ("mlflowserver",)
+pytest_plugins = ("helpers.mlflow_server",)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from flint_ml.registry.connect import connect
 from flint_ml.registry.server_store import ServerStore
 from flint_ml.registry.store import Run
 
-pytest_plugins = ("mlflowserver",)
+pytest_plugins = ("helpers.mlflow_server",)
 
 
 class Answers(BaseHTTPRequestHandler):

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flint_ml.decision import EXPECTED, Run
 from flint_ml.errors import InputError
 from flint_ml.record import Badge, Finding, Metric, Provenance, Record
-from flint_ml.registry import facts, identity
+from flint_ml.registry import identity
+from flint_ml.registry import version_tags as facts
 from flint_ml.registry.address import resolve, without_credentials
+from flint_ml.registry.approval import approval
 from flint_ml.registry.content import read_content
-from flint_ml.registry.gate import approval
-from flint_ml.report.decision import EXPECTED, Run
 
 RUN = Run("c0ffee", "7", 1)
 

@@ -16,7 +16,7 @@ from flint_ml.registry.content import read_content
 from flint_ml.registry.register import Submission, register
 from flint_ml.registry.store import Run, Store
 
-pytest_plugins = ("mlflowserver",)
+pytest_plugins = ("helpers.mlflow_server",)
 
 COMMIT = "mlflow.source.git.commit"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import cmarkgfm
 from cmarkgfm.cmark import Options
 
-from flint_ml.report.picture import _FLAGS, find_chromium, render_png
+from chromium import _FLAGS, find_chromium, render_png
 
 # What a lead sees without scrolling: so many lines of 21 px, in a comment of 860 px with its margin of 16 px.
 LINES, LINE_HEIGHT, WIDTH, MARGIN = 28, 21, 860, 16

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from flint_ml.decision import EXPECTED, decide
 from flint_ml.record import Finding, Record, Table
 from flint_ml.report import figures
-from flint_ml.report.decision import EXPECTED, decide
 from flint_ml.report.model import Facts, Report, build
 from flint_ml.report.render import to_markdown
-from report.helpers_report import BASE, HEAD, make
+from helpers.records import BASE, HEAD, make
 
 FOLDER = Path(__file__).parent / "golden"
 FACTS = Facts(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flint_ml.record import Record
-from report.helpers_report import make
+from helpers.records import make
 
 PAYLOADS = {
     "script": "<script>alert(1)</script>",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flint_ml.decision import decide
 from flint_ml.report import figures
-from flint_ml.report.decision import decide
 from flint_ml.report.model import Facts, build
 from flint_ml.report.render import to_markdown
-from report.helpers_report import BASE, HEAD, make, metrics_table
+from helpers.records import BASE, HEAD, make, metrics_table
 
 OTHER = "c0ffee1" + "2" * 33
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from flint_ml.report import changes
-from flint_ml.report.page import to_html
+from flint_ml.report.html import to_html
 from flint_ml.report.render import _decimals
 from report import gfm
 from report.golden import CASES, FOLDER, report, text

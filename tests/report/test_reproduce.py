@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flint_ml import record as records
-from flint_ml.report.decision import decide
+from flint_ml.decision import decide
 from flint_ml.report.model import Facts, build
 
 

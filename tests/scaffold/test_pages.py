@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flint_ml.actions import load, names
+from flint_ml.commands import load, names
 from flint_ml.runner.inputs import dashed
 from flint_ml.scaffold.plan import TEMPLATES
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flint_ml.actions import names
+from flint_ml.commands import names
 from flint_ml.runner.settings import parse_settings
-from flint_ml.scaffold.look import look
 from flint_ml.scaffold.plan import PINS, Answers, answer, procedure, scalar, settings, workflow
+from flint_ml.scaffold.scan import look
 from flint_ml.scaffold.storage import S3
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from mlflowserver import free_port
+from helpers.mlflow_server import free_port
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "serving"
 START_SECONDS = 120

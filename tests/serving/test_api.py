@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from flint_ml.gitops.samples import parse
-from flint_ml.gitops.smoke import Check, smoke
+from flint_ml.deployment.samples import parse
+from flint_ml.deployment.smoke import Check, smoke
 from flint_ml.registry import identity
 from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect
@@ -25,7 +25,7 @@ from flint_ml.registry.register import Submission, register
 from flint_ml.registry.store import Store
 from serving.apiprocess import EXAMPLE, Api
 
-pytest_plugins = ("mlflowserver",)
+pytest_plugins = ("helpers.mlflow_server",)
 NAME = "serving-example"
 CODE = """
 import json

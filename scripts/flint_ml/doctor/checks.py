@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from flint_ml.data.git import Git
 from flint_ml.errors import FlintError
+from flint_ml.git.repository import Git
 
 Mark = Literal["ok", "warning", "failure"]
 MARKS = {"ok": "✔", "warning": "!", "failure": "✖"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from flint_ml.data.dvcfiles import within
-from flint_ml.data.pull import size_text
 from flint_ml.doctor.checks import Check, Patient
+from flint_ml.dvc_project.files import within
+from flint_ml.dvc_project.pull import size_text
 
 AREA = "Git"
 LARGE = 5_000_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flint_ml.data.dvcfiles import tracked
-from flint_ml.data.pipeline import declared, joined
 from flint_ml.doctor.checks import Check, Patient
+from flint_ml.dvc_project.files import tracked
+from flint_ml.dvc_project.pipeline import declared, joined
 from flint_ml.errors import InputError
 
 AREA = "flint-ml.yml"
@@ -99,7 +99,7 @@ def _file(patient: Patient, action: str, key: str, path: str, known: set[str]) -
 
 
 def _table(patient: Patient, text: Any) -> Any:
-    from flint_ml.drift.tables import is_table, open_table
+    from flint_ml.drift.tables.reading import is_table, open_table
 
     if not isinstance(text, str):
         return None

@@ -24,8 +24,8 @@ _SECONDS = 5.0
 
 def simulation(patient: Patient) -> Iterator[Check]:
     """A GCBM project, by the validator that run-gcbm itself uses."""
-    from flint_ml.gcbm.config import CFG, load_project
-    from flint_ml.gcbm.validation import validate
+    from flint_ml.gcbm.project.config import CFG, load_project
+    from flint_ml.gcbm.project.validation import validate
 
     section = patient.section("run-gcbm")
     place = patient.folder / str(section.get("project") or ".")

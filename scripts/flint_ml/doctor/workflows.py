@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flint_ml.data.dvcfiles import dvc_root
 from flint_ml.doctor.checks import Check, Patient
 from flint_ml.doctor.datastore import default_remote
+from flint_ml.dvc_project.files import dvc_root
 from flint_ml.errors import InputError
 from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.storage import storage
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.text.yaml import parse_yaml
 
 AREA = "workflows"
 _OURS = re.compile(r"^(?:moja-global/flint-ml-actions(?:/(?P<name>[^@]+))?@(?P<ref>.+)|\./actions/(?P<local>[\w-]+))$")

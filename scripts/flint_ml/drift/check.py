@@ -9,20 +9,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from flint_ml.drift.columns import Pair
+from flint_ml.drift.clusters import Units, clusterings, decide_by_groups, units_of
+from flint_ml.drift.column_tests import column_tests
 from flint_ml.drift.dataset import SpectrumResult, WholeTable, row_values, spectra_results, whole_table
-from flint_ml.drift.family import ColumnResult, Hypothesis, decide, decide_within, severity
 from flint_ml.drift.frames import Frames, pairs_of, read_pairs, whole_frames
-from flint_ml.drift.grouped import Units, clusterings, decide_by_groups, units_of
-from flint_ml.drift.groups import Clustering, codes_of, looks_clustered
-from flint_ml.drift.power import Detectable, detectable
+from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, decide, decide_within, severity
 from flint_ml.drift.profile import Profile, as_table, comparable
 from flint_ml.drift.quality import other_units, quality_notes
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.schema import Note, listed, new_categories, schema_notes
-from flint_ml.drift.spectra import Calibration
-from flint_ml.drift.tables import Source, read_columns
-from flint_ml.drift.tests_of import column_tests
+from flint_ml.drift.statistics.cluster_permutation import Clustering, codes_of, looks_clustered
+from flint_ml.drift.statistics.power import Detectable, detectable
+from flint_ml.drift.statistics.spectra import Calibration
+from flint_ml.drift.tables.columns import Pair
+from flint_ml.drift.tables.reading import Source, read_columns
+from flint_ml.drift.tables.schema import Note, listed, new_categories, schema_notes
 from flint_ml.errors import InputError
 
 Reader = Callable[[tuple[Source, Source], Sequence[str], Sequence[str], Rules], tuple[list[Pair], Frames]]

@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.bands import Spectrum, find_spectra
-from flint_ml.drift.columns import Pair, is_few_valued
-from flint_ml.drift.distributions import Floats
-from flint_ml.drift.family import Hypothesis
-from flint_ml.drift.groups import Codes
-from flint_ml.drift.matrix import matrix, present, vector
-from flint_ml.drift.multivariate import (
+from flint_ml.drift.hypotheses import Hypothesis
+from flint_ml.drift.rules import Rules
+from flint_ml.drift.statistics.bands import Spectrum, find_spectra
+from flint_ml.drift.statistics.classifier import (
     MIN_AUC,
     Feature,
     Separation,
@@ -23,9 +20,12 @@ from flint_ml.drift.multivariate import (
     separate,
     spectral_features,
 )
-from flint_ml.drift.rules import Rules
-from flint_ml.drift.spectra import Calibration, SpectraComparison, against, calibrate
-from flint_ml.drift.twosample import Test, ks, proportions
+from flint_ml.drift.statistics.cluster_permutation import Codes
+from flint_ml.drift.statistics.distributions import Floats
+from flint_ml.drift.statistics.matrix import matrix, present, vector
+from flint_ml.drift.statistics.spectra import Calibration, SpectraComparison, against, calibrate
+from flint_ml.drift.statistics.two_sample_tests import Test, ks, proportions
+from flint_ml.drift.tables.columns import Pair, is_few_valued
 
 
 @dataclass
@@ -135,7 +135,7 @@ def row_values(column: Any, pair: Pair) -> Floats:
     if types.is_null(kind):
         return np.full(len(column), np.nan)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind):
-        from flint_ml.drift.columns import text_as_numbers
+        from flint_ml.drift.tables.columns import text_as_numbers
 
         return vector(text_as_numbers(column)[0])
     if types.is_temporal(kind):

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.bands import find_spectra
-from flint_ml.drift.columns import Pair, pair
-from flint_ml.drift.facts import settle
-from flint_ml.drift.groups import Codes
-from flint_ml.drift.multivariate import sample_rows
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.scan import indices
-from flint_ml.drift.tables import Source, open_parquet, read_columns
+from flint_ml.drift.statistics.bands import find_spectra
+from flint_ml.drift.statistics.classifier import sample_rows
+from flint_ml.drift.statistics.cluster_permutation import Codes
+from flint_ml.drift.streaming.scan import indices
+from flint_ml.drift.tables.column_summary import settle
+from flint_ml.drift.tables.columns import Pair, pair
+from flint_ml.drift.tables.reading import Source, open_parquet, read_columns
 
 # Up to so many values a table, all rows stay at hand.
 _SMALL = 4_000_000

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.bands import find_spectra
-from flint_ml.drift.columns import Pair, distinct, pair
-from flint_ml.drift.distributions import Floats
-from flint_ml.drift.matrix import matrix
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.spectra import Calibration, Model, Projection, calibrate
+from flint_ml.drift.statistics.bands import find_spectra
+from flint_ml.drift.statistics.distributions import Floats
+from flint_ml.drift.statistics.matrix import matrix
+from flint_ml.drift.statistics.spectra import Calibration, Model, Projection, calibrate
+from flint_ml.drift.tables.columns import Pair, distinct, pair
 from flint_ml.errors import InputError
 from flint_ml.record import write_atomically
 

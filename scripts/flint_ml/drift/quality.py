@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flint_ml.drift.columns import Pair
 from flint_ml.drift.dataset import class_codes, row_values
-from flint_ml.drift.facts import Facts, facts_of
 from flint_ml.drift.rules import Rules
-from flint_ml.drift.schema import Note
+from flint_ml.drift.tables.column_summary import Facts, facts_of
+from flint_ml.drift.tables.columns import Pair
+from flint_ml.drift.tables.schema import Note
 
 _ROWS = 200_000
 _SHARE = 0.01

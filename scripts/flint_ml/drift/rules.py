@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from flint_ml.drift.correction import Correction
+from flint_ml.drift.statistics.multiple_testing import Correction
 
 Kind = Literal["numeric", "category", "boolean", "date", "identifier", "text", "empty"]
 NumericTest = Literal["ks", "chi2", "wasserstein", "psi"]

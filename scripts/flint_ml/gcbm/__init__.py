@@ -24,7 +24,6 @@ the list. It is not moja.cli, and says so in its results.
 ``write_part``             a job's result with its blocks' sums
 ``merge(parts)``           join parts to exactly the result of one run
 ``MapRequest``             GeoTIFFs of chosen indicators and years
-``write_example(folder)``  a small complete project, generated
 =========================  ==============================================================================
 
 All carbon is tC, areas are ha, years are calendar years (0 is the state after spinup).
@@ -35,39 +34,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flint_ml.gcbm.checks import Check
-    from flint_ml.gcbm.config import Project, load_project
-    from flint_ml.gcbm.engine import Result, run
-    from flint_ml.gcbm.example import write_example
-    from flint_ml.gcbm.maps import MapRequest
-    from flint_ml.gcbm.mending import mend
-    from flint_ml.gcbm.output_db import write_database
-    from flint_ml.gcbm.parts import merge, plan, write_part
-    from flint_ml.gcbm.problems import Problem
-    from flint_ml.gcbm.support import unsupported
-    from flint_ml.gcbm.totals import Table, disturbance_carbon, disturbed_area, indicators
-    from flint_ml.gcbm.validation import validate
+    from flint_ml.gcbm.engine.checks import Check
+    from flint_ml.gcbm.engine.partition import merge, plan, write_part
+    from flint_ml.gcbm.engine.run import Result, run
+    from flint_ml.gcbm.project.compatibility import unsupported
+    from flint_ml.gcbm.project.config import Project, load_project
+    from flint_ml.gcbm.project.problems import Problem
+    from flint_ml.gcbm.project.repair import mend
+    from flint_ml.gcbm.project.validation import validate
+    from flint_ml.gcbm.results.indicators import Table, disturbance_carbon, disturbed_area, indicators
+    from flint_ml.gcbm.results.maps import MapRequest
+    from flint_ml.gcbm.results.output_db import write_database
 
 _HOME = {
-    "Check": "checks",
-    "MapRequest": "maps",
-    "Problem": "problems",
-    "Project": "config",
-    "Result": "engine",
-    "Table": "totals",
-    "disturbance_carbon": "totals",
-    "disturbed_area": "totals",
-    "indicators": "totals",
-    "load_project": "config",
-    "mend": "mending",
-    "merge": "parts",
-    "plan": "parts",
-    "run": "engine",
-    "unsupported": "support",
-    "validate": "validation",
-    "write_database": "output_db",
-    "write_example": "example",
-    "write_part": "parts",
+    "Check": "engine.checks",
+    "MapRequest": "results.maps",
+    "Problem": "project.problems",
+    "Project": "project.config",
+    "Result": "engine.run",
+    "Table": "results.indicators",
+    "disturbance_carbon": "results.indicators",
+    "disturbed_area": "results.indicators",
+    "indicators": "results.indicators",
+    "load_project": "project.config",
+    "mend": "project.repair",
+    "merge": "engine.partition",
+    "plan": "engine.partition",
+    "run": "engine.run",
+    "unsupported": "project.compatibility",
+    "validate": "project.validation",
+    "write_database": "results.output_db",
+    "write_part": "engine.partition",
 }
 
 __all__ = [
@@ -88,7 +85,6 @@ __all__ = [
     "unsupported",
     "validate",
     "write_database",
-    "write_example",
     "write_part",
 ]
 

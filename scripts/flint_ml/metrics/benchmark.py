@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flint_ml.errors import InputError
 from flint_ml.metrics.predictions import Pairs, join, read
 from flint_ml.metrics.source import At
-from flint_ml.metrics.stored import StoredFiles
+from flint_ml.metrics.stored_base import StoredFiles
 from flint_ml.record import Finding
 
 if TYPE_CHECKING:

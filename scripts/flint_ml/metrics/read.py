@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.metrics.names import Direction
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.metrics.catalogue import Direction
+from flint_ml.text.yaml import parse_yaml
 
 MAX_METRICS = 5_000
 _NOT_FINITE = {"nan", ".nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from flint_ml.metrics.names import Direction, infer
+from flint_ml.metrics.catalogue import Direction, infer
 from flint_ml.metrics.read import Reading
 
 Missing = Literal["fail", "warn", "ignore"]

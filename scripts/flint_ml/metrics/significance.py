@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from flint_ml.metrics.bootstrap import MIN_UNITS, Estimate, Settings, estimates, judge_all, observed
+from flint_ml.metrics.catalogue import infer
 from flint_ml.metrics.compare import Interval, Row
 from flint_ml.metrics.intervals import needed
-from flint_ml.metrics.names import infer
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.rules import Applied
 from flint_ml.metrics.scores import CANDIDATES, FAMILY

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flint_ml.data import dvcfiles, pipeline
-from flint_ml.data.git import Git
+from flint_ml.dvc_project import files as dvcfiles
+from flint_ml.dvc_project import pipeline
 from flint_ml.errors import InputError
+from flint_ml.git.repository import Git
 from flint_ml.metrics.read import MetricsFile, parse
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.text.yaml import parse_yaml
 
 MAX_BYTES = 20 * 1024 * 1024
 _HINT_MISSING = "run the evaluation step first, check the spelling, or run pull-data if DVC tracks it"

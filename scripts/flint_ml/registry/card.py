@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from tabulate import tabulate
 
-from flint_ml import markdown
 from flint_ml.record import Record
 from flint_ml.registry.content import Content
-from flint_ml.registry.facts import Source
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.registry.version_tags import Source
+from flint_ml.text import markdown
+from flint_ml.text.yaml import parse_yaml
 
 MAX_FIGURES, MAX_FIGURE_BYTES, MAX_ROWS = 30, 5 * 1024 * 1024, 40
 # Environment, pipeline, licence and citation, where a project has them.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from flint_ml.errors import InputError
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.text.yaml import parse_yaml
 
 Kind = Literal["mlflow", "onnx", "file", "folder"]
 _BLOCK = 1 << 20

@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
-from flint_ml.registry.refusals import Explained, redirected, refusal, unreachable
+from flint_ml.registry.errors import Explained, redirected, refusal, unreachable
 from flint_ml.registry.store import COLLISION_TRIES, MAX_READ, collided, pause, too_large
 
 PROBE_SECONDS = 8.0

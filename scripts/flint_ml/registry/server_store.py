@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
+from flint_ml.registry.errors import artifact_store
 from flint_ml.registry.http import Http, RefusedError
-from flint_ml.registry.refusals import artifact_store
 from flint_ml.registry.sqlite_store import quiet_mlflow
 from flint_ml.registry.store import MAX_READ, METRICS_PER_CALL, PARAMS_PER_CALL, Run, Version, chunks, too_large
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from flint_ml.data import dvcfiles
-from flint_ml.data.fingerprint import fingerprint
-from flint_ml.data.git import Git
-from flint_ml.data.pipeline import project_folder
-from flint_ml.registry.facts import Source, pull_request_of
+from flint_ml.dvc_project import files as dvcfiles
+from flint_ml.dvc_project.fingerprint import fingerprint
+from flint_ml.dvc_project.pipeline import project_folder
+from flint_ml.git.repository import Git
+from flint_ml.registry.version_tags import Source, pull_request_of
 
 
 def from_repository(source: Source, git: Git, model: Path) -> Source:

@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 from flint_ml.errors import OutsideError
 from flint_ml.registry.address import Address
-from flint_ml.registry.refusals import registry_file
+from flint_ml.registry.errors import registry_file
 from flint_ml.registry.store import (
     COLLISION_TRIES,
     MAX_READ,

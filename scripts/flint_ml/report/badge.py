@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from flint_ml.report.decision import Value
+from flint_ml.decision import Value
 
 _COLOURS: dict[Value, str] = {"approve": "#2da44e", "review": "#9a6700", "request-changes": "#cf222e"}
 _WORDS: dict[Value, str] = {"approve": "passing", "review": "review", "request-changes": "changes requested"}

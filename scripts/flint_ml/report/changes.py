@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from flint_ml.markdown import Made, code, escape, number, plain
 from flint_ml.record import Record
+from flint_ml.text.markdown import Made, code, escape, number, plain
 
 SHOWN = 6
 

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from flint_ml.markdown import escape, escape_html, grid, plain
 from flint_ml.record import Fallback, Figure, Table
+from flint_ml.text.markdown import escape, escape_html, grid, plain
 
 # Draws one figure as Markdown; an empty string where it cannot.
 Draw = Callable[[Figure], str]

@@ -9,8 +9,8 @@ from flint_ml.record import write_atomically
 from flint_ml.report import figures
 from flint_ml.report.badge import svg
 from flint_ml.report.figures import Draw, Load
+from flint_ml.report.html import to_html
 from flint_ml.report.model import Report
-from flint_ml.report.page import to_html
 from flint_ml.report.render import MAX_PAGE, to_markdown
 
 MARKDOWN = "report.md"

@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flint_ml.github.conversation import Accepted
-from flint_ml.markdown import Made, number
+from flint_ml.decision import Decision, Value
+from flint_ml.github.comments import Accepted
 from flint_ml.record import Figure, Finding, Record, Status, Table
 from flint_ml.report import changes as changed
-from flint_ml.report.decision import Decision, Value
-from flint_ml.report.words import LABELS, advice, label, last_lines, more_reasons, reason
+from flint_ml.report.wording import LABELS, advice, label, last_lines, more_reasons, reason
+from flint_ml.text.markdown import Made, number
 
 WORDS: dict[Value, tuple[str, str]] = {
     "approve": ("🟢", "Approve"),

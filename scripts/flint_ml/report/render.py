@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from flint_ml import markdown
 from flint_ml.errors import InputError
-from flint_ml.markdown import Made
 from flint_ml.record import Cell, Column, Figure, Table
 from flint_ml.report.figures import Draw
 from flint_ml.report.model import Report
+from flint_ml.text import markdown
+from flint_ml.text.markdown import Made
 
 # GitHub takes 65,536 characters; the rest is room for the marker and for what it may add.
 MAX_BODY = 60_000

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from flint_ml.errors import InputError
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.text.yaml import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flint_ml.data.base import Base, Fetcher, find_base
-from flint_ml.data.git import Git
+from flint_ml.git.base import Base, Fetcher, find_base
+from flint_ml.git.repository import Git
 from flint_ml.record import Figure, Finding, Input, Metric, Status, Table, file_md5, file_sha256
-from flint_ml.runner.commands import Commands
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import ActionInputs
+from flint_ml.runner.workflow_commands import Commands
 from flint_ml.runner.workspace import Workspace
 
 
@@ -167,7 +167,7 @@ class Job:
         return Git(self.workspace.base)
 
     def base(self, explicit: str | None = None) -> Base | None:
-        """The base revision (see :func:`flint_ml.data.base.find_base`)."""
+        """The base revision (see :func:`flint_ml.git.base.find_base`)."""
         return find_base(self.git, self.context.event_name, self.context.event, explicit, self.fetcher)
 
     @contextmanager

@@ -18,17 +18,18 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from flint_ml import __version__, markdown
+from flint_ml import __version__
 from flint_ml import record as records
 from flint_ml.errors import ExitCode, FlintError, InputError
 from flint_ml.record import Badge, Finding, Provenance, Record
-from flint_ml.runner.commands import Commands, Level
+from flint_ml.runner.base_settings import trusted_section
 from flint_ml.runner.context import Context, read_context
 from flint_ml.runner.inputs import ActionInputs, GateInputs, build, check_section, from_environment
 from flint_ml.runner.job import Action, Job, Outcome, output_text
 from flint_ml.runner.shallow import fetcher
-from flint_ml.runner.trust import trusted_section
+from flint_ml.runner.workflow_commands import Commands, Level
 from flint_ml.runner.workspace import Workspace
+from flint_ml.text import markdown
 
 _VERSIONS = ("dvc", "mlflow-skinny", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "rasterio")
 

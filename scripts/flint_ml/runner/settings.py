@@ -13,7 +13,7 @@ from typing import Any
 
 from flint_ml.errors import InputError
 from flint_ml.runner.inputs import suggestion
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.text.yaml import parse_yaml
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from flint_ml.data.base import Fetcher
-from flint_ml.data.git import Git
+from flint_ml.git.base import Fetcher
+from flint_ml.git.repository import Git
 from flint_ml.runner.context import Context
 
 
@@ -17,6 +17,6 @@ def fetcher(token: object, context: Context, git: Git, env: Mapping[str, str]) -
     text = text.strip() if isinstance(text, str) else ""
     if not (text and context.on_github and context.repository) or not git.shallow:
         return None
-    from flint_ml.gitops.missing import Missing
+    from flint_ml.git.shallow_fetch import Missing
 
     return Missing(git, f"{context.server_url}/{context.repository}", text, env)

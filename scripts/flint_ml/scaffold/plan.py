@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.scaffold.look import Facts
+from flint_ml.scaffold.scan import Facts
 from flint_ml.scaffold.storage import storage
 from flint_ml.scaffold.tablefiles import assign
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.text.yaml import parse_yaml
 
 TEMPLATES = Path(__file__).parent / "templates"
 # One place for the third-party actions of what init writes; a test holds it against the examples.

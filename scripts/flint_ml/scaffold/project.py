@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from flint_ml.scaffold.files import Proposal, propose
-from flint_ml.scaffold.look import Facts
 from flint_ml.scaffold.plan import Answers, procedure, settings, workflow
+from flint_ml.scaffold.scan import Facts
 
 RESULTS = "flint-ml-results/"
 

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flint_ml.scaffold.look import Facts
 from flint_ml.scaffold.plan import Answers, metric_lines
+from flint_ml.scaffold.scan import Facts
 from flint_ml.scaffold.storage import is_folder, storage
 
 PAGES = "https://github.com/moja-global/flint-ml-actions/blob/main/docs"

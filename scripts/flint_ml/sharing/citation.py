@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from flint_ml.sharing.facts import Person, Shared
+from flint_ml.sharing.metadata import Person, Shared
 
 
 def _author(person: Person) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flint_ml.record import Provenance, Record
-from flint_ml.sharing.facts import Item, Person, Shared, identifier
+from flint_ml.sharing.metadata import Item, Person, Shared, identifier
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 PROFILE = "https://w3id.org/ro/crate/1.1"

@@ -6,8 +6,8 @@ import io
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.sharing.facts import Item, Shared
-from flint_ml.yamlfile import parse_yaml
+from flint_ml.sharing.metadata import Item, Shared
+from flint_ml.text.yaml import parse_yaml
 
 
 def entry(item: Item, shared: Shared) -> dict[str, Any]:

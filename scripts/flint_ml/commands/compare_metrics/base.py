@@ -1,0 +1,352 @@
+"""Which metrics a change is compared with: a file, the base revision, a registered version, or main's last run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flint_ml import record as records
+from flint_ml.dvc_project import pipeline
+from flint_ml.errors import FlintError, InputError
+from flint_ml.metrics import base_freshness as stale
+from flint_ml.metrics import source
+from flint_ml.metrics import stored_base as stored
+from flint_ml.metrics.read import MetricsFile
+from flint_ml.record import Finding, Record
+from flint_ml.runner.job import Job
+
+if TYPE_CHECKING:
+    from flint_ml.commands.compare_metrics import Inputs
+
+STAGING = "staging"
+# Words that `base` may be; everything else is a version's address, a file or a folder.
+WORDS = ("auto", "revision", STAGING, "artifact")
+ARTIFACT_SECONDS = 40.0
+
+
+@dataclass
+class Sides:
+    """Metrics of both sides by file; ``base`` is None where there is nothing to compare with.
+
+    Attributes
+    ----------
+    how, label
+        What the base is, in words, and as a column's heading (empty: the base revision).
+    commit
+        The base revision, whose files say what the change changes.
+    at
+        The project's folder at that revision.
+    kept
+        Where the base's predictions and benchmark are.
+    kind
+        ``revision``, ``file``, ``version`` or ``artifact``.
+    aged
+        What to say where the base's metrics are older than its files.
+    """
+
+    head: dict[str, MetricsFile]
+    base: dict[str, MetricsFile] | None
+    how: str
+    commit: str | None = None
+    at: source.At | None = None
+    kept: source.At | stored.StoredFiles | None = None
+    kind: str = "revision"
+    label: str = ""
+    named: str = ""
+    aged: Finding | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    def remarks(self) -> list[Finding]:
+        """What a reader must know of the base."""
+        return [*([self.aged] if self.aged and self.base else []), *self.findings]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``details["base"]``."""
+        commit = self.kept.stored.commit if isinstance(self.kept, stored.StoredFiles) else self.commit
+        return {"commit": commit, "how": self.how, "kind": self.kind, "label": self.label, "named": self.named}
+
+
+def read(inputs: Inputs, job: Job) -> Sides:
+    """This change's metrics from the working tree, the base's from where it is."""
+    head = _head(inputs, job)
+    wanted = inputs.base or "auto"
+    version = _version_named(wanted)
+    if wanted not in WORDS and version is None:
+        return _from_file(inputs, job, head)
+    sides = _revision(inputs, job, head, must=wanted in ("auto", "revision"))
+    if wanted == "revision":
+        return sides
+    if version is not None:
+        found = _registered(inputs, job, *version)
+        return _with(sides, found, named=True)
+    if wanted == STAGING:
+        return _with(sides, _registered(inputs, job, _model_name(inputs, job, must=True), STAGING), named=True)
+    if wanted == "artifact":
+        return _with(sides, _last_run(inputs, job), named=True)
+    return sides if sides.base and sides.aged is None else _elsewhere(inputs, job, sides)
+
+
+def _head(inputs: Inputs, job: Job) -> dict[str, MetricsFile]:
+    here = source.Here(job.workspace.base)
+    patterns = inputs.metrics or source.declared_files(job.git, None, project(job)) or ["metrics.json"]
+    for pattern in patterns:
+        if not source.is_glob(pattern):
+            job.path(pattern, "metrics")
+    paths = here.expand(patterns)
+    for path in paths:
+        job.use(job.existing(path, "metrics"))
+    return here.read(paths)
+
+
+def project(job: Job) -> str:
+    """The project's folder relative to the Git root."""
+    return pipeline.project_folder(job.git)
+
+
+def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:
+    named = job.existing(inputs.base, "base")
+    base = source.read_named(named, inputs.base, list(head))
+    if named.is_file():
+        job.use(named)
+    sides = _revision(inputs, job, head, must=False, content=False)
+    return Sides(
+        head, base, f"`{inputs.base}`", sides.commit, sides.at, sides.at,
+        kind="file", label=inputs.base, named=inputs.base,
+    )  # fmt: skip
+
+
+def _revision(inputs: Inputs, job: Job, head: dict[str, MetricsFile], *, must: bool, content: bool = True) -> Sides:
+    """The base revision and its metrics; without ``must`` it may be out of reach."""
+    try:
+        found = job.base(inputs.base_revision)
+    except FlintError:
+        if must or inputs.base_revision != "auto":
+            raise
+        found = None
+    if found is None:
+        return Sides(head, None, "no revision to compare with: this is the first commit, or no Git repository")
+    at = source.At(job.git, found.commit, project(job))
+    sides = Sides(head, None, found.how, found.commit, at, at)
+    if not content:
+        return sides
+    patterns = inputs.metrics or source.declared_files(job.git, found.commit, at.project) or list(head)
+    paths = list(dict.fromkeys([*at.expand(patterns), *head]))
+    sides.base = at.read(paths) or None
+    if sides.base is None:
+        sides.how = f"{found.how} has no {', '.join(paths[:3])}"
+    else:
+        sides.aged = stale.check(at)
+    return sides
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A stored base, or why there is none."""
+
+    found: stored.Stored | None = None
+    kind: str = ""
+    why: str = ""
+    named: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+def _with(sides: Sides, looked: _Looked, *, named: bool, because: str = "") -> Sides:
+    """``sides`` with the stored base in the place of the revision's metrics."""
+    if looked.found is None:
+        if named:
+            raise InputError(
+                looked.why, where="base", code="base-not-found",
+                hint="`base: auto` takes the next one that there is; see docs/metrics.md",
+            )  # fmt: skip
+        return sides
+    found = looked.found
+    there = None
+    if found.commit and sides.at and sides.at.git.commit(found.commit):
+        there = source.At(sides.at.git, found.commit, sides.at.project)
+    how = f"{found.how}, because {because}" if because else found.how
+    base = stored.files(found, sides.head)
+    kept = stored.StoredFiles(found, there)
+    findings = list(looked.findings)
+    if because:
+        findings.append(Finding(severity="info", code="base-elsewhere", message=f"compared with {how}"))
+    return Sides(
+        sides.head, base or None, how, sides.commit, sides.at, kept,
+        kind=looked.kind, label=found.label, named=looked.named, findings=findings,
+    )  # fmt: skip
+
+
+def _elsewhere(inputs: Inputs, job: Job, sides: Sides) -> Sides:
+    """The version in Staging, then main's last run; where neither is to be had, what the revision has."""
+    reasons = [sides.aged.message if sides.aged else sides.how]
+    for look in (_staged, _main_run):
+        try:
+            looked = look(inputs, job)
+        except FlintError as error:
+            looked = _Looked(why=f"{error.message} ({error.where})" if error.where else error.message)
+        if looked.found is not None:
+            made = _with(sides, looked, named=False, because="; ".join(reasons))
+            if made.base:
+                return made
+            looked = _Looked(why=f"{looked.found.how} has none of these metrics")
+        reasons += [looked.why] if looked.why else []
+    if sides.base is None:
+        sides.how = "; ".join(reasons)
+        hint = "the first merge makes one; or name a base: `base: old/metrics.json`"
+        message = f"nothing to compare with: {sides.how}"
+        sides.findings.append(Finding(severity="info", code="no-baseline", message=message, hint=hint))
+    return sides
+
+
+# -- the registry ----------------------------------------------------------------------------------------------
+
+
+def _version_named(text: str) -> tuple[str, int | str] | None:
+    if not text.startswith("models:"):
+        return None
+    from flint_ml.registry.baseline import parse_address
+
+    found = parse_address(text)
+    if found is None:
+        raise InputError(
+            f"`{text}` is no version's address", where="base", hint="`models:/name/3` or `models:/name@staging`",
+            code="invalid-input",
+        )  # fmt: skip
+    return found
+
+
+def _model_name(inputs: Inputs, job: Job, *, must: bool = False) -> str:
+    """The model's name: the input, or that of the section `register-model` of the settings at the base."""
+    name = inputs.model_name
+    if not name and (base := job.base(inputs.base_revision)):
+        at = source.At(job.git, base.commit, project(job))
+        name = str(source.section_at(at, job.config, "register-model").get("model-name") or "")
+    if not name and must:
+        raise InputError(
+            "is needed to find the version in Staging", where="model-name", code="missing-input",
+            hint="give the registered model's name, or `base: models:/name@staging`",
+        )  # fmt: skip
+    return name
+
+
+def _staged(inputs: Inputs, job: Job) -> _Looked:
+    """The version with the alias `staging`, where a registry is named."""
+    address = inputs.tracking_uri.strip() or job.env.get("MLFLOW_TRACKING_URI", "").strip()
+    if not address:
+        return _Looked()
+    name = _model_name(inputs, job)
+    if not name:
+        return _Looked(why="no `model-name` says which model's version in Staging would serve")
+    if job.context.on_github and not address.lower().startswith(("http:", "https:")):
+        return _Looked(why="a registry file on the runner is within the change's own reach")
+    return _registered(inputs, job, name, STAGING)
+
+
+def _registered(inputs: Inputs, job: Job, name: str, which: int | str) -> _Looked:
+    """A version of a registered model: its stored record, else the metrics of its run."""
+    from flint_ml.commands.registry_address import existing_registry
+    from flint_ml.registry.baseline import find
+    from flint_ml.registry.connect import connect
+    from flint_ml.registry.version_tags import mlflow_name
+
+    address = existing_registry(inputs.tracking_uri, job)
+    found = find(connect(address, job.env), name, which)
+    if found is None:
+        what = f"version {which}" if isinstance(which, int) else f"a version with the alias {which}"
+        return _Looked(why=f"the registry has no model {name} with {what}")
+    number = found.version.number
+    staged = " (Staging)" if which == STAGING else ""
+    record = _parsed(found.record(job.name), job.name)
+    logged = {mlflow_name(key): value for key, value in found.metrics.items()}
+    kept = stored.Stored(
+        f"version {number} of {name}{staged}", f"{name} v{number}", found.commit, record,
+        logged if record is None else {}, found.file,
+    )  # fmt: skip
+    findings = []
+    if address.kind == "sqlite" and job.context.on_github:
+        message = "the base comes from a registry file on this runner, which the change itself could write"
+        findings.append(Finding(severity="warning", code="gate-unverified", message=message))
+    return _Looked(kept, "version", named=f"models:/{name}/{number}", findings=tuple(findings))
+
+
+def _parsed(data: bytes | None, name: str) -> Record | None:
+    """A stored record, read as strictly as any; None where it is none of ours."""
+    if data is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.json"
+        path.write_bytes(data)
+        try:
+            record = records.read(path)
+        except InputError:
+            return None
+    return record if record.action == "compare-metrics" else None
+
+
+# -- the last run on the default branch --------------------------------------------------------------------------
+
+
+def _main_run(inputs: Inputs, job: Job) -> _Looked:
+    """Main's last run, where a token may ask for it."""
+    return _last_run(inputs, job) if _token(inputs, job) else _Looked()
+
+
+def _token(inputs: Inputs, job: Job) -> str:
+    token = inputs.token.get_secret_value().strip() if inputs.token else ""
+    if not token and not job.context.on_github:
+        token = job.env.get("GITHUB_TOKEN", "").strip()
+        job.commands.mask(token)
+    return token
+
+
+def _last_run(inputs: Inputs, job: Job) -> _Looked:
+    """The results of the last successful run on the default branch, from its artifact."""
+    from flint_ml.github import runs
+    from flint_ml.github.client import GitHub
+    from flint_ml.report.source import unpack
+
+    context, env, token = job.context, job.env, _token(inputs, job)
+    if not token:
+        hint = "give `token: ${{ github.token }}`, and the job `permissions: actions: read`"
+        raise InputError("reading another run needs a token", where="token", hint=hint, code="no-token")
+    api = context.api_url if context.on_github else env.get("GITHUB_API_URL") or context.api_url
+    repository = context.repository or env.get("GITHUB_REPOSITORY", "")
+    github = GitHub(token, repository, api, deadline=ARTIFACT_SECONDS, say=job.say)
+    branch = context.default_branch or "main"
+    workflow = env.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
+    found = runs.newest_results(github, runs.successful(github, branch, workflow, context.run_id), _names(inputs, job))
+    if found is None:
+        return _Looked(why=f"no successful run on {branch} has left its results as an artifact")
+    run, data = found
+    record, problems = _of_archive(data, job, run.head_sha, unpack)
+    if record is None:
+        more = f" ({problems[0]})" if problems else ""
+        return _Looked(why=f"the results of run {run.run_id} on {branch} hold no record {job.name}{more}")
+    how = f"the last successful run on `{branch}` ({run.url})"
+    kept = stored.Stored(how, f"{branch}, run {run.number}", run.head_sha, record)
+    return _Looked(kept, "artifact", named="artifact")
+
+
+def _names(inputs: Inputs, job: Job) -> list[str]:
+    """Names that the artifact may have; the gate's own are made with the job's name."""
+    if inputs.base_artifact:
+        return [inputs.base_artifact]
+    mine = job.env.get("GITHUB_JOB", "")
+    return [*([f"flint-ml-results-{mine}"] if mine else []), "flint-ml-results", "flint-ml-results*"]
+
+
+def _of_archive(
+    data: bytes, job: Job, head_sha: str, unpack: Callable[[bytes, Path], list[str]]
+) -> tuple[Record | None, list[str]]:
+    """This action's record from a run's results, if the run made it for its own commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        problems = unpack(data, Path(folder))
+        found, _ = records.read_all(Path(folder))
+    fitting = [
+        record for record in found
+        if record.name == job.name and record.action == "compare-metrics" and record.status in ("passed", "warned")
+        and record.provenance.head_sha == head_sha
+    ]  # fmt: skip
+    return next(iter(fitting), None), problems

@@ -1,0 +1,291 @@
+"""run-gcbm: simulate a GCBM project, check the result, and say what changed against the base."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flint_ml.commands.run_gcbm import compare as compare
+from flint_ml.commands.run_gcbm import modes as modes
+from flint_ml.commands.run_gcbm import outcome as outcome
+from flint_ml.commands.run_gcbm import score as scoring
+from flint_ml.errors import FlintError, InputError
+from flint_ml.gcbm import simulation as runs
+from flint_ml.gcbm.project.config import Project
+from flint_ml.gcbm.project.problems import Problem
+from flint_ml.gcbm.results import labels as words
+from flint_ml.gcbm.results import tables
+from flint_ml.gcbm.results.files import staged
+from flint_ml.runner.inputs import GateInputs
+from flint_ml.runner.job import Action, Job, Outcome
+
+Severity = Literal["fail", "warn", "ignore"]
+
+
+class Inputs(GateInputs):
+    """Inputs of run-gcbm."""
+
+    project: str = Field(".", description="The GCBM project: its folder, its configuration folder, or a zip of it.")
+    config_dir: str = Field(
+        "", description="Folder of gcbm_config.cfg inside the project, where it holds more than one configuration."
+    )
+    engine: Literal["auto", "embedded", "flint"] = Field(
+        "auto",
+        description="`embedded`: the Python engine, which gives the C++'s numbers in seconds; `flint`: moja global's "
+        "C++ moja.cli; `auto`: embedded where it implements all that the project uses, else flint.",
+    )
+    moja_cli: str = Field("", description="Path of moja.cli for the engine flint. Default: the one on the PATH.")
+    output_dir: str = Field(
+        "gcbm-output", description="Folder of the results: gcbm_output.db, metrics.json, tables, maps."
+    )
+    indicators: list[str] = Field(
+        default_factory=list,
+        description="Indicators to report and judge, names or patterns such as `*_biomass_tC`. Default: all.",
+    )
+    spatial: list[str] = Field(
+        default_factory=list,
+        description="Maps to write as GeoTIFF and PNG: `layer`, `layer:year` or `layer:all`, such as "
+        "`total_ecosystem_tC_ha:2020`. Default: none.",
+    )
+    base: str = Field(
+        "auto",
+        description="What to compare with: `auto` (the base revision; its inputs are run again in this job), `none`, "
+        "or a path: metrics.json, gcbm_output.db, a folder with them, or a project.",
+    )
+    base_revision: str = Field(
+        "auto", description="Revision to compare with: a branch, tag or commit. `auto`: the base of this event."
+    )
+    tolerance: dict[str, float | str] = Field(
+        default_factory=dict,
+        description="Change that still counts as none, by indicator or pattern, as a share or number: "
+        "`{npp_tC: 1 %}`. Default: 0.1 % of the base for every indicator.",
+    )
+    expected: dict[str, list[float | str]] = Field(
+        default_factory=dict,
+        description="What this change is meant to do, such as `2012/disturbed_area_ha: [+20 %, +50 %]`; "
+        "in flint-ml.yml the change's own declaration counts.",
+    )
+    allow_other_engine: bool = Field(False, description="Compare also with a base that another engine made.")
+    effects: bool = Field(
+        True, description="With several changed inputs, run again with one change at a time to show each one's effect."
+    )
+    checks: dict[str, Severity] = Field(
+        default_factory=dict,
+        description="What a check that does not pass does, by its name: `fail`, `warn` or `ignore`, such as "
+        "`{matrix-rows: ignore}`.",
+    )
+    params: str = Field(
+        "",
+        description="Parameters that replace those of the input database, in a copy: a YAML file, with `:section` "
+        "where they are a part of it, such as `params.yaml:gcbm`.",
+    )
+    observations: str = Field(
+        "", description="Measurements to score the run on: CSV with year, indicator, value, sd and classifier columns."
+    )
+    parquet: bool = Field(True, description="Write the tables as Parquet besides CSV.")
+    figures: Literal["auto", "none"] = Field("auto", description="Draw figures, or none.")
+    max_memory: str = Field(
+        "", description="Working memory, such as `800MB` or `2GB`: larger landscapes are done in several passes."
+    )
+    check: bool = Field(False, description="Only check the project: everything missing or inconsistent, in seconds.")
+    fix: str = Field("", description="Only write a mended copy of the project to this folder.")
+    plan: int = Field(0, ge=0, le=256, description="Only split the project into this many jobs; output `matrix`.")
+    part: str = Field("", description="Run this part only, such as `2/4` (from `plan`), for `merge`.")
+    merge: list[str] = Field(
+        default_factory=list, description="Join the parts in these folders or files instead of running the project."
+    )
+
+
+def run(inputs: Inputs, job: Job) -> Outcome:
+    """Open the project, then check, mend, split or simulate it."""
+    given = job.existing(inputs.project, "project")
+    try:
+        with tempfile.TemporaryDirectory(prefix="flint-ml-gcbm-") as work:
+            project = runs.open_project(given, inputs.config_dir)
+            try:
+                return _run(inputs, job, project, Path(work))
+            finally:
+                runs.close_project(project, given)
+    except FlintError as error:
+        _name_in_workspace(error, job)
+        raise
+
+
+def _name_in_workspace(error: FlintError, job: Job) -> None:
+    """Paths of files in messages relative to the workspace, as GitHub wants them for annotations."""
+    prefix = f"{job.workspace.root.as_posix()}/"
+    where = posixpath.normpath(error.where) if error.where and error.where.startswith(prefix) else ""
+    if where.startswith(prefix):
+        error.where = where.removeprefix(prefix)
+
+
+def _run(inputs: Inputs, job: Job, project: Project, work: Path) -> Outcome:
+    memory = runs.megabytes(inputs.max_memory)
+    if inputs.check:
+        return modes.check(project, job, inputs.engine)
+    if inputs.fix:
+        return modes.fix(project, job, inputs.fix)
+    if inputs.plan:
+        return modes.plan(project, inputs.plan)
+    if inputs.part:
+        _no_maps(inputs, "a single run makes maps, a part of one cannot")
+        return modes.run_part(project, job, inputs.part, inputs.output_dir, memory)
+    return _simulate(inputs, job, project, work, memory)
+
+
+def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None) -> Outcome:
+    """Run or merge, compare, write all results at once, and report."""
+    from flint_ml.gcbm.project.missing_attributes import unlisted
+    from flint_ml.gcbm.project.validation import validate
+
+    chosen = words.choose(inputs.indicators)
+    given = job.existing(inputs.project, "project")
+    _note_inputs(job, project, given)
+    params = _params(inputs, job)
+    project_run = runs.with_params(project, params, work / "params")
+    problems = [*validate(project_run, pixels=False), *unlisted(project_run)]
+    runs.refuse_faults(project_run, problems)
+    target = job.path(inputs.output_dir, "output-dir")
+    with staged(target) as folder:
+        with job.group("Simulation"):
+            simulated, warnings = _engine(inputs, job, project_run, work, memory)
+        side = compare.Side(project, project_run, given, simulated, params, work, memory)
+        compared = None if inputs.base == "none" else compare.compare(inputs, job, side, chosen)
+        scored = scoring.score(job, inputs.observations, simulated, compared)
+        values = tables.metrics(simulated.table, chosen)
+        if scored is not None:
+            values |= {name: metric.value for name, metric in scored.here.metrics.items() if metric.value is not None}
+        runs.write_outputs(simulated, folder, tables.metrics_text(values), _about(simulated), inputs.parquet)
+        _keep_maps(inputs, simulated, folder)
+    found = outcome.Found(
+        simulated=simulated, problems=_shown(problems, warnings, simulated), chosen=chosen, metrics=values,
+        severities=dict(inputs.checks), output_dir=job.relative(target), compared=compared, scored=scored,
+        changes=_changes(inputs, job, project, compared),
+    )  # fmt: skip
+    if inputs.figures != "none":
+        from flint_ml.commands.run_gcbm.figures import draw
+
+        between = compared if isinstance(compared, compare.Compared) else None
+        spatial = runs.wanted_maps(inputs.spatial, simulated.years)
+        found.figures = draw(job, simulated, between, spatial, scored)
+    return outcome.build(found, job)
+
+
+def _changes(inputs: Inputs, job: Job, project: Project, compared: Any) -> dict[str, Any] | None:
+    """What the change does to data, parameters, code and the gate; of the GCBM project by meaning, not by file."""
+    commit = outcome.commit_of(compared)
+    found: dict[str, Any] = {"data": [], "params": [], "code": [], "gate": []}
+    if commit is not None:
+        from flint_ml.dvc_project import changes
+
+        watched = [inputs.observations] if inputs.observations else []
+        found = changes.describe(job.git, commit, config=job.config, watched=watched).as_dict()
+    elif not isinstance(compared, compare.Compared):
+        return None
+    return compare.by_meaning(found, inputs, job, project, compared)
+
+
+def _shown(problems: list[Problem], warnings: list[Problem], simulated: runs.Simulated) -> list[Problem]:
+    """Warnings that matter for what was run; what moja.cli implements is no problem of its run."""
+    kept = [p for p in problems if p.severity == "warning" or simulated.kind == "embedded"]
+    return list(dict.fromkeys([*kept, *warnings]))
+
+
+def _params(inputs: Inputs, job: Job) -> dict[str, Any]:
+    if not inputs.params:
+        return {}
+    path = job.existing(inputs.params.partition(":")[0], "params")
+    job.use(path)
+    return compare.parse_params(path.read_bytes(), inputs.params)
+
+
+def _engine(
+    inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None
+) -> tuple[runs.Simulated, list[Problem]]:
+    """The result, from parts, from the embedded engine or from ``moja.cli``, and what the engine warned of."""
+    if inputs.merge:
+        from flint_ml.gcbm.engine.partition import merge
+
+        _no_maps(inputs, "a single run makes maps, `merge` cannot")
+        return runs.of_result(merge(modes.part_files(job, inputs.merge))), []
+    kind, program = runs.choose_engine(inputs.engine, project, inputs.moja_cli)
+    if kind == "flint":
+        _no_maps(inputs, "the embedded engine makes maps; moja.cli writes those that the project itself asks for")
+        return runs.flint(project, program, work, job.say)
+    extra = [] if inputs.figures == "none" or inputs.base == "none" else [(compare.MAPPED, project.years[-1])]
+    maps = runs.map_request(inputs.spatial, project.years, work / "maps", extra)
+    return runs.embedded(project, maps=maps, max_memory=memory, say=job.say), []
+
+
+def _no_maps(inputs: Inputs, why: str) -> None:
+    if inputs.spatial:
+        raise InputError(why, where="spatial", hint="leave `spatial` out here", code="gcbm-maps")
+
+
+def _note_inputs(job: Job, project: Project, given: Path) -> None:
+    """The project's files in the record, with their hashes."""
+    from flint_ml.gcbm.project.layers import project_layers
+
+    if given.is_file():
+        job.use(given)
+        return
+    files = [*project.files, *project.provider_files, project.database]
+    layers = sorted(project_layers(project).values(), key=lambda layer: str(layer.tiff))
+    for path in [*files, *(file for layer in layers for file in (layer.tiff, layer.json))][:400]:
+        if path.is_file():
+            job.use(path)
+
+
+def _about(simulated: runs.Simulated) -> str:
+    """``run.json``: which engine made the results, from what."""
+    about: dict[str, Any] = {
+        "format": "flint-ml/gcbm-run/1", "kind": simulated.kind, "engine": simulated.engine,
+        "years": [simulated.years[0], simulated.years[-1]], "pixels": simulated.pixels, "stands": simulated.stands,
+        "area_ha": simulated.area_ha,
+        "inputs": {key: simulated.fingerprint[key] for key in ("config", "database", "layers") if
+                   key in simulated.fingerprint},
+    }  # fmt: skip
+    return json.dumps(about, indent=1) + "\n"
+
+
+def _keep_maps(inputs: Inputs, simulated: runs.Simulated, folder: Path) -> None:
+    """The maps that were asked for, into the results."""
+    for key in runs.wanted_maps(inputs.spatial, simulated.years):
+        if key in simulated.maps:
+            place = folder / "maps" / simulated.maps[key].name
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(simulated.maps[key].read_bytes())
+
+
+OUTPUTS = {
+    "output-db": "Path of gcbm_output.db, relative to the workspace.",
+    "metrics": "Path of metrics.json, relative to the workspace.",
+    "engine": "`embedded` or `flint`: what ran the project.",
+    "area-ha": "Area of the last year, ha.",
+    "total-biomass": "Total biomass of the last year, tC.",
+    "total-ecosystem": "Total ecosystem carbon of the last year, tC.",
+    "npp": "Net primary production of the last year, tC.",
+    "nbp": "Net biome production of the last year, tC.",
+    "verdict": "`same`, `changed` or `no-baseline`; empty with `base: none`.",
+    "matrix": "With `plan`: the jobs, for `strategy.matrix`.",
+    "part-file": "With `part`: path of the part, for `merge`.",
+}
+
+ACTION = Action(
+    name="run-gcbm",
+    summary="run a GCBM project, check the carbon, and compare with the base",
+    description="Runs a GCBM forest-carbon project with an embedded engine that gives the C++'s numbers in seconds, "
+    "checks the result, and compares it with the base revision.",
+    badge="Simulation",
+    inputs=Inputs,
+    run=run,
+    outputs=OUTPUTS,
+    positionals=("project",),
+    icon="trending-up",
+    own_settings=("expected",),
+)

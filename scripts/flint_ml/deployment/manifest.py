@@ -1,0 +1,135 @@
+"""What one deployment changes: a value in a manifest, read, changed and checked. Git is only read here."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flint_ml.deployment import schemas
+from flint_ml.deployment.yaml_edit import decode, encode, replace
+from flint_ml.deployment.yaml_path import find
+from flint_ml.errors import InputError
+from flint_ml.git.remote import Remote
+from flint_ml.record import Finding
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the version stands and how it is written.
+
+    Attributes
+    ----------
+    template
+        The value, with ``{version}`` for the number: ``{version}``, ``registry.example.org/api:{version}``.
+    kubernetes
+        Version of Kubernetes that the manifest is checked for.
+    """
+
+    file: str
+    path: str
+    template: str = "{version}"
+    kubernetes: str = ""
+
+    def text(self, number: int) -> str:
+        """The value for a version."""
+        return self.template.replace("{version}", str(number))
+
+    def number(self, text: str) -> int | None:
+        """The version that a value names, or None where it is written in another way."""
+        before, _, after = self.template.partition("{version}")
+        match = re.fullmatch(f"{re.escape(before)}(\\d+){re.escape(after)}", text)
+        return int(match[1]) if match else None
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A manifest with one or several values changed."""
+
+    file: str
+    before: bytes
+    after: bytes
+    old: str
+    new: str
+    findings: tuple[Finding, ...] = field(default=())
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What a commit changes."""
+        return {self.file: self.after}
+
+
+def check_target(file: str, template: str) -> str:
+    """The path of the manifest as Git names it.
+
+    Raises
+    ------
+    InputError
+        If the path leaves the repository or the template has no place for the version.
+    """
+    path = posixpath.normpath(file.strip())
+    if path.startswith(("/", "../")) or path in {".", ".."} or "\x00" in path or "\\" in path:
+        raise InputError(
+            f"`{file}` is no path inside the manifests repository", where="file",
+            hint="give it from the root of that repository, with forward slashes", code="invalid-input",
+        )  # fmt: skip
+    if template.count("{version}") != 1 or not template.isprintable():
+        raise InputError(
+            f"`{template}` must hold `{{version}}` once", where="value", hint="such as `{version}` or `v{version}`",
+            code="invalid-input",
+        )  # fmt: skip
+    return path
+
+
+def read_manifest(remote: Remote, commit: str, file: str) -> bytes:
+    """The manifest ``file`` at ``commit``.
+
+    Raises
+    ------
+    InputError
+        If it is not there, or is no plain file; a near name is suggested.
+    """
+    data = remote.read(commit, file)
+    if data is not None:
+        return data
+    mode = remote.mode(commit, file)
+    what = {"040000": "a folder", "120000": "a symbolic link", "160000": "a submodule"}.get(mode or "")
+    if what:
+        raise InputError(
+            f"`{file}` is {what} in the manifests repository", where="file", hint="name the YAML file itself",
+            code="no-manifest",
+        )  # fmt: skip
+    known = [name for name in remote.files(commit) if name.endswith((".yaml", ".yml", ".json"))]
+    same = [name for name in known if posixpath.basename(name) == posixpath.basename(file)]
+    close = difflib.get_close_matches(file, known, n=1) or same[:1]
+    raise InputError(
+        f"`{file}` is not in the manifests repository", where="file",
+        hint=f"did you mean `{close[0]}`?" if close else f"it has: {', '.join(known[:8]) or 'no YAML file'}",
+        code="no-manifest",
+    )  # fmt: skip
+
+
+def current(remote: Remote, commit: str, file: str, path: str) -> str:
+    """The value that stands at ``path`` now."""
+    return find(decode(read_manifest(remote, commit, file), file), path, file).value
+
+
+def plan(remote: Remote, commit: str, target: Target, new: str) -> Edit:
+    """The manifest at ``commit`` with the new value, held against the schemas if anything changes.
+
+    Raises
+    ------
+    InputError
+        If the value cannot be found or set, or Kubernetes would not take the result.
+    """
+    data = read_manifest(remote, commit, target.file)
+    text = decode(data, target.file)
+    old = find(text, target.path, target.file).value
+    if old == new:
+        return Edit(target.file, data, data, old, new)
+    changed = replace(text, target.path, new, target.file)
+    patch = schemas.is_patch(target.file, lambda name: remote.read(commit, name))
+    findings = schemas.check(changed, target.file, target.kubernetes or schemas.latest(), patch=patch)
+    return Edit(target.file, data, encode(changed, data), old, new, tuple(findings))

@@ -1,0 +1,76 @@
+"""Which way two tables are read: held in memory, scanned on this machine, or scanned by Dask's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from flint_ml.drift.rules import Rules
+from flint_ml.drift.statistics.bands import find_spectra
+from flint_ml.drift.tables.reading import Source
+from flint_ml.drift.tables.sources import remote_size
+
+Engine = Literal["auto", "memory", "stream", "dask"]
+
+# How much larger than its file a table of text is in memory, over what is usual for numbers with six to ten digits.
+_GROWS = {".zip": 6.0, ".gz": 6.0, ".bz2": 8.0, ".zst": 6.0, ".lz4": 4.0}
+_TEXT_GROWS = 1.5
+# Share of the free memory that a comparison may take.
+_SHARE = 0.5
+
+
+def available_memory() -> int | None:
+    """Bytes that a process may still take here, by the kernel and by the container's limit; None where unknown."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        if limit.isdigit():
+            found.append(int(limit) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+    except (OSError, ValueError, IndexError):
+        pass
+    return max(0, min(found)) if found else None
+
+
+def needed_memory(source: Source, names: Sequence[str], rules: Rules) -> int:
+    """About how many bytes a comparison in memory takes for one table."""
+    return sum(_needed(part, names, rules) for part in source.parts or (source,))
+
+
+def _size(source: Source) -> int:
+    if source.address:
+        # A server that does not say how much it sends may send anything: its table is scanned.
+        size = remote_size(source.address, source.label)
+        return 1 << 50 if size is None else size
+    return source.path.stat().st_size
+
+
+def _needed(source: Source, names: Sequence[str], rules: Rules) -> int:
+    if source.frame is not None:
+        return int(source.frame.nbytes)
+    if not source.parquet:
+        return int(_size(source) * _GROWS.get(source.path.suffix.lower(), _TEXT_GROWS))
+    import pyarrow.parquet as pq
+
+    about = pq.read_metadata(source.opened())
+    rows, wanted = int(about.num_rows), set(names)
+    if rules.groups or rules.coordinates:
+        staying = len(wanted)
+    else:
+        staying = sum(len(s.columns) for s in find_spectra(names)) if "spectra" in rules.tests else 0
+    # Columns go by a few at a time, sorted in a copy; those that stay are there twice for a while.
+    return rows * 8 * (2 * staying + 4)
+
+
+def choose(engine: Engine, sources: tuple[Source, Source], rules: Rules) -> Engine:
+    """The engine to use: ``auto`` scans what would take more than half of the free memory."""
+    if engine != "auto":
+        return engine
+    free = available_memory()
+    if free is None:
+        return "memory"
+    there = set(sources[1].names)
+    names = [name for name in sources[0].names if name in there]
+    return "stream" if sum(needed_memory(source, names, rules) for source in sources) > _SHARE * free else "memory"

@@ -1,0 +1,266 @@
+"""Scan a table batch by batch: one pass over the data, in bounded memory, wherever the parts of it are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flint_ml.drift.statistics.distributions import Floats
+from flint_ml.drift.streaming.accumulator import Ask, Tally, tally
+from flint_ml.drift.tables.reading import MISSING, Source, bad_csv, bad_table, csv_options
+
+# Values of one batch of one table, over all columns that are read.
+BATCH_VALUES = 4_000_000
+_FEWEST_ROWS, _MOST_ROWS = 16_384, 1 << 20
+_BLOCK = 1 << 21
+_BUFFER, _REMOTE_BUFFER = 1 << 16, 1 << 22
+_COLUMN = re.compile(r"In CSV column #(\d+)")
+_VALUE = re.compile(r"invalid value '(.*)'", re.S)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A part of a table that is scanned at a time: a file, or some row groups of a Parquet file.
+
+    ``types`` say how text is read, the same in all parts of a table; ``key`` tells the units of both tables apart (the
+    table, the number), ``part`` is the number of the file in its table.
+    """
+
+    source: Source
+    types: Mapping[str, Any]
+    key: tuple[int, int]
+    part: int = 0
+    groups: tuple[int, ...] | None = None
+
+
+@dataclass
+class Rows:
+    """A random sample of the rows: those with the smallest of random numbers that each row has been given."""
+
+    keys: Floats
+    table: Any
+
+    def merged(self, other: Rows, keep: int) -> Rows:
+        """The sample of both parts together."""
+        import pyarrow as pa
+
+        both = Rows(np.concatenate([self.keys, other.keys]), pa.concat_tables([self.table, other.table]))
+        return both.pruned(keep)
+
+    def pruned(self, keep: int) -> Rows:
+        """At most ``keep`` of the rows."""
+        if len(self.keys) <= keep:
+            return self
+        chosen = np.sort(np.argpartition(self.keys, keep)[:keep])
+        return Rows(self.keys[chosen], self.table.take(indices(chosen)))
+
+
+@dataclass
+class Scan:
+    """What one scan found: a tally of each column, and a sample of the rows where one was asked for."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    rows: Rows | None = None
+
+    def merge(self, other: Scan, asks: Mapping[str, Ask], keep: int) -> None:
+        """Add what was found in another part of the table."""
+        for name, found in other.tallies.items():
+            if name in self.tallies:
+                self.tallies[name].merge(found, asks[name])
+            else:
+                self.tallies[name] = found
+        if other.rows is not None:
+            self.rows = other.rows if self.rows is None else self.rows.merged(other.rows, keep)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a scan is to do: what to ask of each column, and how many rows of which columns to sample."""
+
+    asks: Mapping[str, Ask]
+    sampled: tuple[str, ...] = ()
+    keep: int = 0
+
+
+class OtherTypeError(Exception):
+    """A value does not fit the type of its column, or the file is read the wrong way: ``better`` is how to read it."""
+
+    def __init__(self, better: Unit) -> None:
+        super().__init__(better)
+        self.better = better
+
+
+def indices(rows: npt.NDArray[np.intp]) -> Any:
+    """Row numbers for Arrow. Its own conversion from numpy imports pandas."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64))])
+
+
+def scan(unit: Unit, order: Order) -> Scan:
+    """Scan one part of a table.
+
+    Raises
+    ------
+    OtherTypeError
+        If a text file must be read with other types, or in another way.
+    InputError
+        If it cannot be read.
+    """
+    names = list(dict.fromkeys([*order.asks, *order.sampled]))
+    rng = np.random.default_rng([20219, *unit.key])
+    result = Scan()
+    for batch in batches(unit, names):
+        found = Scan({name: tally(batch.column(name), ask) for name, ask in order.asks.items()})
+        if order.sampled:
+            keys = rng.random(batch.num_rows)
+            kept = np.empty(0) if result.rows is None else result.rows.keys
+            # Only keys below the largest that is kept so far can enter the sample.
+            chosen = np.flatnonzero(keys < kept.max()) if len(kept) >= order.keep else np.arange(len(keys))
+            sampled = Rows(keys[chosen], batch.select(list(order.sampled)).take(indices(chosen)))
+            found.rows = sampled.pruned(order.keep)
+        result.merge(found, order.asks, order.keep)
+    return result
+
+
+def batches(unit: Unit, names: Sequence[str], rows: int | None = None) -> Iterator[Any]:
+    """The columns ``names`` of one part as tables of at least so many ``rows``, a bounded number by default."""
+    import pyarrow as pa
+
+    rows = rows or int(min(_MOST_ROWS, max(_FEWEST_ROWS, BATCH_VALUES // max(1, len(names)))))
+    waiting: list[Any] = []
+    count = 0
+    for batch in _raw(unit, names, rows):
+        waiting.append(batch)
+        count += batch.num_rows
+        if count >= rows:
+            yield pa.Table.from_batches(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _raw(unit: Unit, names: Sequence[str], rows: int) -> Iterator[Any]:
+    if unit.source.frame is not None:
+        return iter(unit.source.frame.select(list(names)).to_batches(rows))
+    return _parquet(unit, names, rows) if unit.source.parquet else _text(unit, names)
+
+
+def _parquet(unit: Unit, names: Sequence[str], rows: int) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(name, unit.types[name]) for name in names])
+    try:
+        # Of a row group of any size only some pages are in memory: a small buffer, and nothing ahead of need.
+        buffer = _REMOTE_BUFFER if unit.source.address else _BUFFER
+        with pq.ParquetFile(unit.source.opened(), buffer_size=buffer, pre_buffer=False) as file:
+            for batch in file.iter_batches(rows, row_groups=unit.groups, columns=list(names)):
+                chosen = batch.select(list(names))
+                yield chosen if chosen.schema.equals(schema) else chosen.cast(schema)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise bad_table(unit.source.label, error) from None
+
+
+def _text(unit: Unit, names: Sequence[str]) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    source = unit.source
+    types = {name: unit.types[name] for name in names}
+    try:
+        with pc.open_csv(source.opened(), **csv_options(source, names, types, block=_BLOCK)) as reader:
+            yield from (batch for batch in reader if batch.num_rows)
+    except UnicodeDecodeError:
+        raise OtherTypeError(replace(unit, source=replace(source, encoding="cp1252"))) from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _promoted(unit, error) from None
+
+
+def _promoted(unit: Unit, error: Exception) -> Exception:
+    """How to read the table instead, or what is wrong with it."""
+    text, source = str(error), unit.source
+    if "invalid UTF8" in text and source.encoding == "utf8":
+        return OtherTypeError(replace(unit, source=replace(source, encoding="cp1252")))
+    column = _COLUMN.search(text)
+    value = _VALUE.search(text)
+    if column and value and int(column[1]) < len(source.names):
+        name = source.names[int(column[1])]
+        wider = _wider(unit.types[name], value[1], source)
+        return OtherTypeError(replace(unit, types={**unit.types, name: wider}))
+    if not source.quoted_lines and not isinstance(error, OSError):
+        return OtherTypeError(replace(unit, source=replace(source, quoted_lines=True)))
+    return bad_csv(source.label, text) if "CSV" in text else bad_table(source.label, error)
+
+
+def _wider(kind: Any, value: str, source: Source) -> Any:
+    """The next type, in Arrow's own order, that takes the value too."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    ladder = [
+        pa.null(), pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), pa.timestamp("s"), pa.timestamp("ns"),
+        pa.float64(),
+    ]  # fmt: skip
+    for wider in ladder[ladder.index(kind) + 1 :] if kind in ladder else []:
+        options = pc.ConvertOptions(column_types={"v": wider}, decimal_point=source.decimal, null_values=list(MISSING))
+        quoted = '"' + value.replace('"', '""') + '"\n'
+        try:
+            pc.read_csv(pa.BufferReader(b"v\n" + quoted.encode()), convert_options=options)
+        except pa.ArrowInvalid:
+            continue
+        return wider
+    return pa.string()
+
+
+def types_of(source: Source, names: Sequence[str]) -> dict[str, Any]:
+    """Types of the columns, from the schemas of Parquet files or the first lines of text."""
+    import pyarrow as pa
+
+    schemas = [_schema(part, names) for part in source.parts or (source,)]
+    try:
+        whole = pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException:
+        # A column of numbers in one file and of text in another is text.
+        whole = pa.schema([(n, _one_type([s.field(n).type for s in schemas])) for n in names])
+    return {name: whole.field(name).type for name in names}
+
+
+def _one_type(kinds: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    return kinds[0] if all(kind == kinds[0] for kind in kinds) else pa.string()
+
+
+def _schema(source: Source, names: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    if source.frame is not None:
+        return pa.schema([source.frame.schema.field(name) for name in names])
+    if source.parquet:
+        import pyarrow.parquet as pq
+
+        schema = pq.read_schema(source.opened())
+        return pa.schema([schema.field(name).remove_metadata() for name in names])
+    import pyarrow.csv as pc
+
+    try:
+        with pc.open_csv(source.opened(), **csv_options(source, names, {}, block=_BLOCK)) as reader:
+            return pa.schema([(n, _text_type(reader.schema.field(n).type)) for n in names])
+    except UnicodeDecodeError:
+        return _schema(replace(source, encoding="cp1252"), names)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if not source.quoted_lines and isinstance(error, pa.ArrowInvalid):
+            return _schema(replace(source, quoted_lines=True), names)
+        raise bad_csv(source.label, str(error)) from None
+
+
+def _text_type(kind: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.string() if pa.types.is_binary(kind) else kind

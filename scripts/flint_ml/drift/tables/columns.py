@@ -1,0 +1,267 @@
+"""What a column holds, decided from both tables, and its values in the form that the tests take."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flint_ml.drift.rules import Kind, Rules
+from flint_ml.drift.statistics.distributions import Floats
+from flint_ml.drift.statistics.two_sample_tests import Ints
+
+if TYPE_CHECKING:
+    from flint_ml.drift.tables.column_summary import Facts
+
+# Up to so many different values a number is a class (a horizon, a score): KS would be far too cautious.
+FEW_VALUES = 12
+_IDENTIFIER = re.compile(r"(?i)^(?:id|.*[_. -]id|uid|uuid|fid|oid|objectid|index|rowid|row|\(column 1\)|unnamed: 0)$")
+
+
+@dataclass
+class Pair:
+    """One column of both tables.
+
+    ``reference`` and ``current`` are sorted values without NaN (numeric), or counts aligned by ``labels`` (category).
+    ``missing`` and ``total`` are counts in the two tables, reference first. Where ``facts`` are known, the arrays of a
+    numeric column may be a few of its values only; ``few`` says then whether it repeats a handful of values.
+    """
+
+    name: str
+    kind: Kind
+    missing: tuple[int, int]
+    total: tuple[int, int]
+    reference: Any = None
+    current: Any = None
+    labels: list[str] = field(default_factory=list)
+    why: str = ""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    facts: Facts | None = None
+    few: bool | None = None
+
+    @property
+    def present(self) -> tuple[int, int]:
+        """Counts of values that are there, reference first."""
+        return self.total[0] - self.missing[0], self.total[1] - self.missing[1]
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def family(kind: Any) -> str:
+    import pyarrow as pa
+
+    if _is_number(kind):
+        return "number"
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_temporal(kind):
+        return "date"
+    if pa.types.is_null(kind):
+        return "empty"
+    if pa.types.is_dictionary(kind):
+        return "number" if _is_number(kind.value_type) else "text"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        return "text"
+    return "other"
+
+
+def sorted_numbers(column: Any) -> Floats:
+    """Values as float64, sorted, without missing ones."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    values = np.empty(len(column) - column.null_count)
+    start = 0
+    # Chunk by chunk over DLPack: Arrow's own to_numpy() imports pandas, which takes longer than the comparison.
+    for chunk in column.chunks:
+        part = chunk.drop_null() if chunk.null_count else chunk
+        if part.type != pa.float64():
+            part = part.cast(pa.float64(), safe=False)
+        if len(part):
+            values[start : start + len(part)] = np.from_dlpack(part)
+        start += len(part)
+    values.sort()
+    # NaN sorts last, so that one look tells whether there is any.
+    if len(values) and np.isnan(values[-1]):
+        values = values[: np.searchsorted(values, np.nan)]
+    return values
+
+
+def text_as_numbers(column: Any) -> Any:
+    """A text column as numbers, what is none being missing; and the share of texts that are numbers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = column.cast(pa.string())
+    stripped = pc.utf8_trim_whitespace(column)
+    good = pc.fill_null(pc.match_substring_regex(stripped, r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"), False)
+    count = len(column) - column.null_count
+    share = (pc.sum(good).as_py() or 0) / count if count else 0.0
+    return pc.if_else(good, stripped, pa.scalar(None, pa.string())).cast(pa.float64(), safe=False), share
+
+
+def _counts(reference: Any, current: Any) -> tuple[list[str], Ints, Ints]:
+    """Categories of either column, sorted, with their counts in both."""
+    import pyarrow as pa
+
+    tables: list[dict[str, int]] = []
+    for column in (reference, current):
+        plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        counted = plain.drop_null().cast(pa.string()).value_counts()
+        tables.append(dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)))
+    labels = sorted({*tables[0], *tables[1]})
+    one, two = (np.array([table.get(label, 0) for label in labels], dtype=np.int64) for table in tables)
+    return labels, one, two
+
+
+def number_counts(reference: Floats, current: Floats) -> tuple[list[str], Ints, Ints]:
+    """Counts of each different value of two sorted samples."""
+    values = np.unique(np.concatenate([reference, current]))
+    one = np.diff(np.append(np.searchsorted(reference, values), len(reference)))
+    two = np.diff(np.append(np.searchsorted(current, values), len(current)))
+    return [f"{v:g}" for v in values], one.astype(np.int64), two.astype(np.int64)
+
+
+def distinct(values: Floats) -> int:
+    """How many different values a sorted sample has."""
+    return int(np.count_nonzero(values[1:] != values[:-1])) + 1 if len(values) else 0
+
+
+def _few(reference: Floats, current: Floats) -> bool:
+    """Whether two sorted samples repeat a handful of values."""
+    if any(distinct(side[:: max(1, len(side) // 64)]) > FEW_VALUES for side in (reference, current)):
+        return False
+    largest = max(distinct(reference), distinct(current))
+    if largest > FEW_VALUES:
+        return False
+    values = len(np.unique(np.concatenate([reference, current])))
+    return values <= FEW_VALUES and len(reference) + len(current) >= 5 * values
+
+
+def looks_like_identifier(name: str) -> bool:
+    """Whether a column is named as one that numbers the rows."""
+    return bool(_IDENTIFIER.match(name))
+
+
+def _row_number(name: str, column: Any, values: Floats) -> bool:
+    """Whether whole numbers only count the rows: all different and without gaps, or all different and named so."""
+    import pyarrow as pa
+
+    if not pa.types.is_integer(column.type) or len(values) < 3 or distinct(values) < len(values):
+        return False
+    return bool((values[-1] - values[0] == len(values) - 1 and len(values) > FEW_VALUES) or _IDENTIFIER.match(name))
+
+
+def pair(name: str, reference: Any, current: Any, rules: Rules) -> Pair:
+    """Decide what the column ``name`` of two ``pyarrow`` columns is and prepare its values."""
+    wish = rules.of(name).kind
+    families = (family(reference.type), family(current.type))
+    if "text" in families and not (_is_text(reference) and _is_text(current)):
+        families = ("other", "other")
+    notes: list[tuple[str, str]] = []
+    if "text" in families and (wish == "numeric" or "number" in families):
+        reference, current, families, notes = _reconcile(name, reference, current, families, wish == "numeric")
+    total = (len(reference), len(current))
+    missing = (int(reference.null_count), int(current.null_count))
+    result = Pair(name, "empty", missing, total, notes=notes)
+    seen = {family for family in families if family != "empty"}
+    if not seen:
+        result.missing = total
+        return result
+    if seen == {"number"} and wish != "category":
+        return _numeric_pair(result, reference, current, families)
+    if seen == {"date"} and wish == "auto":
+        result.kind, result.why = "date", "a later batch has later dates; name a test for this column to compare them"
+        return result
+    if seen == {"date"} and wish == "numeric":
+        import pyarrow as pa
+
+        one, two = (c.cast(pa.timestamp("us")).cast(pa.int64()) for c in (reference, current))
+        return _numeric_pair(result, one, two, families)
+    if "other" in seen:
+        result.kind, result.why = "text", "lists, structures and bytes that are no text are not compared"
+        return result
+    return _category_pair(result, reference, current, seen, wish == "category")
+
+
+def _is_text(column: Any) -> bool:
+    """Whether what is stored as text is text; Parquet's readers do not look."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    try:
+        if pa.types.is_binary(kind):
+            column.cast(pa.string())
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            column.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def _reconcile(
+    name: str, reference: Any, current: Any, families: tuple[str, str], forced: bool
+) -> tuple[Any, Any, tuple[str, str], list[tuple[str, str]]]:
+    """Numbers on one side, text on the other: read the text as numbers where nearly all of it is."""
+    columns, kinds, notes = [reference, current], list(families), []
+    for index, side in enumerate(("reference", "new data")):
+        if kinds[index] != "text":
+            continue
+        numbers, share = text_as_numbers(columns[index])
+        if not forced and share < 0.9:
+            notes.append(
+                ("type-changed", f"`{name}` holds numbers on one side and text in the {side}; compared as categories")
+            )
+            continue
+        lost = numbers.null_count - columns[index].null_count
+        columns[index], kinds[index] = numbers, "number"
+        if lost:
+            notes.append(("mixed-type", f"`{name}`: {lost} values of the {side} are no numbers; counted as missing"))
+    return columns[0], columns[1], (kinds[0], kinds[1]), notes
+
+
+def _numeric_pair(result: Pair, reference: Any, current: Any, families: tuple[str, str]) -> Pair:
+    one = sorted_numbers(reference) if families[0] != "empty" else np.empty(0)
+    two = sorted_numbers(current) if families[1] != "empty" else np.empty(0)
+    # NaN within a Parquet column is missing too, though Arrow does not count it as null.
+    result.missing = (result.total[0] - len(one), result.total[1] - len(two))
+    result.kind, result.reference, result.current = "numeric", one, two
+    if len(one) and len(two) and _row_number(result.name, reference, one) and _row_number(result.name, current, two):
+        result.kind, result.why = "identifier", "counts the rows"
+    return result
+
+
+def _category_pair(result: Pair, reference: Any, current: Any, seen: set[str], forced: bool) -> Pair:
+    import pyarrow as pa
+
+    reference, current = (
+        c.cast(pa.string()) if family(c.type) in {"empty", "number", "boolean"} else c for c in (reference, current)
+    )
+    labels, one, two = _counts(reference, current)
+    result.kind = "boolean" if seen == {"boolean"} else "category"
+    result.labels, result.reference, result.current = labels, one, two
+    known = result.present[0]
+    # The reference decides: categories that dissolve into single values in the new data are drift.
+    if not forced and known >= 20 and np.count_nonzero(one) > 0.5 * known:
+        result.kind, result.why = "identifier", "nearly every value is different"
+    return result
+
+
+def as_classes(column: Pair) -> Pair:
+    """A numeric column as categories, where it repeats a handful of values."""
+    labels, one, two = number_counts(column.reference, column.current)
+    return Pair(column.name, column.kind, column.missing, column.total, one, two, labels, "few values", column.notes)
+
+
+def is_few_valued(column: Pair) -> bool:
+    """Whether a numeric column repeats a handful of values."""
+    if column.few is None:
+        column.few = column.kind == "numeric" and _few(column.reference, column.current)
+    return column.few

@@ -1,0 +1,193 @@
+"""Sums over pixels: by block first, then over blocks in block order, so that parts merge bit for bit.
+
+A *location* is (step, reporting classifiers, land class, age class), as in the reference's database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flint_ml.gcbm.engine.pools import FLOWS
+from flint_ml.gcbm.engine.stands import Inventory, add_up
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+Location = tuple[int, int, int, int]  # step, reporting set, land class, age class
+
+
+@dataclass
+class Names:
+    """Numbers used in keys and what they stand for; they differ between jobs, the texts do not."""
+
+    sets: list[tuple[str | None, ...]] = field(default_factory=list)
+    lands: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    types: list[tuple[int, str]] = field(default_factory=list)  # code, name
+    _known: dict[str, dict[object, int]] = field(default_factory=dict)
+
+    def number(self, kind: str, value: object) -> int:
+        known = self._known.setdefault(kind, {v: i for i, v in enumerate(getattr(self, kind))})
+        if value not in known:
+            known[value] = len(known)
+            getattr(self, kind).append(value)
+        return known[value]
+
+
+@dataclass
+class Partials:
+    """Sums of each (block, location), with one row per entry.
+
+    ``keys`` (rows, 5): block order, step, set, land, age class. ``sums`` (rows, 1 + pools + 51): area in
+    ha, pools and yearly flows in tC. ``events`` (rows, 9): block, step, set, land, age class, type,
+    previous set, land, age class with ``event_area``; ``moves`` (rows, 11): the same, source, sink with
+    ``moved`` in tC. ``failures`` (rows, 5): block, set, land, age class, error with ``failed`` area.
+    """
+
+    keys: Index
+    sums: Array
+    events: Index
+    event_area: Array
+    moves: Index
+    moved: Array
+    failures: Index
+    failed: Array
+
+
+def fold(keys: Index, sums: Array) -> tuple[Index, Array]:
+    """Add rows of equal key (without the block, column 0) in block order; keys come out sorted.
+
+    Rows must be sorted by block. Plain sequential addition from zero: folding the parts of many jobs,
+    sorted by block, does the same additions in the same order.
+    """
+    if keys.shape[0] == 0:
+        return keys[:, 1:], sums
+    distinct, inverse = np.unique(keys[:, 1:], axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    if distinct.shape[0] == keys.shape[0]:
+        out = np.empty_like(sums)
+        out[inverse] = sums
+        return distinct, out
+    columns = sums.reshape(keys.shape[0], -1)
+    out = np.stack([add_up(inverse, column, distinct.shape[0]) for column in columns.T], axis=1)
+    return distinct, out.reshape((distinct.shape[0], *sums.shape[1:]))
+
+
+class Recorder:
+    """Collects a chunk's partial sums year by year."""
+
+    def __init__(self, inventory: Inventory, pool_order: Index) -> None:
+        self.inventory = inventory
+        self.pool_order = pool_order
+        self.block_order = np.array([block.order for block in inventory.blocks], dtype=np.int64)
+        self.width = 1 + pool_order.size + len(FLOWS)
+        self._keys: list[Index] = []
+        self._sums: list[Array] = []
+        self._events: list[tuple[Index, Array]] = []
+        self._moves: list[tuple[Index, Array]] = []
+        self._failures: list[tuple[Index, Array]] = []
+
+    def _pairs(self, stands: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32], Array]:
+        inside = stands[self.inventory.pair_stand]
+        if inside.all():
+            return self.inventory.pair_block, self.inventory.pair_stand, self.inventory.pair_area
+        return (
+            self.inventory.pair_block[inside],
+            self.inventory.pair_stand[inside],
+            self.inventory.pair_area[inside],
+        )
+
+    def _group(self, place: NDArray[np.integer[Any]], block: NDArray[np.int32], columns: Index) -> tuple[Index, Index]:
+        """Number (block, key) groups; returns each pair's group and the groups' keys with block order."""
+        if columns.shape[0] == 0:
+            return np.zeros(0, dtype=np.int64), np.zeros((0, columns.shape[1] + 1), dtype=np.int64)
+        spans = columns.max(axis=0) + 1
+        key = np.zeros(columns.shape[0], dtype=np.int64)
+        size = 1
+        for i, span in enumerate(spans):
+            if size > (1 << 62) // int(span):
+                _, key = np.unique(key, return_inverse=True)
+                size = int(key.max()) + 1
+            key = key * int(span) + columns[:, i]
+            size *= int(span)
+        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        joint = block.astype(np.int64) * first.size + inverse[place]
+        distinct, group = np.unique(joint, return_inverse=True)
+        rows = columns[first[distinct % first.size]]
+        return group, np.column_stack([self.block_order[distinct // first.size], rows])
+
+    def locations(
+        self, step: int, location: Index, alive: NDArray[np.bool_], pools: Array, flows: Array | None
+    ) -> None:
+        """State of a year: ``location`` (stands, 3) set, land, age class; pools and flows in tC/ha."""
+        block, stand, area = self._pairs(alive)
+        group, keys = self._group(stand, block, location)
+        if keys.shape[0] == 0:
+            return
+        sums = np.zeros((keys.shape[0], self.width))
+        sums[:, 0] = add_up(group, area, keys.shape[0])
+        rows = [pools[i] for i in self.pool_order]
+        rows += list(flows) if flows is not None else []
+        straight = np.array_equal(stand, np.arange(pools.shape[1]))
+        for column, row in enumerate(rows, 1):
+            if row.any():
+                values = row * area if straight else row.take(stand) * area
+                sums[:, column] = add_up(group, values, keys.shape[0])
+        self._keys.append(np.insert(keys, 1, step, axis=1))
+        self._sums.append(sums)
+
+    def event(
+        self,
+        step: int,
+        stands: Index,
+        now: Index,
+        before: Index,
+        *,
+        kind: int,
+        moved: list[tuple[int, int, Array]],
+    ) -> None:
+        """One event on some stands: their locations after and before, and the transfers in tC/ha."""
+        chosen = np.zeros(self.inventory.stands, dtype=bool)
+        chosen[stands] = True
+        block, stand, area = self._pairs(chosen)
+        if stand.size == 0:
+            return
+        local = np.cumsum(chosen) - 1
+        place = local[stand]
+        columns = np.column_stack([now, np.full(stands.size, kind), before])
+        group, keys = self._group(place, block, columns)
+        keys = np.insert(keys, 1, step, axis=1)
+        count = keys.shape[0]
+        self._events.append((keys, add_up(group, area, count)))
+        for source, sink, amount in moved:
+            if amount.any():
+                ends = np.tile([source, sink], (count, 1))
+                value = add_up(group, amount[place] * area, count)
+                self._moves.append((np.column_stack([keys, ends]), value))
+
+    def failure(self, stands: NDArray[np.bool_], location: Index, error: int) -> None:
+        """Stands that leave the simulation: the reference adds their area to year 0 once more."""
+        block, stand, area = self._pairs(stands)
+        columns = np.column_stack([location, np.full(location.shape[0], error)])
+        group, keys = self._group(stand, block, columns)
+        self._failures.append((keys, add_up(group, area, keys.shape[0])))
+
+    def partials(self) -> Partials:
+        """Everything collected, sorted by block."""
+        keys, sums = _stack(list(zip(self._keys, self._sums, strict=True)), 5, self.width)
+        events, event_area = _stack(self._events, 9, 0)
+        moves, moved = _stack(self._moves, 11, 0)
+        failures, failed = _stack(self._failures, 5, 0)
+        return Partials(keys, sums, events, event_area, moves, moved, failures, failed)
+
+
+def _stack(parts: list[tuple[Index, Array]], columns: int, width: int) -> tuple[Index, Array]:
+    if not parts:
+        return np.zeros((0, columns), dtype=np.int64), np.zeros((0, width) if width else 0)
+    keys = np.concatenate([key for key, _ in parts])
+    sums = np.concatenate([value for _, value in parts])
+    order = np.argsort(keys[:, 0], kind="stable")
+    return keys[order], sums[order]

@@ -1,0 +1,244 @@
+"""Group pixels into unique stands, block by block: cost follows unique combinations, not pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flint_ml.gcbm.project.grid import BlockId, Domain
+from flint_ml.gcbm.project.layers import Layer
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+MERGE_ROWS = 200_000
+PAIRS_PER_STAND = 20
+
+
+@dataclass
+class Inventory:
+    """Unique stands of some blocks.
+
+    ``values``: per layer, the value of each stand (NaN is null; attribute layers hold codes).
+    ``pair_*``: one entry for each (block, stand), sorted by block, then stand: index into ``blocks``,
+    stand, area in ha, pixels. Stands are sorted by their values, so that a stand's place among others
+    is the same in every job, and sums come out the same to the last bit.
+    """
+
+    blocks: list[BlockId]
+    values: dict[str, Array]
+    pair_block: NDArray[np.int32]
+    pair_stand: NDArray[np.int32]
+    pair_area: Array
+    pair_pixels: NDArray[np.int32]
+    pixels: dict[BlockId, tuple[Index, Index]] = field(default_factory=dict)
+
+    @property
+    def stands(self) -> int:
+        return int(next(iter(self.values.values())).size) if self.values else 0
+
+    def stand_area(self) -> Array:
+        """Area (ha) of each stand in these blocks."""
+        return add_up(self.pair_stand, self.pair_area, self.stands)
+
+    def stand_pixels(self) -> Index:
+        return np.bincount(self.pair_stand, weights=self.pair_pixels, minlength=self.stands).astype(np.int64)
+
+    def stand_ids(self) -> NDArray[np.uint64]:
+        """A number for each stand that depends on its values only: the same stand in another job has it too."""
+        out = np.full(self.stands, 0x9E3779B97F4A7C15, dtype=np.uint64)
+        for name in sorted(self.values):
+            column = np.where(np.isnan(self.values[name]), np.inf, self.values[name]) + 0.0
+            bits = column.view(np.uint64)
+            for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+                bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
+            out = (out ^ bits) * np.uint64(0x100000001B3) + (out >> np.uint64(29))
+        return out
+
+    def keep(self, stands: NDArray[np.bool_]) -> Inventory:
+        """Only some stands, renumbered."""
+        new = np.cumsum(stands) - 1
+        pairs = stands[self.pair_stand]
+        pixels = {}
+        for block, (place, stand) in self.pixels.items():
+            inside = stands[stand]
+            pixels[block] = (place[inside], new[stand[inside]])
+        return Inventory(
+            self.blocks,
+            {name: column[stands] for name, column in self.values.items()},
+            self.pair_block[pairs],
+            new[self.pair_stand[pairs]],
+            self.pair_area[pairs],
+            self.pair_pixels[pairs],
+            pixels,
+        )
+
+
+@dataclass
+class _Block:
+    block: BlockId
+    values: list[Array]
+    area: Array
+    count: Index
+    place: Index | None
+    stand: Index | None
+
+
+def add_up(groups: NDArray[np.integer[Any]], values: Array, size: int) -> Array:
+    """Sum of the values of each group, added in the order in which they come."""
+    return np.asarray(np.bincount(groups, weights=values, minlength=size), dtype=np.float64)
+
+
+def combine(columns: Sequence[tuple[Index, int]], rows: int) -> tuple[Index, Index]:
+    """Unique rows of several integer columns (codes below the given size), in lexicographic order.
+
+    Returns the first row of each unique combination and every row's combination.
+    """
+    key = np.zeros(rows, dtype=np.int64)
+    size = 1
+    for codes, count in columns:
+        if size > (1 << 62) // max(count, 1):
+            distinct, key = np.unique(key, return_inverse=True)
+            size = distinct.size
+        key = key * count + codes
+        size *= max(count, 1)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    return first, inverse
+
+
+def read_inventories(
+    domain: Domain,
+    layers: dict[str, Layer],
+    masks: Sequence[str],
+    *,
+    limit: int,
+    keep_pixels: bool = False,
+    progress: Any = None,
+) -> Iterator[Inventory]:
+    """Read the blocks in order; yield an inventory whenever it holds ``limit`` stands or more.
+
+    An inventory holds whole blocks: at most ``limit`` stands and those of one block more. ``masks``: layers
+    whose null makes a pixel not simulated; they are read first, and a block without valid pixel costs no
+    more than the first of them.
+    """
+    import rasterio
+
+    builder = _Builder(list(layers))
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX=48):
+        try:
+            for number, block in enumerate(domain.blocks, 1):
+                found = _read_block(domain, block, layers, masks, keep_pixels)
+                if progress is not None:
+                    progress("read", number, len(domain.blocks))
+                if found is not None and builder.add(found, limit):
+                    yield builder.inventory()
+                    builder = _Builder(list(layers))
+        finally:
+            for layer in layers.values():
+                layer.close()
+    if builder.blocks:
+        yield builder.inventory()
+
+
+def _read_block(
+    domain: Domain, block: BlockId, layers: dict[str, Layer], masks: Sequence[str], keep_pixels: bool
+) -> _Block | None:
+    grid = domain.grid
+    side = grid.per_block
+    valid = np.ones(side * side, dtype=bool)
+    if domain.cells is not None:
+        valid[:] = False
+        valid[domain.cells[block]] = True
+    raws: dict[str, NDArray[Any]] = {}
+    for name in masks:
+        raw = layers[name].read(block, grid).reshape(-1)
+        inside = np.flatnonzero(valid)
+        valid[inside] = ~layers[name].is_null(raw[inside])
+        if not valid.any():
+            return None
+        raws[name] = raw
+    place = np.flatnonzero(valid)
+    columns: list[tuple[Index, int]] = []
+    distincts: list[Array] = []
+    for name, layer in layers.items():
+        raw = raws[name] if name in raws else layer.read(block, grid).reshape(-1)
+        codes, distinct = layer.ranks(raw[place])
+        columns.append((codes, distinct.size))
+        distincts.append(distinct)
+    first, inverse = combine(columns, place.size)
+    area = add_up(inverse, grid.row_areas(block)[place // side], first.size)
+    count = np.bincount(inverse)
+    values = [distinct[codes[first]] for (codes, _), distinct in zip(columns, distincts, strict=True)]
+    kept = (place, inverse) if keep_pixels else (None, None)
+    return _Block(block, values, area, count, *kept)
+
+
+class _Builder:
+    """Unique stands of the blocks read so far; memory follows unique stands, not pixels."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self.values: list[Array] = [np.zeros(0) for _ in names]
+        self.blocks: list[BlockId] = []
+        self.stand: list[NDArray[np.int32]] = []
+        self.area: list[Array] = []
+        self.count: list[NDArray[np.int32]] = []
+        self.pixels: dict[BlockId, tuple[Index, Index]] = {}
+        self.waiting: list[_Block] = []
+
+    def add(self, block: _Block, limit: int) -> bool:
+        """Take a block in; says whether the limit is reached."""
+        self.blocks.append(block.block)
+        self.waiting.append(block)
+        rows = sum(waiting.area.size for waiting in self.waiting)
+        known = self.values[0].size if self.values else 0
+        if rows > max(known, MERGE_ROWS) or known + rows >= limit:
+            self._merge()
+        pairs = sum(stand.size for stand in self.stand)
+        return bool(self.values) and (self.values[0].size >= limit or pairs >= PAIRS_PER_STAND * limit)
+
+    def _merge(self) -> None:
+        """Find the waiting blocks' stands among the known ones. Stands stay in order of their values, so
+        the stands of one block stay in order too."""
+        if not self.waiting:
+            return
+        known = self.values[0].size if self.values else 0
+        sizes = [block.area.size for block in self.waiting]
+        columns: list[tuple[Index, int]] = []
+        joined: list[Array] = []
+        for number in range(len(self.names)):
+            column = np.concatenate([self.values[number], *(block.values[number] for block in self.waiting)])
+            distinct, codes = np.unique(column, return_inverse=True)
+            columns.append((codes, distinct.size))
+            joined.append(column)
+        first, place = combine(columns, known + sum(sizes))
+        self.values = [column[first] for column in joined]
+        old = place[:known].astype(np.int32)
+        self.stand = [old[stand] for stand in self.stand]
+        self.pixels = {block: (where, place[stand]) for block, (where, stand) in self.pixels.items()}
+        start = known
+        for block, size in zip(self.waiting, sizes, strict=True):
+            mine = place[start : start + size]
+            self.stand.append(mine.astype(np.int32))
+            self.area.append(block.area)
+            self.count.append(block.count.astype(np.int32))
+            if block.place is not None and block.stand is not None:
+                self.pixels[block.block] = (block.place, mine[block.stand])
+            start += size
+        self.waiting = []
+
+    def inventory(self) -> Inventory:
+        self._merge()
+        return Inventory(
+            self.blocks,
+            dict(zip(self.names, self.values, strict=True)),
+            np.repeat(np.arange(len(self.stand), dtype=np.int32), [stand.size for stand in self.stand]),
+            np.concatenate(self.stand),
+            np.concatenate(self.area),
+            np.concatenate(self.count),
+            self.pixels,
+        )

@@ -1,0 +1,320 @@
+"""Raster layers with their attribute tables, read by 0.1-degree block (specification, 1.4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flint_ml.errors import InputError
+from flint_ml.gcbm.project.config import Project, plain_path, read_json
+from flint_ml.gcbm.project.grid import BLOCKS, BlockId, Grid, is_aligned
+
+TYPES = {
+    "Byte": "uint8",
+    "UInt8": "uint8",
+    "UInt16": "uint16",
+    "Int16": "int16",
+    "Int32": "int32",
+    "UInt32": "uint32",
+    "Float32": "float32",
+}
+
+
+@dataclass
+class Layer:
+    """One raster layer.
+
+    ``values``: what codes 1.. stand for when the layer has attributes (code 0 is null), else None and the
+    cell's number itself is the value. ``lookup``: cell value -> code.
+    """
+
+    name: str
+    tiff: Path
+    json: Path
+    dtype: np.dtype[Any]
+    nodata: Any
+    grid: Grid
+    values: list[Any] | None
+    lookup: dict[int, int]
+    where: str
+    _dataset: Any = field(default=None, repr=False)
+    _origin: tuple[int, int] = (0, 0)
+
+    def open(self) -> Any:
+        """The open dataset, checked against its description; see ``faults``."""
+        if self._dataset is None:
+            import rasterio
+
+            if not self.tiff.is_file():
+                raise InputError(**self._missing())
+            try:
+                self._dataset = rasterio.open(self.tiff)
+            except rasterio.errors.RasterioIOError as error:
+                raise InputError(
+                    f"layer {self.name}: the raster cannot be read ({error})",
+                    where=str(self.tiff),
+                    hint="tile the layers again; the file is damaged or no GeoTIFF",
+                    code="gcbm-layer-unreadable",
+                ) from None
+            for code, message, hint in self.faults():
+                self.close()
+                raise InputError(f"layer {self.name}: {message}", where=self.where, hint=hint, code=code)
+            self._origin = (round(self._row0()), round(self._column0()))
+        return self._dataset
+
+    @property
+    def is_open(self) -> bool:
+        return self._dataset is not None
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the raster's first cell in the global grid of its cells; the raster is opened."""
+        self.open()
+        return self._origin
+
+    def close(self) -> None:
+        if self._dataset is not None:
+            self._dataset.close()
+            self._dataset = None
+
+    def _missing(self) -> dict[str, Any]:
+        near = sorted(p.name for p in self.tiff.parent.glob(f"{self.tiff.stem}*.tif*"))
+        hint = f"rename {near[0]}, which is there, or correct layer_path" if near else "correct layer_path"
+        return {
+            "message": f"layer {self.name}: the raster {self.tiff.name} does not exist",
+            "where": self.where,
+            "hint": hint,
+            "code": "gcbm-layer-missing",
+        }
+
+    def _row0(self) -> float:
+        return float((90.0 - self._dataset.transform.f) / self.grid.cell)
+
+    def _column0(self) -> float:
+        return float((self._dataset.transform.c + 180.0) / self.grid.cell)
+
+    def faults(self) -> Iterator[tuple[str, str, str]]:
+        """Mistakes between the open raster and its description: (code, message, hint)."""
+        dataset, transform = self._dataset, self._dataset.transform
+        found = dataset.dtypes[0]
+        if found != self.dtype.name:
+            yield (
+                "gcbm-layer-type",
+                f"the raster holds {found}, its JSON says layer_data {self.dtype.name}; "
+                "the C++ would read garbage without a message",
+                f"correct layer_data in {self.json.name}",
+            )
+        if dataset.crs is not None and not dataset.crs.is_geographic:
+            yield (
+                "gcbm-layer-crs",
+                f"the coordinate system is {dataset.crs.to_string()}, not WGS84 longitude and latitude",
+                "reproject to EPSG:4326 and tile again",
+            )
+            return
+        cell = self.grid.cell
+        if abs(transform.a / cell - 1) > 1e-6 or abs(-transform.e / cell - 1) > 1e-6:
+            yield (
+                "gcbm-layer-cell-size",
+                f"the raster's cells are {transform.a:.10g} x {-transform.e:.10g} degrees, its JSON says {cell:.10g}",
+                f"correct cellLatSize and cellLonSize in {self.json.name}, or tile the layers again",
+            )
+        elif not (is_aligned(self._row0()) and is_aligned(self._column0())):
+            yield (
+                "gcbm-layer-grid",
+                "the raster's corner does not lie on the grid of its cells",
+                "tile the layers again",
+            )
+
+    def cropped(self) -> list[str]:
+        """Sides on which the raster ends inside a block: ``moja.cli`` cannot read such a block."""
+        dataset = self.open()
+        row, column = self._origin
+        n = self.grid.per_block
+        sides = {
+            "top": row % n,
+            "left": column % n,
+            "bottom": (row + dataset.height) % n,
+            "right": (column + dataset.width) % n,
+        }
+        return [side for side, rest in sides.items() if rest]
+
+    def read(self, block: BlockId, target: Grid) -> NDArray[Any]:
+        """Raw values (target.per_block squared) of a block; parts that the raster lacks are no data."""
+        dataset = self.open()
+        row, column = target.corner(block)
+        rows = target.sample(row, self.grid) - self._origin[0]
+        columns = target.sample(column, self.grid) - self._origin[1]
+        out = np.full((rows.size, columns.size), self.nodata, dtype=self.dtype)
+        r = slice(*np.searchsorted(rows, (0, dataset.height)))
+        c = slice(*np.searchsorted(columns, (0, dataset.width)))
+        if r.start == r.stop or c.start == c.stop:
+            return out
+        top, left = int(rows[r.start]), int(columns[c.start])
+        height, width = int(rows[r.stop - 1]) - top + 1, int(columns[c.stop - 1]) - left + 1
+        from rasterio.errors import RasterioIOError
+        from rasterio.windows import Window
+
+        try:
+            part = dataset.read(1, window=Window(left, top, width, height))
+        except RasterioIOError as error:
+            raise InputError(
+                f"layer {self.name}: block {block} cannot be read ({error})",
+                where=str(self.tiff),
+                hint="the file is damaged; copy or pull it again",
+                code="gcbm-layer-unreadable",
+            ) from None
+        if self.grid.per_block != target.per_block:
+            part = part[np.ix_(rows[r] - top, columns[c] - left)]
+        out[r, c] = part
+        return out
+
+    def ranks(self, raw: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Encode cells: index into the distinct values, and those values ascending (NaN, null, last).
+
+        A value is the number itself, or the attribute's code where the layer has attributes.
+        """
+        if raw.dtype.itemsize <= 2:
+            shift = -int(np.iinfo(raw.dtype).min)
+            index = raw.astype(np.int64) + shift
+            present = np.flatnonzero(np.bincount(index))
+            cells = present - shift
+        else:
+            cells, index = np.unique(raw, return_inverse=True)
+            present = np.arange(cells.size)
+        distinct, rank = np.unique(self._numbers(cells), return_inverse=True)
+        table = np.zeros(int(present[-1]) + 1 if present.size else 1, dtype=np.int64)
+        table[present] = rank
+        return table[index.reshape(-1)], distinct
+
+    def _numbers(self, cells: NDArray[Any]) -> NDArray[np.float64]:
+        if self.values is None:
+            numbers = cells.astype(np.float64)
+        else:
+            numbers = np.array([self.lookup.get(int(v), np.nan) for v in cells.tolist()], dtype=np.float64)
+        numbers[cells == self.nodata] = np.nan
+        return numbers
+
+    def is_null(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which cells hold no value."""
+        index, distinct = self.ranks(raw.reshape(-1))
+        return np.isnan(distinct)[index].reshape(raw.shape)
+
+    def value(self, code: float) -> Any:
+        """The variable's value for a code of ``codes``: None, attribute, or number."""
+        if np.isnan(code):
+            return None
+        if self.values is not None:
+            return self.values[int(code) - 1]
+        return code if self.dtype.kind == "f" else int(code)
+
+
+def layer_entries(project: Project) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
+    """Every layer entry of the raster providers: (provider, entry, file that has it)."""
+    for name, provider in project.providers.items():
+        if provider.get("type") == "RasterTiledGDAL":
+            for entry in provider.get("layers", []):
+                yield provider, entry, project.source("Providers", name)
+
+
+def project_layers(project: Project) -> dict[str, Layer]:
+    """Every layer of the raster providers, by name. Attribute files are read, rasters are not opened."""
+    made = (make_layer(project, *item) for item in layer_entries(project))
+    return {layer.name: layer for layer in made}
+
+
+def make_layer(project: Project, provider: dict[str, Any], entry: dict[str, Any], where: str) -> Layer:
+    """Describe one layer from its provider, its entry there and its attribute file."""
+    name = str(entry.get("name"))
+    tiff = project.path(str(entry.get("layer_path", "")), what=f"layer {name}", where=where)
+    description = tiff.with_suffix(".json")
+    if not description.is_file():
+        raise InputError(
+            f"layer {name}: its description {description.name} does not exist beside the raster",
+            where=where,
+            hint=f"put {plain_path(str(entry.get('layer_path', '')))} and its JSON in one folder",
+            code="gcbm-layer-json",
+        )
+    about = {**provider, **read_json(description)}
+    label = project.relative(description)
+    kind = about.get("layer_data", "")
+    if about.get("layer_type", "GridLayer") != "GridLayer" or kind not in TYPES:
+        raise InputError(
+            f"layer {name}: layer_type {about.get('layer_type')!r} with layer_data {kind!r} is not known",
+            where=label,
+            hint=f"use GridLayer with one of {', '.join(TYPES)}",
+            code="gcbm-layer-type",
+        )
+    for key, wanted in {"tileLatSize": 1.0, "tileLonSize": 1.0, "blockLatSize": 0.1, "blockLonSize": 0.1}.items():
+        if abs(float(about.get(key, wanted)) - wanted) > 1e-9:
+            raise InputError(
+                f"layer {name}: {key} is {about[key]}, but the C++ reader only knows {wanted}",
+                where=label,
+                hint="tile the layers again with tiles of 1 degree and blocks of 0.1 degrees",
+                code="gcbm-layer-tiles",
+            )
+    dtype = np.dtype(TYPES[kind])
+    grid = Grid.of(float(about.get("cellLatSize", 0.0)), label)
+    values, lookup = _attributes(about.get("attributes"), label, name)
+    return Layer(name, tiff, description, dtype, _nodata(about.get("nodata"), dtype), grid, values, lookup, label)
+
+
+def _nodata(value: Any, dtype: np.dtype[Any]) -> Any:
+    """The no-data value, cast to the layer's type as in C++ (3.4e38 becomes the nearest float32)."""
+    if value is None:
+        return dtype.type(0) if dtype.kind != "f" else dtype.type(np.nan)
+    if dtype.kind == "f":
+        return dtype.type(value)
+    return np.array(int(value), dtype=np.int64).astype(dtype)[()]
+
+
+def _attributes(table: Any, where: str, name: str) -> tuple[list[Any] | None, dict[int, int]]:
+    """Attribute values by code (equal attributes share one) and cell value -> code."""
+    if not table:
+        return None, {}
+    values: list[Any] = []
+    known: dict[str, int] = {}
+    lookup: dict[int, int] = {}
+    try:
+        ordered = sorted(((int(key), value) for key, value in table.items()), key=lambda item: item[0])
+    except (TypeError, ValueError, AttributeError):
+        raise InputError(
+            f"layer {name}: the keys of attributes must be whole numbers",
+            where=where,
+            hint="use the raster's cell values as keys",
+            code="gcbm-layer-attributes",
+        ) from None
+    for key, value in ordered:
+        if isinstance(value, list):
+            raise InputError(
+                f"layer {name}: value {key} has a list of attributes, which stops the C++ on that pixel",
+                where=where,
+                hint="several events on one pixel need several layers",
+                code="gcbm-layer-attributes",
+            )
+        text = json.dumps(value, sort_keys=True)
+        if value is not None and text not in known:
+            values.append(value)
+            known[text] = len(values)
+        if value is not None:
+            lookup[key] = known[text]
+    return values, lookup
+
+
+def covers(layer: Layer, tile: int) -> bool:
+    """Whether a raster reaches into a tile at all."""
+    dataset = layer.open()
+    row, column = layer.grid.corner(BlockId(tile, 0))
+    row0, column0 = layer.origin
+    side = layer.grid.per_block * BLOCKS
+    return bool(
+        row < row0 + dataset.height
+        and row + side > row0
+        and column < column0 + dataset.width
+        and column + side > column0
+    )

@@ -1,0 +1,273 @@
+"""One GCBM simulation, by either engine or from parts: what run-gcbm and its comparison with the base both need."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from flint_ml.errors import InputError
+from flint_ml.gcbm.project.config import Project, load_project
+from flint_ml.gcbm.project.problems import FLINT_HINT, Problem, stop
+from flint_ml.gcbm.results.indicators import Table
+from flint_ml.gcbm.results.tables import result_tables, years_of
+
+if TYPE_CHECKING:
+    from flint_ml.gcbm.engine.checks import Check
+    from flint_ml.gcbm.engine.run import Result
+    from flint_ml.gcbm.results.maps import MapRequest
+
+Kind = Literal["embedded", "flint"]
+DATABASE = "gcbm_output.db"
+Say = Callable[[str], None]
+
+
+@dataclass
+class Simulated:
+    """A finished run.
+
+    ``source`` is the embedded engine's result, or the database that ``moja.cli`` wrote. ``tables`` are those of
+    ``gcbm.report.tables.result_tables``; ``maps`` are GeoTIFFs by (layer, year); ``fingerprint`` holds the hashes of
+    configuration, database and layers.
+    """
+
+    kind: Kind
+    engine: str
+    source: Result | Path
+    tables: dict[str, Table]
+    checks: list[Check]
+    pixels: int | None = None
+    stands: int | None = None
+    maps: dict[tuple[str, int], Path] = field(default_factory=dict)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def table(self) -> Table:
+        return self.tables["indicators"]
+
+    @property
+    def years(self) -> list[int]:
+        return years_of(self.table)
+
+    @property
+    def area_ha(self) -> float:
+        return float(self.table.column("area_ha")[-1])
+
+
+def open_project(path: Path, config_dir: str = "") -> Project:
+    """The project at ``path`` (folder or zip).
+
+    Raises
+    ------
+    InputError
+        There is no project, or more than one; its configuration cannot be read.
+    """
+    if not config_dir:
+        try:
+            return load_project(path)
+        except InputError as error:
+            _of_zip(error, path)
+            raise
+    if path.is_file():
+        raise InputError(
+            "cannot be used with a zip file", where="config-dir", hint="unpack it, or zip one project only",
+            code="invalid-input",
+        )  # fmt: skip
+    return load_project(path / config_dir)
+
+
+def close_project(project: Project, given: Path) -> None:
+    """Remove the folder that a zip was unpacked to."""
+    folder = _unpacked(project.root) if given.is_file() else None
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpacked(path: Path) -> Path | None:
+    """The temporary folder of an unpacked zip that ``path`` lies in."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    places = [path.resolve(), *path.resolve().parents]
+    return next((p for p in places if p.parent == temporary and p.name.startswith("gcbm-")), None)
+
+
+def _of_zip(error: InputError, given: Path) -> None:
+    """Name the zip instead of the folder that it was unpacked to, and remove that."""
+    folder = _unpacked(Path(error.where)) if given.is_file() and error.where else None
+    if folder is not None and error.where is not None:
+        error.where = error.where.replace(str(folder), given.name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def megabytes(text: str) -> int | None:
+    """``2GB`` or ``800MB`` in bytes; None where nothing is given."""
+    if not text:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])i?B?\s*", text, re.IGNORECASE)
+    if not match:
+        raise InputError(f"{text!r} is not an amount of memory", where="max-memory", hint="write 800MB or 2GB")
+    return int(float(match[1]) * (1 << (20 if match[2].upper() == "M" else 30)))
+
+
+def choose_engine(wanted: str, project: Project, moja_cli: str) -> tuple[Kind, str]:
+    """Which engine runs ``project``, and for ``flint`` the program's path.
+
+    Raises
+    ------
+    InputError
+        The project uses what the embedded engine does not implement, and there is no ``moja.cli``.
+    """
+    if wanted == "embedded":
+        return "embedded", ""
+    from flint_ml.gcbm.moja_cli.locate import find_moja_cli, require_moja_cli
+
+    if wanted == "flint":
+        return "flint", str(require_moja_cli(moja_cli))
+    from flint_ml.gcbm.project.compatibility import unsupported
+
+    missing = unsupported(project)
+    program = find_moja_cli(moja_cli) if missing else None
+    if program:
+        return "flint", str(program)
+    where = project.relative(project.config_dir)
+    stop(
+        missing, "the embedded engine does not implement all that this project uses, and there is no moja.cli here",
+        hint=FLINT_HINT, code="gcbm-unsupported", where=where,
+    )  # fmt: skip
+    return "embedded", ""
+
+
+def refuse_faults(project: Project, problems: list[Problem]) -> None:
+    """Stop with the whole list where a project cannot be run."""
+    stop(
+        [problem for problem in problems if problem.severity == "error"], "this project cannot be run",
+        hint="correct these; `flint-ml run-gcbm --check` lists them, with the warnings, in seconds",
+        code="gcbm-project", where=project.relative(project.config_dir),
+    )  # fmt: skip
+
+
+def embedded(
+    project: Project,
+    *,
+    maps: MapRequest | None = None,
+    max_memory: int | None = None,
+    skip_missing_matrices: bool = False,
+    say: Say | None = None,
+) -> Simulated:
+    """Run ``project`` with the embedded engine."""
+    from flint_ml.gcbm.engine.run import fingerprint, run
+
+    result = run(
+        project, maps=maps, max_memory=max_memory, skip_missing_matrices=skip_missing_matrices,
+        progress=_progress(say) if say else None,
+    )  # fmt: skip
+    simulated = of_result(result)
+    simulated.maps = dict(maps.files) if maps else {}
+    simulated.fingerprint = fingerprint(project)
+    return simulated
+
+
+def flint(project: Project, program: str, work: Path, say: Say | None = None) -> tuple[Simulated, list[Problem]]:
+    """Run ``project`` with ``moja.cli``; the second part is what it warned of."""
+    from flint_ml.gcbm.moja_cli import run_flint
+    from flint_ml.gcbm.results.database_checks import table_checks
+
+    done = run_flint(project, moja_cli=program or None, work=work / "flint", progress=_progress(say) if say else None)
+    tables = result_tables(done.db)
+    checks = table_checks(tables["indicators"])
+    return Simulated("flint", done.engine, done.db, tables, checks, done.pixels), done.messages
+
+
+def of_result(result: Result) -> Simulated:
+    """A result of the embedded engine, from one run or merged.
+
+    Raises
+    ------
+    InputError
+        No pixel is left in the last year.
+    """
+    tables = result_tables(result)
+    if result.years[-1] not in tables["indicators"].column("year"):
+        failed = [check.message for check in result.checks if check.status == "failed"]
+        raise InputError(
+            "\n- ".join([f"no pixel is left in {result.years[-1]}:", *failed]), where="project",
+            hint="`flint-ml run-gcbm --check` says which classifiers lack a growth curve", code="gcbm-no-pixels",
+        )  # fmt: skip
+    return Simulated(
+        "embedded", result.engine, result, tables, result.checks, result.pixels, result.stands,
+        fingerprint=result.fingerprint,
+    )  # fmt: skip
+
+
+def _progress(say: Say) -> Callable[[str, int, int], None]:
+    """Progress in at most a dozen lines."""
+    last = {"share": -1}
+
+    def tell(what: str, done: int, of: int) -> None:
+        share = 10 * done // max(1, of)
+        if of > 1 and share != last["share"]:
+            last["share"] = share
+            say(f"{what}: {done:,} of {of:,}")
+
+    return tell
+
+
+def with_params(project: Project, params: Mapping[str, Any], work: Path) -> Project:
+    """``project`` with parameters replaced in a copy of its database; the project itself where there are none."""
+    if not params:
+        return project
+    from flint_ml.gcbm.project.overrides import apply, with_database
+
+    return with_database(project, apply(project, params, folder=work))
+
+
+def write_outputs(simulated: Simulated, folder: Path, metrics: str, about: str, parquet: bool) -> None:
+    """Database, tables, metrics and description of a run into ``folder``."""
+    from flint_ml.gcbm.results.tables import csv_text, parquet_bytes
+
+    if isinstance(simulated.source, Path):
+        shutil.move(simulated.source, folder / DATABASE)
+    else:
+        from flint_ml.gcbm.results.output_db import write_database
+
+        write_database(simulated.source, folder / DATABASE)
+    for name, table in simulated.tables.items():
+        (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
+        if parquet:
+            (folder / f"{name}.parquet").write_bytes(parquet_bytes(table))
+    (folder / "metrics.json").write_text(metrics, encoding="utf-8")
+    (folder / "run.json").write_text(about, encoding="utf-8")
+
+
+def map_request(spatial: list[str], years: list[int], folder: Path, extra: list[tuple[str, int]]) -> MapRequest | None:
+    """What to map for the input ``spatial`` (``layer``, ``layer:year``, ``layer:all``) and for the figures."""
+    from flint_ml.gcbm.results.maps import MapRequest
+
+    wanted = [*wanted_maps(spatial, years), *extra]
+    if not wanted:
+        return None
+    layers = list(dict.fromkeys(name for name, _ in wanted))
+    return MapRequest(folder, layers, sorted({year for _, year in wanted}))
+
+
+def wanted_maps(spatial: list[str], years: list[int]) -> list[tuple[str, int]]:
+    """(layer, year) of each map that the input ``spatial`` asks for; the last year where none is said."""
+    found: list[tuple[str, int]] = []
+    for item in spatial:
+        name, _, text = item.partition(":")
+        if text.strip() == "all":
+            found += [(name.strip(), year) for year in years]
+            continue
+        year = years[-1] if not text else -1
+        with suppress(ValueError):
+            year = int(text) if text else year
+        if year < 0:
+            raise InputError(
+                f"{item!r} is no map", where="spatial", hint="write layer, layer:year or layer:all", code="gcbm-maps"
+            )
+        found.append((name.strip(), year))
+    return list(dict.fromkeys(found))

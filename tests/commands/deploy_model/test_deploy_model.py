@@ -1,0 +1,80 @@
+"""deploy-model end to end: a real registry in a sqlite file, a real Git server over HTTP on loopback."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from helpers.deployment import DEPLOYMENT, FILES, Use
+from helpers.git_server import TOKEN, commits, content, git
+
+pytest_plugins = ("helpers.mlflow_server", "helpers.deployment")
+
+
+def test_push_changes_that_value_only(use: Use) -> None:
+    code, record = use()
+    assert code == 0, record
+    repository = use.server.repository
+    after = content(repository, "staging/deployment.yaml")
+    assert after == DEPLOYMENT.replace(b'value: "1"', b'value: "3"')
+    assert git("diff", "--name-only", "main~1", "main", folder=repository) == "staging/deployment.yaml"
+    message = git("log", "-1", "--format=%B", "main", folder=repository)
+    assert message.startswith("Deploy soc version 3\n")
+    for link in (
+        "Model-Version: models:/soc/3", "Model-Pull-Request: https://github.com/o/r/pull/12",
+        "Model-Run: https://github.com/o/r/actions/runs/5", f"Deploy-Run: {use.server.url}/o/r/actions/runs/77",
+    ):  # fmt: skip
+        assert link in message
+    tip = git("rev-parse", "main", folder=repository)
+    assert record["details"]["commit"] == tip
+    assert record["details"]["url"] == f"{use.server.url}/o/manifests/commit/{tip}"
+    assert record["headline"] == "soc version 3 is in staging/deployment.yaml on main (before: 1)"
+    git("fsck", "--strict", folder=repository)
+
+
+def test_nothing_to_change_makes_no_commit(use: Use) -> None:
+    use()
+    code, record = use()
+    assert (code, record["status"], record["details"]["result"]) == (0, "passed", "same")
+    assert commits(use.server.repository) == 2
+    written = (use.folder / "outputs").read_text()
+    assert "changed<<" in written or "changed=false" in written
+    assert record["headline"] == "soc version 3 is in staging/deployment.yaml on main already"
+
+
+def test_the_token_is_nowhere_to_be_seen(use: Use) -> None:
+    code, record = use()
+    assert code == 0
+    shown = use.text.replace(f"::add-mask::{TOKEN}", "")
+    lines = [line for line in shown.splitlines() if not line.startswith("::add-mask::")]
+    assert TOKEN not in "\n".join(lines)
+    assert TOKEN not in json.dumps(record)
+    assert not any(TOKEN in request for request in use.server.requests)
+
+
+@pytest.mark.parametrize(
+    ("given", "file", "old", "new"),
+    [
+        ({"file": "helm/values.yaml", "path": "model.version"}, "helm/values.yaml", b"version: 1 ", b"version: 3 "),
+        (
+            {"file": "helm/values.yaml", "path": "model.name", "version": "2"},
+            "helm/values.yaml", b"name: latest", b'name: "2"',
+        ),
+        (
+            {"path": "spec.template.spec.containers[0].image", "value": "registry.example.org/soc-api:{version}"},
+            "staging/deployment.yaml", b"soc-api:1'", b"soc-api:3'",
+        ),
+        (
+            {"file": "many.yaml", "path": "[metadata.name=b].data.v"},
+            "many.yaml", b'name: b\ndata:\n  v: "1"', b'name: b\ndata:\n  v: "3"',
+        ),
+        ({"file": "rollout.yaml", "path": "spec.v"}, "rollout.yaml", b"'1'", b"'3'"),
+    ],
+)  # fmt: skip
+def test_places(use: Use, given: dict[str, str], file: str, old: bytes, new: bytes) -> None:
+    code, record = use(**given)
+    assert code == 0, record
+    assert content(use.server.repository, file) == FILES[file].replace(old, new)
+    unknown = [finding["code"] for finding in record["findings"]]
+    assert unknown == (["unknown-kind"] if file == "rollout.yaml" else [])

@@ -1,0 +1,156 @@
+"""``action.yml``, the inputs tables of the docs and the published schemas, generated from the models.
+
+``make metadata`` writes them; a test fails when they differ.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from flint_ml import commands as actions
+from flint_ml.record import json_schema, write_atomically
+from flint_ml.runner.inputs import dashed, default_text, shape
+from flint_ml.runner.job import Action
+from metadata_root import root_action_yml
+
+COMMON_OUTPUTS = {
+    "status": "`passed`, `warned`, `failed`, `skipped` or `error`.",
+    "record": "Path of the record, relative to the workspace.",
+    "headline": "The result in one sentence.",
+}
+_TOKEN_DEFAULT = "${{ github.token }}"  # noqa: S105 - an expression, not a secret
+_TOKEN_ACTIONS = {"post-report"}
+_HEADER = "# Made by `make metadata`; edit the models."
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def described(field: FieldInfo) -> str:
+    """Description and default of an input, as action.yml and docs show it."""
+    return f"{field.description or ''} {default_text(field)}".strip()
+
+
+def action_yml(action: Action) -> str:
+    """The ``action.yml`` of a Docker action.
+
+    Defaults are in the descriptions, not in ``default:``, because the runner would then pass them and nothing
+    could tell them from a value that the user gave: the settings file would never count.
+    """
+    lines = [
+        _HEADER,
+        f"name: {_quoted('flint-ml ' + action.name)}",
+        f"description: {_quoted(action.description)}",
+        "author: moja global",
+        "branding:",
+        f"  icon: {action.icon}",
+        f"  color: {action.color}",
+        "inputs:",
+    ]
+    for key, field in action.inputs.model_fields.items():
+        name = dashed(key)
+        lines += [f"  {name}:", f"    description: {_quoted(described(field))}", "    required: false"]
+        if name == "token" and action.name in _TOKEN_ACTIONS:
+            lines.append(f"    default: {_TOKEN_DEFAULT}")
+    lines.append("outputs:")
+    for name, text in {**action.outputs, **COMMON_OUTPUTS}.items():
+        lines += [f"  {name}:", f"    description: {_quoted(text)}"]
+    lines += ["runs:", "  using: docker", "  image: ../../Dockerfile", "  args:", f"    - {action.name}"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def inputs_table(action: Action) -> str:
+    """The inputs of an action as a Markdown table."""
+    rows = ["| input | what it is | default |", "| --- | --- | --- |"]
+    for key, field in action.inputs.model_fields.items():
+        default = default_text(field).removeprefix("(default: ").removesuffix(")")
+        if field.is_required():
+            default = "required"
+        elif default:
+            default = f"`{default}`"
+        rows.append(f"| `{dashed(key)}` | {_cell(field.description or '')} | {_cell(default)} |")
+    return "\n".join(rows)
+
+
+def outputs_table(action: Action) -> str:
+    """The outputs of an action as a Markdown table."""
+    rows = ["| output | what it is |", "| --- | --- |"]
+    rows += [f"| `{name}` | {_cell(text)} |" for name, text in {**action.outputs, **COMMON_OUTPUTS}.items()]
+    return "\n".join(rows)
+
+
+def settings_schema(known: list[Action]) -> dict[str, Any]:
+    """JSON schema of ``flint-ml.yml``, for completion in editors."""
+    properties: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
+    for action in known:
+        if action.section:
+            continue
+        schema = (action.settings or action.inputs).model_json_schema(by_alias=True)
+        secret = {dashed(k) for k, f in action.inputs.model_fields.items() if shape(f) == "secret"}
+        definitions |= schema.pop("$defs", {})
+        schema["properties"] = {k: v for k, v in schema["properties"].items() if k not in secret}
+        # Every key may come from the workflow instead.
+        schema.pop("required", None)
+        properties[action.name] = {**schema, "title": action.name, "description": action.description}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "flint-ml.yml",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "$defs": definitions,
+    }
+
+
+def fill(text: str, marker: str, content: str) -> str:
+    """``text`` with what stands between ``<!-- marker -->`` and ``<!-- /marker -->`` replaced."""
+    start, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+    if start not in text or end not in text:
+        return text
+    head, rest = text.split(start, 1)
+    return f"{head}{start}\n{content}\n{end}{rest.split(end, 1)[1]}"
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """Every generated file with its content."""
+    loaded = [actions.load(name) for name in actions.names()]
+    gate = next(action for action in loaded if action.name == "gate")
+    texts = {dashed(key): _quoted(described(field)) for key, field in gate.inputs.model_fields.items()}
+    steps = {action.name: action for action in loaded}
+    files: dict[Path, str] = {root / "action.yml": root_action_yml(gate, steps, texts, _TOKEN_DEFAULT)}
+    for action in loaded:
+        if action.published:
+            files[root / "actions" / action.name / "action.yml"] = action_yml(action)
+        page = root / "docs" / "actions" / f"{action.name}.md"
+        if page.is_file():
+            text = page.read_text(encoding="utf-8")
+            text = fill(text, "inputs", inputs_table(action))
+            files[page] = fill(text, "outputs", outputs_table(action))
+    dump = {"indent": 2, "ensure_ascii": False}
+    files[root / "docs/schema/record-1.json"] = json.dumps(json_schema(), **dump) + "\n"  # type: ignore[arg-type]
+    files[root / "docs/schema/flint-ml.json"] = json.dumps(settings_schema(loaded), **dump) + "\n"  # type: ignore[arg-type]
+    return files
+
+
+def main() -> int:
+    """Write the generated files below the current folder and name those that changed."""
+    for path, text in generated(Path.cwd()).items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_atomically(path, text)
+            print(f"wrote {path.relative_to(Path.cwd())}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
