@@ -31,8 +31,12 @@ from flint_ml.drift.rasters.blocks import FINEST, BlockCounts, ks_statistic, per
 
 RESULTS = Path(__file__).parent / "results"
 SIDE = 96
-CASES = [(kind, part, paired) for kind in ("exponential", "gaussian") for part in (40, 20, 10, 5, 3)
-         for paired in (True, False)]  # fmt: skip
+CASES = [
+    (kind, part, paired)
+    for kind in ("exponential", "gaussian")
+    for part in (40, 20, 10, 5, 3)
+    for paired in (True, False)
+]
 SHIFT = 0.5
 
 
@@ -130,10 +134,19 @@ def make(path: Path, side: int, dtype: str, shift: float) -> None:
     rng = np.random.default_rng([side, int(shift * 10)])
     coarse = np.random.default_rng(1).normal(size=(side // 200 + 2, side // 200 + 2)).astype("float32")
     profile = {
-        "driver": "GTiff", "width": side, "height": side, "count": 1, "dtype": dtype, "crs": "EPSG:32633",
-        "transform": from_origin(300_000, 6_000_000, 10, 10), "tiled": True, "blockxsize": 512, "blockysize": 512,
-        "nodata": -9999 if dtype == "float32" else 255, "compress": None if dtype == "float32" else "deflate",
-    }  # fmt: skip
+        "driver": "GTiff",
+        "width": side,
+        "height": side,
+        "count": 1,
+        "dtype": dtype,
+        "crs": "EPSG:32633",
+        "transform": from_origin(300_000, 6_000_000, 10, 10),
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "nodata": -9999 if dtype == "float32" else 255,
+        "compress": None if dtype == "float32" else "deflate",
+    }
     with rasterio.open(path, "w", **profile) as out:
         for row in range(0, side, 1024):
             for column in range(0, side, 1024):

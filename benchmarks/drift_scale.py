@@ -55,8 +55,11 @@ def case(kind: str, millions: int) -> dict[str, object]:
         gigabytes = sum(path.stat().st_size for path in paths) / 1e9
         seconds, peak, found = run(paths, "stream")
         result: dict[str, object] = {
-            "gb": round(gigabytes, 2), "cpu_s": round(seconds, 1), "wall_s": found["wall"], "peak_mb": round(peak),
-        }  # fmt: skip
+            "gb": round(gigabytes, 2),
+            "cpu_s": round(seconds, 1),
+            "wall_s": found["wall"],
+            "peak_mb": round(peak),
+        }
         if millions <= 8:
             other, most, whole = run(paths, "memory")
             result |= {"memory_cpu_s": round(other, 1), "memory_peak_mb": round(most), "same": same(found, whole)}
@@ -88,14 +91,30 @@ def save(path: Path, cases: dict[str, dict[str, object]]) -> None:
         kind, millions = name.split()
         each = f"{float(str(run_['cpu_s'])) / int(millions):.2f}"
         equal = {True: "the same", False: "DIFFERENT"}.get(bool(run_["same"])) if "same" in run_ else ""
-        rows.append([
-            {"parquet": "Parquet", "csv": "CSV"}[kind], f"{millions} M", run_["gb"], run_["cpu_s"], each,
-            run_["peak_mb"], run_.get("memory_cpu_s", ""), run_.get("memory_peak_mb", ""), equal,
-        ])  # fmt: skip
+        rows.append(
+            [
+                {"parquet": "Parquet", "csv": "CSV"}[kind],
+                f"{millions} M",
+                run_["gb"],
+                run_["cpu_s"],
+                each,
+                run_["peak_mb"],
+                run_.get("memory_cpu_s", ""),
+                run_.get("memory_peak_mb", ""),
+                equal,
+            ]
+        )
     heads = [
-        "format", "rows a side", "GB, both", "CPU s", "CPU s per M rows", "peak MB", "in memory: CPU s", "peak MB",
+        "format",
+        "rows a side",
+        "GB, both",
+        "CPU s",
+        "CPU s per M rows",
+        "peak MB",
+        "in memory: CPU s",
+        "peak MB",
         "numbers",
-    ]  # fmt: skip
+    ]
     text = "# Tables larger than memory\n\n`check-drift --engine stream`, 20 columns, KS and chi-squared on every "
     text += "column, no drift; the whole process with hashing of the files, record and table. Two shared cores. "
     text += f"{', '.join(f'{k} {v}' for k, v in about.items())}.\n\n"

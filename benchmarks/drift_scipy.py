@@ -30,11 +30,17 @@ METHODS = {"exact": "exact", "asymptotic": "asymp"}
 def column(rng: np.random.Generator, kind: str, n: int) -> np.ndarray:
     values = rng.normal(rng.choice([0.0, 0.1, 1.0]), rng.choice([1.0, 1.2]), size=n)
     made = {
-        "normal": values, "ties": np.round(values, 1), "integers": np.round(values * 5), "tiny": values * 1e-300,
-        "huge": values * 1e300, "constant": np.full(n, rng.integers(0, 2)), "heavy": rng.standard_cauchy(n),
-        "nan": np.where(rng.random(n) < 0.2, np.nan, values), "inf": np.where(rng.random(n) < 0.1, np.inf, values),
+        "normal": values,
+        "ties": np.round(values, 1),
+        "integers": np.round(values * 5),
+        "tiny": values * 1e-300,
+        "huge": values * 1e300,
+        "constant": np.full(n, rng.integers(0, 2)),
+        "heavy": rng.standard_cauchy(n),
+        "nan": np.where(rng.random(n) < 0.2, np.nan, values),
+        "inf": np.where(rng.random(n) < 0.1, np.inf, values),
         "-inf": np.where(rng.random(n) < 0.1, -np.inf, np.round(values, 2)),
-    }  # fmt: skip
+    }
     return made[kind].astype(float)
 
 

@@ -155,8 +155,17 @@ def markdown(kept: dict[str, Any], order: list[str]) -> str:
     from tabulate import tabulate
 
     cases = kept["cases"]
-    head = ["case", "trials", "alarms, min-effect 0", "95 % interval", "columns", "spectra", "classifier",
-            "alarms by default (0.1)", "columns by default"]  # fmt: skip
+    head = [
+        "case",
+        "trials",
+        "alarms, min-effect 0",
+        "95 % interval",
+        "columns",
+        "spectra",
+        "classifier",
+        "alarms by default (0.1)",
+        "columns by default",
+    ]
     lines = []
     for name in order:
         row = cases[name]
@@ -190,8 +199,11 @@ def compared(kept: dict[str, Any]) -> list[list[Any]]:
     for case in data.FOR_PEERS:
         for name, seen in kept["peers"].get(case, {}).items():
             found.setdefault(name, {})[case] = seen
-    mine = {c: {"p": kept["cases"][c]["p"], "alarms": kept["cases"][c]["alarms"]}
-            for c in data.FOR_PEERS if kept["cases"].get(c, {}).get("p")}  # fmt: skip
+    mine = {
+        c: {"p": kept["cases"][c]["p"], "alarms": kept["cases"][c]["alarms"]}
+        for c in data.FOR_PEERS
+        if kept["cases"].get(c, {}).get("p")
+    }
     if not found or NULL not in mine:
         return []
     rows = []

@@ -59,9 +59,13 @@ def write_landscape(folder: Path, temperatures: int, stands: int = STANDS) -> No
         layers[name] = np.where((stand // 97) % 23 == number, 1, 255).astype(np.uint8)
         events[name] = {"1": {"year": year, "disturbance_type": kind}}
     write_project(
-        folder, layers, attributes={**CLASSIFIERS, **events}, events=list(events), cell=0.00025,
+        folder,
+        layers,
+        attributes={**CLASSIFIERS, **events},
+        events=list(events),
+        cell=0.00025,
         spinup={"return_interval": 125, "max_rotations": 30},
-    )  # fmt: skip
+    )
 
 
 def measure(project: Path, output: Path, memory: int) -> dict[str, float]:

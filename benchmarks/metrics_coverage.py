@@ -37,8 +37,17 @@ from flint_ml.metrics.scores import REGRESSION as REGRESSION_SCORES
 REGRESSION = ("rmse", "mae", "r2", "bias", "rpiq")
 CLASSES = ("accuracy", "f1", "logloss", "auc")
 KIND = {"t": "the symmetric bootstrap-t (the default)", "bca": "BCa (`interval: bca`)"}
-LABELS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "bias": "bias", "rpiq": "RPIQ", "accuracy": "accuracy", "f1": "F1",
-          "logloss": "log loss", "auc": "AUC"}  # fmt: skip
+LABELS = {
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "bias": "bias",
+    "rpiq": "RPIQ",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "logloss": "log loss",
+    "auc": "AUC",
+}
 
 
 def regression(rng: np.random.Generator, n: int, gain: float, blocks: int = 0) -> Pairs:
@@ -71,9 +80,13 @@ def classes(rng: np.random.Generator, n: int, gain: float, blocks: int = 0) -> P
     truth = positive.astype(float)
     likelihood = tuple(np.where(positive, p, 1 - p) for p in sides)
     return Pairs(
-        truth, *((p > 0.5).astype(float) for p in sides), None, score=tuple(sides), likelihood=likelihood,
+        truth,
+        *((p > 0.5).astype(float) for p in sides),
+        None,
+        score=tuple(sides),
+        likelihood=likelihood,
         positive=positive,
-    )  # fmt: skip
+    )
 
 
 RATIO = {score.key for score in (*REGRESSION_SCORES, *CLASS_SCORES, LOGLOSS) if score.ratio}
@@ -148,17 +161,26 @@ def main() -> None:
         f"99 % binomial interval around 0.95: {low:.4f} … {high:.4f}; around 0.05: {1 - high:.4f} … {1 - low:.4f}. "
         "`below` and `above` mark what lies outside.",
     ]
-    cases = [("regression", regression, REGRESSION, 0.10, 0), ("two classes", classes, CLASSES, 0.25, 0),
-             ("regression in 25 blocks, intra-block correlation 0.5", regression, REGRESSION, 0.10, 25)]  # fmt: skip
+    cases = [
+        ("regression", regression, REGRESSION, 0.10, 0),
+        ("two classes", classes, CLASSES, 0.25, 0),
+        ("regression in 25 blocks, intra-block correlation 0.5", regression, REGRESSION, 0.10, 25),
+    ]
     for title, make, keys, gain, blocks in cases:
         for n in options.sizes:
             null = simulate(make, keys, n, 0.0, options, blocks)
             better = simulate(make, keys, n, gain, options, blocks)
-            lines += ["", f"## {title}, n = {n}", "",
-                      f"Any metric called better or worse though nothing changed, after Holm's correction: "
-                      f"{within(float(null['any'].mean()), 0.05, trials)}.", "",
-                      "| metric | coverage, no change | coverage, true change | false verdict, alone | "
-                      "power, alone | power, corrected |", "|:--|--:|--:|--:|--:|--:|"]  # fmt: skip
+            lines += [
+                "",
+                f"## {title}, n = {n}",
+                "",
+                f"Any metric called better or worse though nothing changed, after Holm's correction: "
+                f"{within(float(null['any'].mean()), 0.05, trials)}.",
+                "",
+                "| metric | coverage, no change | coverage, true change | false verdict, alone | "
+                "power, alone | power, corrected |",
+                "|:--|--:|--:|--:|--:|--:|",
+            ]
             for place, key in enumerate(keys):
                 shares = [
                     within(float(null["covered"][:, place].mean()), 0.95, trials),

@@ -25,10 +25,27 @@ import pandas as pd
 from flint_ml.metrics.bootstrap import observed
 from flint_ml.metrics.predictions import join, read
 
-REGRESSION = {"rmse": "rmse", "mse": "mse", "mae": "mae", "r2": "r2", "nse": "r2", "bias": "bias", "rpiq": "rpiq",
-              "rpd": "rpd", "rmsep": "rmse", "mbe": "bias"}  # fmt: skip
-CLASSES = {"accuracy": "accuracy", "balanced_accuracy": "balanced-accuracy", "kappa": "kappa", "f1": "f1",
-           "precision": "precision", "recall": "recall", "log_loss": "logloss"}  # fmt: skip
+REGRESSION = {
+    "rmse": "rmse",
+    "mse": "mse",
+    "mae": "mae",
+    "r2": "r2",
+    "nse": "r2",
+    "bias": "bias",
+    "rpiq": "rpiq",
+    "rpd": "rpd",
+    "rmsep": "rmse",
+    "mbe": "bias",
+}
+CLASSES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced-accuracy",
+    "kappa": "kappa",
+    "f1": "f1",
+    "precision": "precision",
+    "recall": "recall",
+    "log_loss": "logloss",
+}
 
 
 def regression(rng: np.random.Generator, n: int) -> list[pd.DataFrame]:

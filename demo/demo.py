@@ -36,14 +36,18 @@ def environment(work: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Demo", "GIT_AUTHOR_EMAIL": "demo@example.org",
-        "GIT_COMMITTER_NAME": "Demo", "GIT_COMMITTER_EMAIL": "demo@example.org",
-        "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(work / "dvc-site"),
-        "DVC_GLOBAL_CONFIG_DIR": str(work / "dvc-config"), "DVC_SYSTEM_CONFIG_DIR": str(work / "dvc-config"),
+        "GIT_AUTHOR_NAME": "Demo",
+        "GIT_AUTHOR_EMAIL": "demo@example.org",
+        "GIT_COMMITTER_NAME": "Demo",
+        "GIT_COMMITTER_EMAIL": "demo@example.org",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(work / "dvc-site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(work / "dvc-config"),
+        "DVC_SYSTEM_CONFIG_DIR": str(work / "dvc-config"),
         "PYTHONWARNINGS": "ignore",
         # Where trainings are logged and models are registered.
         "MLFLOW_TRACKING_URI": f"sqlite:///{work / 'mlflow.db'}",
-    }  # fmt: skip
+    }
 
 
 @dataclass
@@ -148,8 +152,13 @@ def gate(team: Team, name: str, branch: str, *options: str) -> Verdict:
     started = time.monotonic()
     result = subprocess.run(
         ["flint-ml", "gate", *options],
-        cwd=folder, env=team.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env=team.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     seconds = time.monotonic() - started
     results = folder / "flint-ml-results"
     target = OUT / name

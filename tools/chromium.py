@@ -13,9 +13,16 @@ HOW_TO_GET = (
     "(Debian and Ubuntu: `sudo apt-get install chromium`, macOS: `brew install --cask chromium`)"
 )
 _FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
 
 
 def find_chromium() -> str | None:
@@ -39,10 +46,14 @@ def render_png(
     with tempfile.TemporaryDirectory(prefix="flint-ml-chromium-") as folder:
         made = Path(folder) / "page.png"
         command = [
-            browser, *_FLAGS, f"--user-data-dir={folder}/profile", f"--window-size={width},{height}",
-            f"--screenshot={made}", *(["--blink-settings=preferredColorScheme=0"] if dark else []),
+            browser,
+            *_FLAGS,
+            f"--user-data-dir={folder}/profile",
+            f"--window-size={width},{height}",
+            f"--screenshot={made}",
+            *(["--blink-settings=preferredColorScheme=0"] if dark else []),
             html.resolve().as_uri(),
-        ]  # fmt: skip
+        ]
         try:
             result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:

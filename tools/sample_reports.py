@@ -21,8 +21,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # The pictures that README and documentation show.
-SHOWN = {"report-better": "soil-carbon/reports/better", "report-drifted": "soil-carbon/reports/drifted",
-         "report-gcbm": "gcbm/reports/undeclared"}  # fmt: skip
+SHOWN = {
+    "report-better": "soil-carbon/reports/better",
+    "report-drifted": "soil-carbon/reports/drifted",
+    "report-gcbm": "gcbm/reports/undeclared",
+}
 SOIL, GCBM = ROOT / "examples/soil-carbon/reports", ROOT / "examples/gcbm/reports"
 LAYERS = Path("layers/tiled")
 DECLARED = """
@@ -76,8 +79,10 @@ def unknown_species(project: Path) -> None:
 
 
 CHANGES: dict[str, Callable[[Path], None]] = {
-    "declared": declared, "undeclared": burn, "faulty-data": unknown_species,
-}  # fmt: skip
+    "declared": declared,
+    "undeclared": burn,
+    "faulty-data": unknown_species,
+}
 
 
 def soil(target: Path) -> None:
@@ -120,8 +125,17 @@ def gcbm(target: Path) -> None:
             run("git", "commit", "--quiet", "--all", "--message", name)
             # The gate may close, and says so in the report; its annotations would look like ours.
             run("flint-ml", "run-gcbm", check=False)
-            run("flint-ml", "post-report", "--publisher", "none", "--expect", "run-gcbm", "--title",
-                "Carbon of the example landscape", check=False)  # fmt: skip
+            run(
+                "flint-ml",
+                "post-report",
+                "--publisher",
+                "none",
+                "--expect",
+                "run-gcbm",
+                "--title",
+                "Carbon of the example landscape",
+                check=False,
+            )
             keep(project / "flint-ml-results", target / name)
 
 

@@ -36,8 +36,10 @@ def install(root: Path, lock: str, target: Path) -> None:
     subprocess.run([*pip, "--require-hashes", "-r", str(root / "requirements" / lock)], check=True)
     paths = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     # A path file instead of an installation: no build backend is fetched, so nothing unhashed is.
     Path(paths.stdout.strip(), "flint_ml.pth").write_text(f"{root / 'scripts'}\n", encoding="utf-8")
     command = target / "bin" / "flint-ml"

@@ -82,8 +82,11 @@ def frouros(one: data.Columns, two: data.Columns) -> Seen:
     classes = [_p(ChiSquareTest(), one[k], two[k]) for k in one if k.startswith("c")]
     seen: Seen = {}
     for name, test in (
-        ("KS", KSTest), ("Cramér–von Mises", CVMTest), ("Mann–Whitney", MannWhitneyUTest), ("Welch's t", WelchTTest),
-    ):  # fmt: skip
+        ("KS", KSTest),
+        ("Cramér–von Mises", CVMTest),
+        ("Mann–Whitney", MannWhitneyUTest),
+        ("Welch's t", WelchTTest),
+    ):
         p = min([_p(test(), one[k], two[k]) for k in one if k.startswith("v")] + classes)
         seen[f"frouros, {name} + chi-squared"] = (p, p < ALPHA)
     return seen

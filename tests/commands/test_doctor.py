@@ -54,10 +54,15 @@ compare-metrics: {metrics: metrics.json, predictions: predictions.csv}
 
 def sh(folder: Path, command: str) -> None:
     environment = {
-        **os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "A",
-        "GIT_COMMITTER_EMAIL": "a@example.org", "DVC_NO_ANALYTICS": "1",
-    }  # fmt: skip
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "A",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "A",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+        "DVC_NO_ANALYTICS": "1",
+    }
     subprocess.run(["bash", "-ec", command], cwd=folder, env=environment, check=True, capture_output=True)
 
 
@@ -175,7 +180,8 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         "for everybody to read",
     ),
     "password in an address in Git": (
-        swap(".dvc/config", "s3://bucket/dvc", "https://reader:hunter2@data.example.org/dvc"), "holds a password",
+        swap(".dvc/config", "s3://bucket/dvc", "https://reader:hunter2@data.example.org/dvc"),
+        "holds a password",
     ),
     "remote on this machine only": (
         lambda f: shutil.move(f / ".dvc/config", f / ".dvc/config.local"),
@@ -196,7 +202,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: (f / "flint-ml.yml").write_text(f"{SETTINGS}register-model: {{model: m, model-name: soc}}\n"),
         "lost with the runner",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -210,8 +216,10 @@ def test_each_fault_is_found_and_mended(project: Path, name: str) -> None:
 
 
 WARNINGS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "not pinned": (swap(GATE, "@5fda3b95a4ea91299a34e894583c3862153e4b97", "@v7"),
-                   "not pinned by commit: gate.yml: actions/setup-python@v7"),
+    "not pinned": (
+        swap(GATE, "@5fda3b95a4ea91299a34e894583c3862153e4b97", "@v7"),
+        "not pinned by commit: gate.yml: actions/setup-python@v7",
+    ),
     "no comment": (swap(GATE, ", pull-requests: write", ""), "may not comment"),
     "no time limit": (swap(GATE, "    timeout-minutes: 30\n", ""), "no time limit"),
     "another branch": (swap(GATE, "branches: [main]", "branches: [master]"), "the default branch is main"),
@@ -219,11 +227,13 @@ WARNINGS: dict[str, tuple[Callable[[Path], object], str]] = {
     "results not ignored": (lambda f: (f / ".gitignore").write_text("/big.csv\n"), "is not ignored"),
     "large file": (lambda f: sh(f, "head -c 6000000 /dev/zero > l.b; git add l.b; git commit -qm l"), "l.b (6.0 MB)"),
     "not committed": (swap("flint-ml.yml", "gate:", "gate :"), "not committed: flint-ml.yml"),
-    "data changed": (lambda f: ((f / "dvc.yaml").write_text("stages: {}\n"), (f / "big.csv").write_text("x\n2\n")),
-                     "changed since the last run: big.csv.dvc"),
+    "data changed": (
+        lambda f: ((f / "dvc.yaml").write_text("stages: {}\n"), (f / "big.csv").write_text("x\n2\n")),
+        "changed since the last run: big.csv.dvc",
+    ),
     "open versions": (swap("requirements.txt", "numpy==2.3.5", "numpy"), "names no version of numpy"),
     "no remote": (lambda f: sh(f, "git remote remove origin"), "there is no remote `origin`"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WARNINGS)
@@ -274,8 +284,7 @@ def test_an_empty_folder_is_no_reason_to_stop(tmp_path: Path, command: str) -> N
 
 def test_a_simulation_is_validated(tmp_path: Path) -> None:
     folder = tmp_path / "landscape"
-    shutil.copytree(ROOT / "examples" / "gcbm", folder, ignore=shutil.ignore_patterns(
-        "dvc.*", ".dvc*", "output"))  # fmt: skip
+    shutil.copytree(ROOT / "examples" / "gcbm", folder, ignore=shutil.ignore_patterns("dvc.*", ".dvc*", "output"))
     sh(folder, "git init -q -b main && git add -A && git commit -qm all")
     assert doctor(folder)[0] == 0
     shutil.rmtree(folder / "layers")

@@ -33,18 +33,27 @@ print("RMSE", rmse)
 def environment(folder: Path) -> dict[str, str]:
     return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("GITHUB_", "INPUT_"))},
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "Ana Silva", "GIT_AUTHOR_EMAIL": "ana@example.org", "GIT_COMMITTER_NAME": "Ana Silva",
-        "GIT_COMMITTER_EMAIL": "ana@example.org", "DVC_NO_ANALYTICS": "1",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "Ana Silva",
+        "GIT_AUTHOR_EMAIL": "ana@example.org",
+        "GIT_COMMITTER_NAME": "Ana Silva",
+        "GIT_COMMITTER_EMAIL": "ana@example.org",
+        "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache"),
-    }  # fmt: skip
+    }
 
 
 def sh(folder: Path, command: str, expect: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment(folder), capture_output=True, text=True, check=False,
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
         input=stdin,
-    )  # fmt: skip
+    )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
 
@@ -187,8 +196,11 @@ def test_a_pipeline_with_a_remote_gets_its_secrets(fresh: Path) -> None:
 
 def test_a_simulation_gets_the_simulations_gate(tmp_path: Path) -> None:
     folder = tmp_path / "landscape"
-    shutil.copytree(ROOT / "examples" / "gcbm", folder, ignore=shutil.ignore_patterns(
-        ".github", "flint-ml.yml", "dvc.*", ".dvc*", "README.md", "output"))  # fmt: skip
+    shutil.copytree(
+        ROOT / "examples" / "gcbm",
+        folder,
+        ignore=shutil.ignore_patterns(".github", "flint-ml.yml", "dvc.*", ".dvc*", "README.md", "output"),
+    )
     sh(folder, "git init -q -b main && git add -A && git commit -qm layers")
     said = init(folder, "--yes")
     assert "GCBM       a project in ." in said

@@ -31,9 +31,14 @@ def fake() -> Iterator[FakeGitHub]:
 def run(folder: Path, github: FakeGitHub, *, token: str = TOKEN, **given: Any) -> tuple[int, dict[str, Any], str]:
     env = {"GITHUB_TOKEN": token}
     context = Context(
-        on_github=True, workspace=folder, event_name="schedule", head_sha="c0ffee", repository="o/r", run_id="7",
+        on_github=True,
+        workspace=folder,
+        event_name="schedule",
+        head_sha="c0ffee",
+        repository="o/r",
+        run_id="7",
         api_url=github.url,
-    )  # fmt: skip
+    )
     printed = io.StringIO()
     commands = Commands(on_github=True, stdout=printed, stderr=printed, env=env)
     values = {"key": "data-update", **{key.replace("_", "-"): value for key, value in given.items()}}
@@ -143,7 +148,7 @@ def test_bad_input_is_named_and_opens_nothing(
         (Fault("GET", "/issues$", status=401, body={"message": "Bad credentials"}), 2, "wrong-token"),
         (Fault("POST", "/issues$", status=422, body={"message": "Validation Failed"}), 2, "refused"),
     ],
-)  # fmt: skip
+)
 def test_what_github_refuses_is_said_with_what_to_allow(
     tmp_path: Path, fake: FakeGitHub, fault: Fault, code: int, word: str
 ) -> None:

@@ -63,9 +63,15 @@ def run(
 ) -> tuple[int, dict[str, Any], str]:
     env = {"GITHUB_TOKEN": token}
     context = Context(
-        on_github=True, workspace=folder, event_name="schedule", head_sha="c0ffee", repository="o/r", run_id="7",
-        api_url=github.url, ref=ref,
-    )  # fmt: skip
+        on_github=True,
+        workspace=folder,
+        event_name="schedule",
+        head_sha="c0ffee",
+        repository="o/r",
+        run_id="7",
+        api_url=github.url,
+        ref=ref,
+    )
     printed = io.StringIO()
     commands = Commands(on_github=True, stdout=printed, stderr=printed, env=env)
     values = {"branch": BRANCH, "title": "New data", **{k.replace("_", "-"): v for k, v in given.items()}}

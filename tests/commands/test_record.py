@@ -19,9 +19,13 @@ from flint_ml.commands.record import duration
 def record(folder: Path, *arguments: str, **env: str) -> tuple[subprocess.CompletedProcess[str], dict]:
     result = subprocess.run(
         [sys.executable, "-m", "flint_ml", "record", "--name", "train", *arguments],
-        cwd=folder, capture_output=True, text=True, errors="replace", check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
         env={**os.environ, **env},
-    )  # fmt: skip
+    )
     path = folder / "flint-ml-results/train.json"
     return result, json.loads(path.read_text()) if path.is_file() else {}
 
@@ -92,8 +96,10 @@ def test_a_cancelled_job_reaches_the_command(tmp_path: Path) -> None:
     code = "import signal,sys,time; signal.signal(15, lambda *a: sys.exit(5)); print('up', flush=True); time.sleep(60)"
     process = subprocess.Popen(
         [sys.executable, "-m", "flint_ml", "record", "--name", "train", "--", sys.executable, "-c", code],
-        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     time.sleep(0.1)
@@ -105,13 +111,18 @@ def test_a_cancelled_job_reaches_the_command(tmp_path: Path) -> None:
 
 def checked(folder: Path, table: Path, algorithm: str = "md5") -> None:
     found = {
-        "schema": "flint-ml/record/1", "action": "check-drift", "name": "check-drift", "status": "passed",
-        "headline": "no drift", "badge": {"label": "Data Drift Check", "message": "Passed"},
+        "schema": "flint-ml/record/1",
+        "action": "check-drift",
+        "name": "check-drift",
+        "status": "passed",
+        "headline": "no drift",
+        "badge": {"label": "Data Drift Check", "message": "Passed"},
         "provenance": {
-            "tool": "t", "started": "2026-11-21T20:41:00Z",
+            "tool": "t",
+            "started": "2026-11-21T20:41:00Z",
             "inputs": [{"path": table.name, algorithm: hashlib.new(algorithm, table.read_bytes()).hexdigest()}],
         },
-    }  # fmt: skip
+    }
     (folder / "flint-ml-results").mkdir()
     (folder / "flint-ml-results/check-drift.json").write_text(json.dumps(found))
 

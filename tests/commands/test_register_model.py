@@ -48,13 +48,16 @@ class Project:
         """Write the gate's records as an earlier step of this job would have."""
         for number, name in enumerate(GATE):
             made = Record(
-                action=name, name=name, status=status.get(name.replace("-", "_"), "passed"),  # type: ignore[arg-type]
-                headline=f"{name} says so", badge=Badge(label=name, message="ok"),
+                action=name,
+                name=name,
+                status=status.get(name.replace("-", "_"), "passed"),  # type: ignore[arg-type]
+                headline=f"{name} says so",
+                badge=Badge(label=name, message="ok"),
                 metrics={"rmse": Metric(value=1.3)} if name == "compare-metrics" else {},
                 provenance=Provenance(
                     head_sha=self.head, run_id="77", tool="test", started=f"2026-11-21T20:00:0{number}Z"
                 ),
-            )  # fmt: skip
+            )
             records.write(made, self.folder / "flint-ml-results")
 
     def run(self, *, hosted: bool = False, env: dict[str, str] | None = None, **given: Any) -> dict[str, Any]:
@@ -63,9 +66,16 @@ class Project:
         output.write_text("")
         full = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output), **(env or {})}
         context = Context(
-            on_github=True, workspace=self.folder, head_sha=self.head, sha=self.head, ref="refs/heads/main",
-            repository="lab/soil", run_id="77", event_name="push", hosted=hosted,
-        )  # fmt: skip
+            on_github=True,
+            workspace=self.folder,
+            head_sha=self.head,
+            sha=self.head,
+            ref="refs/heads/main",
+            repository="lab/soil",
+            run_id="77",
+            event_name="push",
+            hosted=hosted,
+        )
         stream = io.StringIO()
         values = {"model": "model.pkl", "model-name": "soc", **{k.replace("_", "-"): v for k, v in given.items()}}
         commands = Commands(on_github=True, stdout=stream, stderr=stream, env=full)

@@ -48,8 +48,10 @@ def test_a_good_run_gives_what_the_embedded_engine_gives(place: Place) -> None:
     assert record["details"]["engine"].startswith("moja.cli sha256:")
     assert place.output("engine") == "flint"
     assert {check["name"] for check in record["details"]["checks"]} == {
-        "carbon-balance", "area-constant", "stocks-not-negative",
-    }  # fmt: skip
+        "carbon-balance",
+        "area-constant",
+        "stocks-not-negative",
+    }
     metrics = [json.loads((place.folder / name / "metrics.json").read_text()) for name in ("embedded", "flint")]
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-9, abs=1e-9)
     names = [{path.name for path in (place.folder / name).iterdir()} for name in ("embedded", "flint")]

@@ -30,21 +30,34 @@ share:
     - {organisation: moja global}
 """
 RECORD = {
-    "schema": "flint-ml/record/1", "action": "compare-metrics", "name": "compare-metrics", "status": "passed",
-    "headline": "better: RMSE 1.30", "badge": {"label": "Metrics", "message": "better"},
+    "schema": "flint-ml/record/1",
+    "action": "compare-metrics",
+    "name": "compare-metrics",
+    "status": "passed",
+    "headline": "better: RMSE 1.30",
+    "badge": {"label": "Metrics", "message": "better"},
     "metrics": {"rmse": {"value": 1.3, "unit": "g/kg", "direction": "lower"}},
-    "provenance": {"tool": "flint-ml 1.0.0", "started": "2026-11-21T20:41:00Z", "seconds": 62.0,
-                   "inputs": [{"path": "metrics.json", "md5": "0" * 32}]},
-}  # fmt: skip
+    "provenance": {
+        "tool": "flint-ml 1.0.0",
+        "started": "2026-11-21T20:41:00Z",
+        "seconds": 62.0,
+        "inputs": [{"path": "metrics.json", "md5": "0" * 32}],
+    },
+}
 
 
 def sh(folder: Path, *command: str, expect: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
     environment = {
-        **os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "A",
-        "GIT_COMMITTER_EMAIL": "a@example.org", "DVC_NO_ANALYTICS": "1",
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "A",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "A",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+        "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache"),
-    }  # fmt: skip
+    }
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, input=stdin
     )
@@ -67,8 +80,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "samples.csv").write_text("id,soc\n1,10\n2,20\n3,30\n4,40\n")
     (folder / "train.py").write_text("open('model.json', 'w').write('{\"mean\": 25}')\n")
     sh(folder, "dvc", "add", "--quiet", "samples.csv")
-    sh(folder, "dvc", "stage", "add", "--quiet", "--run", "-n", "train", "-d", "train.py", "-o", "model.json",
-       "python train.py")  # fmt: skip
+    sh(
+        folder,
+        "dvc",
+        "stage",
+        "add",
+        "--quiet",
+        "--run",
+        "-n",
+        "train",
+        "-d",
+        "train.py",
+        "-o",
+        "model.json",
+        "python train.py",
+    )
     (folder / "flint-ml.yml").write_text(SETTINGS)
     results = folder / "flint-ml-results"
     results.mkdir()
@@ -135,8 +161,12 @@ def test_what_is_written_is_valid_and_says_who_what_where(giver: Path) -> None:
     assert entities["ro-crate-metadata.json"]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
     root = entities["./"]
     assert {"name", "description", "datePublished", "license"} <= set(root)
-    dangling = [name for e in entities.values() for name in references([v for k, v in e.items() if k != "@id"])
-                if name not in entities and name != "https://w3id.org/ro/crate/1.1"]  # fmt: skip
+    dangling = [
+        name
+        for e in entities.values()
+        for name in references([v for k, v in e.items() if k != "@id"])
+        if name not in entities and name != "https://w3id.org/ro/crate/1.1"
+    ]
     assert dangling == []
     assert {part["@id"] for part in root["hasPart"]} == {"samples.csv", "model.json"}
     assert root["temporalCoverage"] == "2010/2020"

@@ -19,9 +19,14 @@ def stored(predictions: Any, **request: Any) -> bytes:
 
 @pytest.mark.parametrize(
     "request_",
-    [{"dataframe_split": SPLIT}, {"dataframe_records": [{"a": 1}, {"a": 2}]}, {"instances": [[1], [2]]},
-     {"inputs": {"a": [1, 2]}}, {"dataframe_split": SPLIT, "params": {"k": 1}}],
-)  # fmt: skip
+    [
+        {"dataframe_split": SPLIT},
+        {"dataframe_records": [{"a": 1}, {"a": 2}]},
+        {"instances": [[1], [2]]},
+        {"inputs": {"a": [1, 2]}},
+        {"dataframe_split": SPLIT, "params": {"k": 1}},
+    ],
+)
 def test_forms_of_mlflow(request_: dict[str, Any]) -> None:
     samples = parse(stored([1, 2], **request_), "samples.json")
     assert json.loads(samples.request) == request_
@@ -55,23 +60,45 @@ def test_what_is_no_samples_file(data: bytes, words: str) -> None:
         ([1.0, 2.0], [1.0, 2.0], 0, ""),
         ([1000.0, 2], [1000.09, 2], 1e-4, ""),
         ([0.00001, 2], [0.00009, 2], 1e-4, ""),
-        ([1000.0, 2], [1000.2, 2], 1e-4, "1 of 2 samples are not predicted as registered; the largest difference is "
-         "0.2 (sample 1: 1000.2 instead of 1000.0)"),
-        ([1, 2], [3, 7], 1e-4, "2 of 2 samples are not predicted as registered; the largest difference is 5 "
-         "(sample 2: 7 instead of 2)"),
-        (["oak", "pine"], ["oak", "fir"], 1e-4, "1 of 2 samples are not predicted as registered, such as "
-         "sample 2: 'fir' instead of 'pine'"),
+        (
+            [1000.0, 2],
+            [1000.2, 2],
+            1e-4,
+            "1 of 2 samples are not predicted as registered; the largest difference is "
+            "0.2 (sample 1: 1000.2 instead of 1000.0)",
+        ),
+        (
+            [1, 2],
+            [3, 7],
+            1e-4,
+            "2 of 2 samples are not predicted as registered; the largest difference is 5 (sample 2: 7 instead of 2)",
+        ),
+        (
+            ["oak", "pine"],
+            ["oak", "fir"],
+            1e-4,
+            "1 of 2 samples are not predicted as registered, such as sample 2: 'fir' instead of 'pine'",
+        ),
         ([{"SOC": 1.0, "sd": 0.1}] * 2, [{"sd": 0.1, "SOC": 1.0}] * 2, 1e-4, ""),
-        ([{"SOC": 1.0}] * 2, [{"SOC": 1.0}, {"SOC": 4.0}], 1e-4, "1 of 2 samples are not predicted as registered; the "
-         "largest difference is 3 (sample 2, SOC: 4.0 instead of 1.0)"),
+        (
+            [{"SOC": 1.0}] * 2,
+            [{"SOC": 1.0}, {"SOC": 4.0}],
+            1e-4,
+            "1 of 2 samples are not predicted as registered; the "
+            "largest difference is 3 (sample 2, SOC: 4.0 instead of 1.0)",
+        ),
         ([{"SOC": 1.0}] * 2, [1.0, 1.0], 1e-4, "sample 1 is answered with a single value instead of SOC"),
         ([[1, 2]] * 2, [[1, 2], [1]], 1e-4, "sample 2 is answered with [0] instead of [0], [1]"),
         ([float("nan"), 1], [float("nan"), 1], 1e-4, ""),
-        ([1.0, float("nan")], [1.0, 3.0], 1e-4, "1 of 2 samples are not predicted as registered, such as "
-         "sample 2: 3.0 instead of nan"),
+        (
+            [1.0, float("nan")],
+            [1.0, 3.0],
+            1e-4,
+            "1 of 2 samples are not predicted as registered, such as sample 2: 3.0 instead of nan",
+        ),
         ([1, 2], [1], 1e-4, "1 predictions for 2 samples"),
     ],
-)  # fmt: skip
+)
 def test_compare(registered: list[Any], served: list[Any], tolerance: float, said: str) -> None:
     samples = parse(stored(registered, dataframe_split=SPLIT), "samples.json")
     assert compare(samples, json.dumps({"predictions": served}), tolerance).said == said

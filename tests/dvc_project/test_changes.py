@@ -56,8 +56,10 @@ def repo(tmp_path: Path) -> Path:
     data(tmp_path / "data/soil.csv.dvc", "one")
     data(tmp_path / "data/gone.csv.dvc", "one")
     write(tmp_path / "dvc.yaml", PLAN)
-    lock = {"schema": "2.0", "stages": {"fit": {"cmd": "c", "outs": [
-        {"path": "model.bin", "hash": "md5", "md5": md5("m"), "size": 1}]}}}  # fmt: skip
+    lock = {
+        "schema": "2.0",
+        "stages": {"fit": {"cmd": "c", "outs": [{"path": "model.bin", "hash": "md5", "md5": md5("m"), "size": 1}]}},
+    }
     write(tmp_path / "dvc.lock", json.dumps(lock))
     write(tmp_path / "params.yaml", "depth: 10\nbands: {first: 400, list: [1, 2]}\n")
     write(tmp_path / "settings/model.json", '{"rank": 3}')

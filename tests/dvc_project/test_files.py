@@ -133,11 +133,14 @@ def test_unusual_dvc_files(tmp_path: Path) -> None:
     assert object_path(Path("c"), "abcd", legacy=True) == Path("c/ab/cd")
 
 
-@pytest.mark.parametrize(("name", "text", "code"), [
-    ("dvc.lock", "stages: [\n", "invalid-yaml"),
-    ("a.csv.dvc", "- 1\n", "invalid-dvc-file"),
-    ("a.csv.dvc", "outs: 3\n", "invalid-dvc-file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("dvc.lock", "stages: [\n", "invalid-yaml"),
+        ("a.csv.dvc", "- 1\n", "invalid-dvc-file"),
+        ("a.csv.dvc", "outs: 3\n", "invalid-dvc-file"),
+    ],
+)
 def test_a_broken_file_is_named(tmp_path: Path, name: str, text: str, code: str) -> None:
     write(tmp_path / name, text)
     head = commit(tmp_path)

@@ -27,20 +27,23 @@ ENTRIES = {
 }
 
 
-@pytest.mark.parametrize(("target", "paths"), [
-    ("data/soil.csv", ["p/data/soil.csv"]),
-    ("./data/soil.csv.dvc", ["p/data/soil.csv"]),
-    ("data", ["p/data/soil.csv", "p/data/forest.csv"]),
-    ("data/*.csv", ["p/data/soil.csv", "p/data/forest.csv"]),
-    ("plots/", ["p/plots"]),
-    ("plots/deep/x.csv", ["p/plots"]),
-    ("train", ["p/model.bin"]),
-    ("dvc.yaml:train", ["p/model.bin"]),
-    ("split", ["p/a.csv", "p/b.csv"]),
-    ("split@b", ["p/b.csv"]),
-    ("dvc.yaml", ["p/model.bin", "p/a.csv", "p/b.csv"]),
-    (".", list(ENTRIES)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("target", "paths"),
+    [
+        ("data/soil.csv", ["p/data/soil.csv"]),
+        ("./data/soil.csv.dvc", ["p/data/soil.csv"]),
+        ("data", ["p/data/soil.csv", "p/data/forest.csv"]),
+        ("data/*.csv", ["p/data/soil.csv", "p/data/forest.csv"]),
+        ("plots/", ["p/plots"]),
+        ("plots/deep/x.csv", ["p/plots"]),
+        ("train", ["p/model.bin"]),
+        ("dvc.yaml:train", ["p/model.bin"]),
+        ("split", ["p/a.csv", "p/b.csv"]),
+        ("split@b", ["p/b.csv"]),
+        ("dvc.yaml", ["p/model.bin", "p/a.csv", "p/b.csv"]),
+        (".", list(ENTRIES)),
+    ],
+)
 def test_a_target_means(target: str, paths: list[str]) -> None:
     assert [entry.path for entry in select(ENTRIES, [target], "p")] == paths
 
@@ -62,11 +65,19 @@ def test_what_a_comparison_needs_of_the_base() -> None:
     def entry(path: str, md5: str, size: int = 10) -> Entry:
         return Entry(path, md5, size=size, is_dir=md5.endswith(".dir"))
 
-    before = {e.path: e for e in [
-        entry("same.csv", "a"), entry("old.csv", "b"), entry("huge.csv", "c", SMALL_BYTES + 1),
-        entry("named.csv", "d", SMALL_BYTES + 1), entry("model.bin", "e"), entry("folder", "f.dir"),
-        entry("reference", "g.dir"), entry("moved.csv", "h"),
-    ]}  # fmt: skip
+    before = {
+        e.path: e
+        for e in [
+            entry("same.csv", "a"),
+            entry("old.csv", "b"),
+            entry("huge.csv", "c", SMALL_BYTES + 1),
+            entry("named.csv", "d", SMALL_BYTES + 1),
+            entry("model.bin", "e"),
+            entry("folder", "f.dir"),
+            entry("reference", "g.dir"),
+            entry("moved.csv", "h"),
+        ]
+    }
     after = {e.path: e for e in [entry("same.csv", "a"), entry("old.csv", "z"), entry("elsewhere.csv", "h")]}
     found = of_base(before, after, ["named.csv", "reference/part.csv", "nowhere.csv"])
     assert sorted(e.path for e in found) == ["named.csv", "old.csv", "reference"]
@@ -111,27 +122,30 @@ FULL = OSError(errno.ENOSPC, "No space left on device", "/cache/x")
 LOCAL = PermissionError(errno.EACCES, "Permission denied", "/srv/store")
 
 
-@pytest.mark.parametrize(("error", "code", "exit_code"), [
-    (error_of("NoCredentialsError", "Unable to locate credentials"), "no-credentials", 2),
-    (error_of("DefaultCredentialsError"), "no-credentials", 2),
-    (PermissionError("Access Denied"), "credentials-refused", 2),
-    (error_of("ClientError", "An error occurred (SignatureDoesNotMatch)"), "credentials-refused", 2),
-    (error_of("AuthError", "SSH", OSError), "credentials-refused", 2),
-    (LOCAL, "permission", 2),
-    (FULL, "disk-full", 3),
-    (FileNotFoundError("The specified bucket does not exist"), "remote-not-found", 2),
-    (error_of("EndpointConnectionError", "Could not connect"), "remote-unreachable", 3),
-    (TimeoutError("timed out"), "remote-unreachable", 3),
-    (FileNotFoundError("http://x/y"), "remote-unreachable", 3),
-    (error_of("NoRemoteError"), "no-remote", 2),
-    (error_of("RemoteNotFoundError"), "unknown-remote", 2),
-    (error_of("RemoteMissingDepsError"), "missing-remote-extra", 2),
-    (error_of("YAMLValidationError", "'dvc.yaml' validation failed"), "invalid-dvc-file", 2),
-    (error_of("ConfigError"), "dvc-config", 2),
-    (error_of("LockError"), "dvc-locked", 3),
-    (ValueError("Invalid endpoint"), "dvc-failed", 2),
-    (error_of("X", "Can't remove the following unsaved files without confirmation.\na.csv"), "local-changes", 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [
+        (error_of("NoCredentialsError", "Unable to locate credentials"), "no-credentials", 2),
+        (error_of("DefaultCredentialsError"), "no-credentials", 2),
+        (PermissionError("Access Denied"), "credentials-refused", 2),
+        (error_of("ClientError", "An error occurred (SignatureDoesNotMatch)"), "credentials-refused", 2),
+        (error_of("AuthError", "SSH", OSError), "credentials-refused", 2),
+        (LOCAL, "permission", 2),
+        (FULL, "disk-full", 3),
+        (FileNotFoundError("The specified bucket does not exist"), "remote-not-found", 2),
+        (error_of("EndpointConnectionError", "Could not connect"), "remote-unreachable", 3),
+        (TimeoutError("timed out"), "remote-unreachable", 3),
+        (FileNotFoundError("http://x/y"), "remote-unreachable", 3),
+        (error_of("NoRemoteError"), "no-remote", 2),
+        (error_of("RemoteNotFoundError"), "unknown-remote", 2),
+        (error_of("RemoteMissingDepsError"), "missing-remote-extra", 2),
+        (error_of("YAMLValidationError", "'dvc.yaml' validation failed"), "invalid-dvc-file", 2),
+        (error_of("ConfigError"), "dvc-config", 2),
+        (error_of("LockError"), "dvc-locked", 3),
+        (ValueError("Invalid endpoint"), "dvc-failed", 2),
+        (error_of("X", "Can't remove the following unsaved files without confirmation.\na.csv"), "local-changes", 2),
+    ],
+)
 def test_each_failure_has_its_own_name(error: Exception, code: str, exit_code: int) -> None:
     found = translate(error, [], "default remote")
     assert (found.code, found.exit_code) == (code, exit_code)
@@ -188,8 +202,15 @@ def test_retries_are_for_what_may_pass() -> None:
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize(("size", "text"), [
-    (0, "0 bytes"), (999, "999 bytes"), (1234, "1.2 kB"), (123_456, "123 kB"), (5e12, "5,000 GB"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1234, "1.2 kB"),
+        (123_456, "123 kB"),
+        (5e12, "5,000 GB"),
+    ],
+)
 def test_sizes_for_people(size: float, text: str) -> None:
     assert size_text(size) == text

@@ -31,8 +31,9 @@ def build_image() -> None:
     """The serving example's image, from its own Dockerfile."""
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", IMAGE, str(ROOT / "examples" / "serving")],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
 
 
 def _docker(*arguments: str) -> str:
@@ -179,9 +180,12 @@ def _front(cluster: Cluster, name: str) -> ThreadingHTTPServer:
             if pod:
                 try:
                     answer = requests.request(
-                        self.command, f"http://127.0.0.1:{pod.port}{self.path}", data=body or None,
-                        headers={"Content-Type": self.headers.get("content-type", "")}, timeout=30,
-                    )  # fmt: skip
+                        self.command,
+                        f"http://127.0.0.1:{pod.port}{self.path}",
+                        data=body or None,
+                        headers={"Content-Type": self.headers.get("content-type", "")},
+                        timeout=30,
+                    )
                     status, data = answer.status_code, answer.content
                 except requests.RequestException as error:
                     status, data = 502, type(error).__name__.encode()

@@ -163,8 +163,9 @@ def registry(folder: Path) -> Iterator[Registry]:
             for _ in range(4):  # each worker loads half of MLflow at its first question
                 requests.get(
                     f"{address}/api/2.0/mlflow/registered-models/search",
-                    auth=("ci", made.user_password), timeout=120,
-                ).raise_for_status()  # fmt: skip
+                    auth=("ci", made.user_password),
+                    timeout=120,
+                ).raise_for_status()
             yield made
 
 
@@ -175,15 +176,20 @@ def _mlflow(folder: Path, values: Mapping[str, str]) -> Iterator[str]:
     settings = (EXAMPLE / Path(environment["MLFLOW_AUTH_CONFIG_PATH"]).name).read_text(encoding="utf-8")
     (folder / "basic_auth.ini").write_text(settings.replace("/var/lib/mlflow", str(folder)), encoding="utf-8")
     environment |= {
-        "MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": str(port),
+        "MLFLOW_HOST": "127.0.0.1",
+        "MLFLOW_PORT": str(port),
         "MLFLOW_AUTH_CONFIG_PATH": str(folder / "basic_auth.ini"),
         "PYTHONPATH": with_login_packages(folder),
-    }  # fmt: skip
+    }
     with (folder / "mlflow.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=folder, env={**os.environ, **environment},
-            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     address, end = f"http://127.0.0.1:{port}", time.monotonic() + START_SECONDS
     try:
         while not _healthy(address):

@@ -139,10 +139,16 @@ class SmallTeam:
         }
         dvc = {f"DVC_{kind}_CONFIG_DIR": str(self.top / "dvc") for kind in ("GLOBAL", "SYSTEM")}
         return {
-            **keep, **who, **dvc, "DVC_SITE_CACHE_DIR": str(self.top / "dvc"), "DVC_NO_ANALYTICS": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "PYTHONWARNINGS": "ignore",
+            **keep,
+            **who,
+            **dvc,
+            "DVC_SITE_CACHE_DIR": str(self.top / "dvc"),
+            "DVC_NO_ANALYTICS": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "PYTHONWARNINGS": "ignore",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }  # fmt: skip
+        }
 
     def run(self, folder: Path, *command: str) -> str:
         done = subprocess.run(command, cwd=folder, env=self.env, check=False, capture_output=True, text=True)

@@ -42,8 +42,9 @@ def s3_server(folder: Path) -> Iterator[str]:
     with (folder / "s3.log").open("wb") as log:
         process = subprocess.Popen(
             [shutil.which("moto_server") or str(Path(sys.executable).parent / "moto_server"), "-p", str(port)],
-            stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
         address = f"http://127.0.0.1:{port}"
         try:
             for _ in range(300):
@@ -53,9 +54,12 @@ def s3_server(folder: Path) -> Iterator[str]:
                 except requests.RequestException:
                     time.sleep(0.2)
             client = boto3.client(
-                "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id=S3["AWS_ACCESS_KEY_ID"],
+                "s3",
+                endpoint_url=address,
+                region_name="us-east-1",
+                aws_access_key_id=S3["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=S3["AWS_SECRET_ACCESS_KEY"],
-            )  # fmt: skip
+            )
             client.create_bucket(Bucket="soil")
             yield address
         finally:

@@ -46,9 +46,13 @@ class Workflow:
         event = self.folder.parent / "event.json"
         event.write_text(json.dumps(self.event), encoding="utf-8")
         github = {
-            "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(self.folder), "GITHUB_EVENT_NAME": "pull_request",
-            "GITHUB_EVENT_PATH": str(event), "GITHUB_RUN_ATTEMPT": "1", **self.env,
-        }  # fmt: skip
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_WORKSPACE": str(self.folder),
+            "GITHUB_EVENT_NAME": "pull_request",
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_RUN_ATTEMPT": "1",
+            **self.env,
+        }
         command = [sys.executable, "-m", "flint_ml", "record", "--name", "train", "--", "dvc", "repro"]
         return in_environment(self.world, self.folder, *command, **github).returncode
 
@@ -117,8 +121,9 @@ def test_the_registered_version_is_the_one_that_the_server_holds(workflow: Workf
     outputs = workflow.results["register-model"].outputs
     answer = requests.get(
         f"{workflow.world.registry}/api/2.0/mlflow/registered-models/alias",
-        params={"name": "soil-carbon-ssp460", "alias": "staging"}, timeout=30,
-    )  # fmt: skip
+        params={"name": "soil-carbon-ssp460", "alias": "staging"},
+        timeout=30,
+    )
     version = answer.json()["model_version"]
     assert (version["version"], outputs["created"]) == (outputs["version"], "true")
     tags = {tag["key"]: tag["value"] for tag in version["tags"]}
@@ -133,9 +138,13 @@ def test_a_wrong_input_is_one_annotation_and_exit_code_2(workflow: Workflow, ste
         assert metadata(step)["runs"]["using"] == "composite"
         return
     result = run_action(
-        IMAGE, step, {"config": "no-such-file.yml", "results-dir": "elsewhere"}, workflow.folder, workflow.event,
+        IMAGE,
+        step,
+        {"config": "no-such-file.yml", "results-dir": "elsewhere"},
+        workflow.folder,
+        workflow.event,
         workflow.env,
-    )  # fmt: skip
+    )
     assert result.exit_code == 2, result.log
     errors = [a for a in result.annotations if a.level == "error"]
     assert len(errors) == 1
@@ -148,8 +157,12 @@ def test_a_wrong_input_is_one_annotation_and_exit_code_2(workflow: Workflow, ste
 
 def test_a_path_out_of_the_workspace_is_refused(workflow: Workflow) -> None:
     result = run_action(
-        IMAGE, "check-drift", {"reference": "/etc/passwd", "current": "../../x.csv"}, workflow.folder, workflow.event,
+        IMAGE,
+        "check-drift",
+        {"reference": "/etc/passwd", "current": "../../x.csv"},
+        workflow.folder,
+        workflow.event,
         workflow.env,
-    )  # fmt: skip
+    )
     assert result.exit_code == 2
     assert "leads out of the workspace" in result.log

@@ -39,9 +39,23 @@ def certificate(folder: Path) -> Path:
     """Key and certificate for localhost, in one file; the certificate alone beside it."""
     key, cert = folder / "key.pem", folder / "cert.pem"
     command = [
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-        "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert),
-    ]  # fmt: skip
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(key),
+        "-out",
+        str(cert),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     both = folder / "both.pem"
     both.write_text(key.read_text() + cert.read_text())
@@ -87,10 +101,17 @@ class Gate:
                 mounts[place] = str(place)
         event = {"number": NUMBER, "pull_request": pull, "repository": repo}
         return run_workflow(
-            self.folder, f".github/workflows/{FILE}", "pull_request", event, env, self.team.top / "artifacts",
-            release_tree=self.release_tree, secrets={"GITHUB_TOKEN": TOKEN}, cache_dir=self.team.top / "cache",
+            self.folder,
+            f".github/workflows/{FILE}",
+            "pull_request",
+            event,
+            env,
+            self.team.top / "artifacts",
+            release_tree=self.release_tree,
+            secrets={"GITHUB_TOKEN": TOKEN},
+            cache_dir=self.team.top / "cache",
             mounts=mounts,
-        )  # fmt: skip
+        )
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +142,13 @@ def test_cml_posts_our_report_and_the_job_stays_red(gate: Gate) -> None:
         warnings.warn("CML is not here: only how it is called was tested", stacklevel=1)
         call = _call(gate)
         assert call["argv"] == [
-            "comment", "update", "--publish=false", f"--target=pr/{NUMBER}", "--watermark-title=model gate with CML",
+            "comment",
+            "update",
+            "--publish=false",
+            f"--target=pr/{NUMBER}",
+            "--watermark-title=model gate with CML",
             "flint-ml-results/report.md",
-        ]  # fmt: skip
+        ]
         assert "REPO_TOKEN" in call["set"]
         return
     (comment,) = gate.github.of(NUMBER)

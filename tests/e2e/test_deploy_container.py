@@ -62,9 +62,12 @@ def test_a_version_goes_into_the_manifests(way: object, registry: str, tmp_path:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     inputs = {
-        "model-name": NAME, "tracking-uri": registry, "file": FILE, "value": "MODEL_VERSION={version}",
+        "model-name": NAME,
+        "tracking-uri": registry,
+        "file": FILE,
+        "value": "MODEL_VERSION={version}",
         "path": "configMapGenerator[name=soc-model].literals[1]",
-    }  # fmt: skip
+    }
     with way(tmp_path / "srv") as access:
         started = time.monotonic()
         result = run_action(IMAGE, "deploy-model", {**inputs, **access}, workspace)

@@ -61,10 +61,18 @@ class Stage:
         if inputs:
             payload["inputs"] = inputs
         result = run_workflow(
-            checkout, f".github/workflows/{name}.yml", event_name, payload, env, self.folder / "artifacts",
-            release_tree=self.release_tree, secrets=SECRETS, cache_dir=self.folder / "cache", inputs=inputs,
+            checkout,
+            f".github/workflows/{name}.yml",
+            event_name,
+            payload,
+            env,
+            self.folder / "artifacts",
+            release_tree=self.release_tree,
+            secrets=SECRETS,
+            cache_dir=self.folder / "cache",
+            inputs=inputs,
             variables={"MLFLOW_TRACKING_URI": self.registry, "MANIFESTS": self.server.manifests},
-        )  # fmt: skip
+        )
         (self.folder / f"{self.runs}-{name}.log").write_text(result.log, encoding="utf-8")
         assert MANIFESTS_TOKEN not in result.log
         return result
@@ -97,8 +105,9 @@ class Stage:
         ).json()["model_version"]
         answer = requests.get(
             f"{self.registry}/get-artifact",
-            params={"run_uuid": found["run_id"], "path": "model/samples.json"}, timeout=30,
-        )  # fmt: skip
+            params={"run_uuid": found["run_id"], "path": "model/samples.json"},
+            timeout=30,
+        )
         samples: dict[str, Any] = answer.json()
         return samples
 
@@ -126,9 +135,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory, release_tree: Path) -> Itera
         registry, process = mlflow_server.start(folder / "mlflow")
         stack.callback(mlflow_server.stop, process.pid)
         team = demo.Team(
-            folder / "team", {**demo.environment(folder / "team"), **S3, "MLFLOW_TRACKING_URI": ""}, "s3://soil/dvc",
-            (("endpointurl", s3), ("region", "us-east-1")), committed=True,
-        )  # fmt: skip
+            folder / "team",
+            {**demo.environment(folder / "team"), **S3, "MLFLOW_TRACKING_URI": ""},
+            "s3://soil/dvc",
+            (("endpointurl", s3), ("region", "us-east-1")),
+            committed=True,
+        )
         demo.make_team(team)
         files = {
             path.relative_to(MANIFESTS).as_posix(): path.read_bytes().replace(
@@ -192,9 +204,10 @@ def test_production_blue_green(stage: Stage) -> None:
 def test_a_model_that_predicts_something_else_in_production_is_taken_back(stage: Stage) -> None:
     """It smooths the spectra where SciPy is there: in training it is, in the serving image it is not."""
     stage.merge(
-        "Smooth the spectra (#33)", ("src/soc_model.py", "\nclass SocModel:", SMOOTH),
+        "Smooth the spectra (#33)",
+        ("src/soc_model.py", "\nclass SocModel:", SMOOTH),
         ("src/soc_model.py", "return np.log10(100.0 / percent)", "return smoothed(np.log10(100.0 / percent))"),
-    )  # fmt: skip
+    )
     stage.register()
     assert stage.alias("staging") == "3"
     before = git("rev-parse", "main^{tree}", folder=stage.server.repository)
@@ -211,8 +224,10 @@ def test_roll_back(stage: Stage) -> None:
     result = stage.act("roll-back", "workflow_dispatch", {}, version="previous-production", reason="clay soils are off")
     assert result.exit_code == 0, result.log
     assert (stage.cluster.served("live"), stage.alias("production"), stage.alias("previous-production")) == (
-        "1", "1", "2",
-    )  # fmt: skip
+        "1",
+        "1",
+        "2",
+    )
     found = requests.get(
         f"{stage.registry}/api/2.0/mlflow/model-versions/get", params={"name": NAME, "version": "1"}, timeout=30
     ).json()["model_version"]

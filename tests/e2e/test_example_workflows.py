@@ -42,16 +42,26 @@ class Act:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(EXAMPLES / "workflows" / workflow, target)
         env = {
-            "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_API_URL": self.github.url, "GITHUB_RUN_ID": str(self.runs),
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_RUN_ID": str(self.runs),
             "GITHUB_RUN_NUMBER": str(self.runs),
-        }  # fmt: skip
+        }
         event = {"repository": {"full_name": REPOSITORY, "default_branch": "main"}, **(event or {})}
         mounts = {path: str(path) for path in (self.team.source, self.team.top / "storage")}
         result = run_workflow(
-            folder, f".github/workflows/{workflow}", name, event, env, self.team.top / "artifacts",
-            release_tree=self.release_tree, secrets={"GITHUB_TOKEN": TOKEN}, cache_dir=self.team.top / "cache",
-            mounts=mounts, **more,
-        )  # fmt: skip
+            folder,
+            f".github/workflows/{workflow}",
+            name,
+            event,
+            env,
+            self.team.top / "artifacts",
+            release_tree=self.release_tree,
+            secrets={"GITHUB_TOKEN": TOKEN},
+            cache_dir=self.team.top / "cache",
+            mounts=mounts,
+            **more,
+        )
         (self.team.top / f"run-{self.runs}.log").write_text(result.log, encoding="utf-8")
         assert TOKEN not in result.log
         return result
@@ -108,8 +118,10 @@ def test_new_data_become_a_pull_request_and_a_drifted_batch_an_issue(act: Act) -
     assert conclusions(result) == {"update": "success", "propose": "success"}, result.log
     (pull,) = github.pulls.values()
     assert (pull["head"]["ref"], pull["base"]["ref"], pull["title"]) == (
-        "flint-ml/data-update", "main", "Take over new data",
-    )  # fmt: skip
+        "flint-ml/data-update",
+        "main",
+        "Take over new data",
+    )
     assert "New data" in pull["body"]
     assert "RMSE" in pull["body"]
     files = proposed(github)
@@ -234,16 +246,27 @@ def test_a_rented_machine_trains_and_the_report_comes_from_githubs_own(act: Act)
     head = act.team.commit(folder, "Say what it is")
     act.github.add_pull(78, head, "longer-name")
     result = act.run(
-        "cloud-runner.yml", "workflow_dispatch", {"ref": "refs/heads/longer-name", "inputs": {"pull-request": "78"}},
-        folder, inputs={"pull-request": "78"}, labels=("self-hosted",),
-    )  # fmt: skip
+        "cloud-runner.yml",
+        "workflow_dispatch",
+        {"ref": "refs/heads/longer-name", "inputs": {"pull-request": "78"}},
+        folder,
+        inputs={"pull-request": "78"},
+        labels=("self-hosted",),
+    )
     assert conclusions(result) == {"launch": "success", "train": "success", "report": "success"}, result.log
     calls = [json.loads(line) for line in (act.team.top / "artifacts/cml-calls.jsonl").read_text().splitlines()]
     (call,) = [call for call in calls if call["run"] == str(act.runs)]
     assert call["argv"] == [
-        "runner", "launch", "--cloud=aws", "--cloud-region=eu-west", "--cloud-type=m", "--cloud-hdd-size=100",
-        f"--labels=flint-ml-{act.runs}", "--single", "--idle-timeout=10min",
-    ]  # fmt: skip
+        "runner",
+        "launch",
+        "--cloud=aws",
+        "--cloud-region=eu-west",
+        "--cloud-type=m",
+        "--cloud-hdd-size=100",
+        f"--labels=flint-ml-{act.runs}",
+        "--single",
+        "--idle-timeout=10min",
+    ]
     assert "GITHUB_TOKEN" not in call["set"]
     (comment,) = act.github.of(78)
     assert "Approve" in comment["body"]

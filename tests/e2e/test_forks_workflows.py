@@ -48,15 +48,24 @@ class Forked:
     def act(self, workflow: str, name: str, event: dict[str, Any], run: int, token: str) -> ActResult:
         repo = {"full_name": REPOSITORY, "default_branch": "main"}
         env = {
-            "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_API_URL": self.github.url, "GITHUB_RUN_ID": str(run),
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_RUN_ID": str(run),
             "GITHUB_RUN_NUMBER": str(run),
-        }  # fmt: skip
+        }
         mounts = {path: str(path) for path in (self.team.source, self.team.top / "storage")}
         return run_workflow(
-            self.folder, f".github/workflows/{workflow}", name, {"repository": repo, **event}, env,
-            self.team.top / "artifacts", release_tree=self.release_tree, secrets={"GITHUB_TOKEN": token},
-            cache_dir=self.team.top / "cache", mounts=mounts,
-        )  # fmt: skip
+            self.folder,
+            f".github/workflows/{workflow}",
+            name,
+            {"repository": repo, **event},
+            env,
+            self.team.top / "artifacts",
+            release_tree=self.release_tree,
+            secrets={"GITHUB_TOKEN": token},
+            cache_dir=self.team.top / "cache",
+            mounts=mounts,
+        )
 
     def pull_request(self) -> dict[str, Any]:
         head = {"ref": "other-line", "sha": self.head, "repo": {"full_name": f"{FORK}/soil", "fork": True}}
@@ -65,9 +74,14 @@ class Forked:
 
     def workflow_run(self) -> dict[str, Any]:
         run = {
-            "id": RUN, "name": "model gate", "event": "pull_request", "head_branch": "other-line",
-            "head_sha": self.head, "head_repository": {"full_name": f"{FORK}/soil"}, "pull_requests": [],
-        }  # fmt: skip
+            "id": RUN,
+            "name": "model gate",
+            "event": "pull_request",
+            "head_branch": "other-line",
+            "head_sha": self.head,
+            "head_repository": {"full_name": f"{FORK}/soil"},
+            "pull_requests": [],
+        }
         return {"action": "completed", "workflow_run": run}
 
     def files(self) -> dict[str, bytes]:
@@ -115,10 +129,13 @@ def test_a_forks_change_is_run_without_a_token_and_reported_by_the_second_workfl
     # The fork changes its mind: a record that says all is well, with markup and a mention in it.
     compared = records["compare-metrics.json"]
     forged = {
-        **compared, "status": "passed", "headline": "better: RMSE 9.0 → 0.1 @octo-org <img src=x onerror=alert(1)>",
-        "badge": {"label": "Metrics", "message": "better"}, "findings": [],
+        **compared,
+        "status": "passed",
+        "headline": "better: RMSE 9.0 → 0.1 @octo-org <img src=x onerror=alert(1)>",
+        "badge": {"label": "Metrics", "message": "better"},
+        "findings": [],
         "details": {**compared["details"], "verdict": "better"},
-    }  # fmt: skip
+    }
     passed = {name: {**record, "status": "passed", "findings": []} for name, record in records.items()}
     passed["compare-metrics.json"] = forged
     passed.pop("post-report.json", None)

@@ -40,9 +40,14 @@ def test_four_jobs_and_a_merge_give_the_numbers_of_one_run(
 ) -> None:
     env = {"GITHUB_REPOSITORY": "octo-org/gcbm", "GITHUB_RUN_ID": "7"}
     result = run_workflow(
-        repository, ".github/workflows/gcbm-matrix.yml", "workflow_dispatch", {}, env, tmp_path / "artifacts",
+        repository,
+        ".github/workflows/gcbm-matrix.yml",
+        "workflow_dispatch",
+        {},
+        env,
+        tmp_path / "artifacts",
         release_tree=release_tree,
-    )  # fmt: skip
+    )
     assert {name.split()[0] for name in result.jobs} == {"plan", "part", "merge"}, result.log
     assert all(job.conclusion == "success" for job in result.jobs.values()), result.log
     made = tmp_path / "artifacts" / "7"
@@ -83,9 +88,15 @@ def test_a_changed_layer_is_reported_with_year_indicator_and_place(
     with Server(github):
         env = {"GITHUB_REPOSITORY": "octo-org/gcbm", "GITHUB_RUN_ID": "8", "GITHUB_API_URL": github.url}
         result = run_workflow(
-            folder, ".github/workflows/gcbm-gate.yml", "pull_request", {"pull_request": pull, "repository": repo}, env,
-            tmp_path / "artifacts", release_tree=release_tree, secrets={"GITHUB_TOKEN": "ghs_gcbmTestToken"},
-        )  # fmt: skip
+            folder,
+            ".github/workflows/gcbm-gate.yml",
+            "pull_request",
+            {"pull_request": pull, "repository": repo},
+            env,
+            tmp_path / "artifacts",
+            release_tree=release_tree,
+            secrets={"GITHUB_TOKEN": "ghs_gcbmTestToken"},
+        )
     assert all(job.conclusion == "success" for job in result.jobs.values()), result.log
     assert github.problems == []
     (comment,) = github.of(3)

@@ -25,9 +25,14 @@ r2 = statistics.correlation(*zip(*test)) ** 2
 
 def flint_ml(team: SmallTeam, *arguments: str, expect: int = 0) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "flint_ml", *arguments], cwd=team.repository, env=team.env, check=False,
-        capture_output=True, text=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "flint_ml", *arguments],
+        cwd=team.repository,
+        env=team.env,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout
 
@@ -52,15 +57,24 @@ def newcomer(top: Path) -> SmallTeam:
 
 def push(team: SmallTeam, github: FakeGitHub, release_tree: Path, number: int) -> tuple[ActResult, dict[str, Any]]:
     env = {
-        "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_API_URL": github.url, "GITHUB_RUN_ID": str(number),
+        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_API_URL": github.url,
+        "GITHUB_RUN_ID": str(number),
         "GITHUB_RUN_NUMBER": str(number),
-    }  # fmt: skip
+    }
     event = {"ref": "refs/heads/main", "repository": {"full_name": REPOSITORY, "default_branch": "main"}}
     artifacts = team.top / "artifacts"
     result = run_workflow(
-        team.checkout(f"run-{number}"), ".github/workflows/model-gate.yml", "push", event, env, artifacts,
-        release_tree=release_tree, secrets={"GITHUB_TOKEN": TOKEN}, cache_dir=team.top / "cache",
-    )  # fmt: skip
+        team.checkout(f"run-{number}"),
+        ".github/workflows/model-gate.yml",
+        "push",
+        event,
+        env,
+        artifacts,
+        release_tree=release_tree,
+        secrets={"GITHUB_TOKEN": TOKEN},
+        cache_dir=team.top / "cache",
+    )
     found = (artifacts / str(number)).glob("**/*.json")
     return result, {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in found}
 
@@ -76,8 +90,10 @@ def test_from_a_table_and_a_script_to_a_green_gate(release_tree: Path, tmp_path:
         result, records = push(team, github, release_tree, 501)
         assert {job: found.conclusion for job, found in result.jobs.items()} == {"gate": "success"}, result.log
         assert {name: records[name]["status"] for name in ("check-drift", "train", "compare-metrics")} == {
-            "check-drift": "passed", "train": "passed", "compare-metrics": "warned",
-        }  # fmt: skip
+            "check-drift": "passed",
+            "train": "passed",
+            "compare-metrics": "warned",
+        }
         with (team.repository / "train.py").open("a") as stream:
             stream.write("# tidy\n")
         team.commit(team.repository, "Tidy up")

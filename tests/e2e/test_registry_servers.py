@@ -96,16 +96,22 @@ def test_the_registrys_own_tests_hold_on_postgresql_and_s3_with_a_login(server: 
     files = [str(ROOT / "tests/registry" / name) for name in ("test_flow.py", "test_training_run.py")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", SERVER_TESTS, *files],
-        cwd=ROOT, env={**os.environ, "FLINT_ML_TEST_MLFLOW": server.user, "FLINT_ML_E2E": "0"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "FLINT_ML_TEST_MLFLOW": server.user, "FLINT_ML_E2E": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     print(done.stdout[-300:])
     assert done.returncode == 0, done.stdout[-5000:]
     assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) >= 10
     stored = boto3.client(
-        "s3", endpoint_url=server.s3, region_name="us-east-1",
-        aws_access_key_id=S3["AWS_ACCESS_KEY_ID"], aws_secret_access_key=S3["AWS_SECRET_ACCESS_KEY"],
-    ).list_objects_v2(Bucket="models")  # fmt: skip
+        "s3",
+        endpoint_url=server.s3,
+        region_name="us-east-1",
+        aws_access_key_id=S3["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=S3["AWS_SECRET_ACCESS_KEY"],
+    ).list_objects_v2(Bucket="models")
     assert stored["KeyCount"] > 10, "the models are in the bucket"
 
 
@@ -151,9 +157,12 @@ def test_who_may_not_is_told_so(server: Registry, project: Project) -> None:
 def test_a_bucket_that_is_gone_loses_nothing(server: Registry, project: Project) -> None:
     """The storage fails, nothing is registered; it is back, the next run completes the same run."""
     client = boto3.client(
-        "s3", endpoint_url=server.s3, region_name="us-east-1",
-        aws_access_key_id=S3["AWS_ACCESS_KEY_ID"], aws_secret_access_key=S3["AWS_SECRET_ACCESS_KEY"],
-    )  # fmt: skip
+        "s3",
+        endpoint_url=server.s3,
+        region_name="us-east-1",
+        aws_access_key_id=S3["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=S3["AWS_SECRET_ACCESS_KEY"],
+    )
     listed = client.list_objects_v2(Bucket="models").get("Contents", [])
     kept = {item["Key"]: client.get_object(Bucket="models", Key=item["Key"])["Body"].read() for item in listed}
     for key in kept:
@@ -198,10 +207,12 @@ def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str
     settings = re.sub(r"(authorization_function) = .*", r"\1 = tokens:authenticate", settings)
     (folder / "basic_auth.ini").write_text(settings)
     env = {
-        "MLFLOW_AUTH_CONFIG_PATH": str(folder / "basic_auth.ini"), "MLFLOW_AUTH_ADMIN_PASSWORD": "not-used-here-123",
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": "secret", "TEST_TOKEN": token,
+        "MLFLOW_AUTH_CONFIG_PATH": str(folder / "basic_auth.ini"),
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "not-used-here-123",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "secret",
+        "TEST_TOKEN": token,
         "PYTHONPATH": f"{with_login_packages(folder)}{os.pathsep}{folder}",
-    }  # fmt: skip
+    }
     address, process = mlflow_server.start(folder, "--app-name", "basic-auth", env=env)
     yield address, token
     mlflow_server.stop(process.pid)
@@ -215,7 +226,9 @@ def test_a_token_opens_a_server_on_sqlite(token_server: tuple[str, str], project
     assert token not in result.log
     print(f"\nregister-model, 1 MB, sqlite + local files + token: {cost(result)}")
     answer = requests.get(
-        f"{address}/api/2.0/mlflow/registered-models/alias", params={"name": "soc", "alias": "staging"},
-        headers={"Authorization": f"Bearer {token}"}, timeout=60,
-    )  # fmt: skip
+        f"{address}/api/2.0/mlflow/registered-models/alias",
+        params={"name": "soc", "alias": "staging"},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
     assert answer.json()["model_version"]["version"] == "1"

@@ -34,9 +34,17 @@ class Act:
             "GITHUB_RUN_NUMBER": str(self.runs),
         }
         result = run_workflow(
-            folder, workflow, name, event, env, self.folder / "artifacts", release_tree=self.release_tree,
-            secrets=SECRETS, cache_dir=self.folder / "cache", variables={"MLFLOW_TRACKING_URI": self.world.registry},
-        )  # fmt: skip
+            folder,
+            workflow,
+            name,
+            event,
+            env,
+            self.folder / "artifacts",
+            release_tree=self.release_tree,
+            secrets=SECRETS,
+            cache_dir=self.folder / "cache",
+            variables={"MLFLOW_TRACKING_URI": self.world.registry},
+        )
         (self.folder / f"run-{self.runs}.log").write_text(result.log, encoding="utf-8")
         return result
 
@@ -69,8 +77,11 @@ def test_a_better_then_a_worse_commit_create_and_update_one_comment(act: Act) ->
     assert "Approve" in first
     created = world.ours(number)[0]["id"]
     assert {name: r["status"] for name, r in act.records().items() if name != "post-report"} == {
-        "pull-data": "passed", "check-drift": "passed", "train": "passed", "compare-metrics": "passed",
-    }  # fmt: skip
+        "pull-data": "passed",
+        "check-drift": "passed",
+        "train": "passed",
+        "compare-metrics": "passed",
+    }
 
     folder, event = world.pull_request("act-worse", "worse", number)
     result = act.run(folder, GATE, "pull_request", event)
@@ -114,7 +125,8 @@ def test_on_main_the_merged_model_is_registered(act: Act) -> None:
     assert result.jobs["gate"].conclusion == "success", result.log
     answer = requests.get(
         f"{world.registry}/api/2.0/mlflow/registered-models/alias",
-        params={"name": "soil-carbon-ssp460", "alias": "staging"}, timeout=30,
-    )  # fmt: skip
+        params={"name": "soil-carbon-ssp460", "alias": "staging"},
+        timeout=30,
+    )
     tags = {tag["key"]: tag["value"] for tag in answer.json()["model_version"]["tags"]}
     assert event["after"] in tags.values(), tags

@@ -103,8 +103,11 @@ def test_a_training_is_an_mlflow_run_that_is_found_by_its_model(copy: Path, mlfl
     store = connect(resolve(mlflow_server, {}, copy), {})
     (trained,) = store.runs(store.experiment("soil-carbon-ssp460"), (identity.MODEL_SHA256, content.sha256))
     assert trained.params == {
-        "prepare.start_nm": "400", "prepare.stop_nm": "2450", "prepare.step_nm": "10", "train.n_components": "28",
-    }  # fmt: skip
+        "prepare.start_nm": "400",
+        "prepare.stop_nm": "2450",
+        "prepare.step_nm": "10",
+        "train.n_components": "28",
+    }
     assert trained.metrics.items() >= score(copy).items()
     assert trained.metrics["training_rmse"] < trained.metrics["rmse"]
     assert trained.finished

@@ -47,8 +47,12 @@ def test_sizes_of_the_demo(demo: Result, tmp_path: Path) -> None:
             for table in ("LocationDimension", "Pools", "Fluxes", "DisturbanceDimension", "ErrorDimension")
         }
     assert counts == {
-        "LocationDimension": 120, "Pools": 3600, "Fluxes": 3709, "DisturbanceDimension": 10, "ErrorDimension": 0,
-    }  # fmt: skip
+        "LocationDimension": 120,
+        "Pools": 3600,
+        "Fluxes": 3709,
+        "DisturbanceDimension": 10,
+        "ErrorDimension": 0,
+    }
 
 
 @pytest.mark.parametrize("case", ["case-1-events", "case-2-landclass"])

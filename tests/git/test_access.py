@@ -35,9 +35,23 @@ def test_addresses(tmp_path: Path, text: str, kind: str, url: str, repository: s
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-x", "--upload-pack=sh", "ext::sh -c id", "fd::7", "https://u:p@h/o/r", "https://h/", "ssh://-oX/r",
-     "no where", "https://h/o/r?token=x", "git://h/o/r", "./missing", "-oProxyCommand=x:y", "ssh://-l@h/r"],
-)  # fmt: skip
+    [
+        "",
+        "-x",
+        "--upload-pack=sh",
+        "ext::sh -c id",
+        "fd::7",
+        "https://u:p@h/o/r",
+        "https://h/",
+        "ssh://-oX/r",
+        "no where",
+        "https://h/o/r?token=x",
+        "git://h/o/r",
+        "./missing",
+        "-oProxyCommand=x:y",
+        "ssh://-l@h/r",
+    ],
+)
 def test_refused_addresses(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError) as caught:
         place(text, "https://github.com", tmp_path)

@@ -179,10 +179,15 @@ def test_settings_that_the_change_wrote_see_no_token(story: Story, tmp_path: Pat
         (hooks / hook).symlink_to(script)
     evil = story.server.url.replace("127.0.0.1", "localhost")
     for key, value in {
-        "core.hooksPath": str(hooks), "core.fsmonitor": str(script), "filter.x.clean": str(script),
-        f"url.{evil}/.insteadOf": f"{story.server.url}/", "http.proxy": "http://127.0.0.1:9",
-        "credential.helper": str(script), "core.askPass": str(script), "core.sshCommand": str(script),
-    }.items():  # fmt: skip
+        "core.hooksPath": str(hooks),
+        "core.fsmonitor": str(script),
+        "filter.x.clean": str(script),
+        f"url.{evil}/.insteadOf": f"{story.server.url}/",
+        "http.proxy": "http://127.0.0.1:9",
+        "credential.helper": str(script),
+        "core.askPass": str(script),
+        "core.sshCommand": str(script),
+    }.items():
         git("config", key, value, folder=clone.folder)
     (clone.folder / ".git/info/attributes").write_text("* filter=x\n")
     (clone.folder / "metrics.json").write_text(json.dumps(NEW | {"rmse": 1.2}))

@@ -82,9 +82,11 @@ class GitObjects:
     def _ref(self, name: str) -> dict[str, Any]:
         sha = self.refs[name]
         return {
-            "ref": name, "node_id": "x", "url": f"{self.url}/{name}",
+            "ref": name,
+            "node_id": "x",
+            "url": f"{self.url}/{name}",
             "object": {"type": "commit", "sha": sha, "url": f"{self.url}/commits/{sha}"},
-        }  # fmt: skip
+        }
 
     def _git_get_ref(self, values, _query, _body, _who) -> Answer:
         name = f"refs/{values['ref']}"

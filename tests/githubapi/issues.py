@@ -23,10 +23,16 @@ class Issues:
         """An issue that is there already."""
         number = max([*self.issues, *self.pulls], default=0) + 1
         issue = self.spec.sample(
-            "issue", id=9000 + number, number=number, title=title, body=body, state=state, labels=[],
+            "issue",
+            id=9000 + number,
+            number=number,
+            title=title,
+            body=body,
+            state=state,
+            labels=[],
             html_url=f"https://github.com/{self.repository}/issues/{number}",
             user=self.spec.sample("simple-user", login=login, type=kind),
-        )  # fmt: skip
+        )
         self.issues[number] = issue
         return issue
 

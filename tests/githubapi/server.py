@@ -83,11 +83,14 @@ class FakeGitHub(GitObjects, PullRequests, Issues):
             number = self._next
             root = f"{self.url}/repos/{self.repository}"
             comment = self.spec.sample(
-                "issue-comment", id=number, body=body, issue_url=f"{root}/issues/{pull}",
+                "issue-comment",
+                id=number,
+                body=body,
+                issue_url=f"{root}/issues/{pull}",
                 url=f"{root}/issues/comments/{number}",
                 html_url=f"https://github.com/{self.repository}/pull/{pull}#issuecomment-{number}",
                 user=self.spec.sample("simple-user", login=login, type=kind),
-            )  # fmt: skip
+            )
             self.comments.append(comment)
             return comment
 
@@ -112,9 +115,15 @@ class FakeGitHub(GitObjects, PullRequests, Issues):
         user = self.spec.sample("simple-user", login=owner)
         head = self.spec.sample("minimal-repository", full_name=f"{owner}/{name}", name=name, owner=user)
         run = self.spec.sample(
-            "workflow-run", id=number, run_number=12, run_attempt=1, head_sha=head_sha, head_branch=branch,
-            head_repository=head, html_url=f"https://github.com/{self.repository}/actions/runs/{number}",
-        )  # fmt: skip
+            "workflow-run",
+            id=number,
+            run_number=12,
+            run_attempt=1,
+            head_sha=head_sha,
+            head_branch=branch,
+            head_repository=head,
+            html_url=f"https://github.com/{self.repository}/actions/runs/{number}",
+        )
         self.runs[number] = run
         return run
 

@@ -46,10 +46,32 @@ OPERATIONS = {
     "/repos/{owner}/{repo}/check-runs": ["post"],
 }
 _KEPT = {
-    "$ref", "allOf", "anyOf", "oneOf", "not", "type", "properties", "required", "items", "enum", "format", "minimum",
-    "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "additionalProperties", "uniqueItems",
-    "minProperties", "maxProperties", "const", "exclusiveMinimum", "exclusiveMaximum",
-}  # fmt: skip
+    "$ref",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "type",
+    "properties",
+    "required",
+    "items",
+    "enum",
+    "format",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "additionalProperties",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+    "const",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+}
 
 
 def _schema(node: Any) -> Any:
@@ -121,10 +143,12 @@ def subset(package: Path) -> dict[str, Any]:
     spec = json.loads((package / "generated/api.github.com.json").read_text(encoding="utf-8"))
     version = json.loads((package / "package.json").read_text(encoding="utf-8"))["version"]
     paths = {
-        path: {method: _operation(spec, spec["paths"][path][method], spec["paths"][path].get("parameters", []))
-               for method in methods}
+        path: {
+            method: _operation(spec, spec["paths"][path][method], spec["paths"][path].get("parameters", []))
+            for method in methods
+        }
         for path, methods in OPERATIONS.items()
-    }  # fmt: skip
+    }
     schemas: dict[str, Any] = {}
     wanted = _references(paths)
     while wanted:

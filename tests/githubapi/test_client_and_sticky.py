@@ -355,8 +355,16 @@ def test_the_stand_in_runs_as_a_process(tmp_path):
         url = f"http://127.0.0.1:{port.read_text()}"
         assert post(GitHub(TOKEN, "o/r", url), 1, marker(), "one").how == "created"
         assert '"one"' in state.read_text() or "\\none" in state.read_text()
-        assert len(requests.get(f"{url}/repos/o/r/issues/1/comments?per_page=100", headers={
-            "Authorization": "Bearer x", "X-GitHub-Api-Version": "2022-11-28"}, timeout=10).json()) == 46  # fmt: skip
+        assert (
+            len(
+                requests.get(
+                    f"{url}/repos/o/r/issues/1/comments?per_page=100",
+                    headers={"Authorization": "Bearer x", "X-GitHub-Api-Version": "2022-11-28"},
+                    timeout=10,
+                ).json()
+            )
+            == 46
+        )
     finally:
         process.terminate()
         assert process.wait(20) == 0

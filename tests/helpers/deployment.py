@@ -64,9 +64,11 @@ def filled(registry_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     store.ensure_model("soc")
     made = store.create_run(store.experiment("soc"), "soc", {})
     tags = {
-        "flint_ml.commit": "c0ffee", "flint_ml.repository": "https://github.com/o/r", "flint_ml.pull_request": "12",
+        "flint_ml.commit": "c0ffee",
+        "flint_ml.repository": "https://github.com/o/r",
+        "flint_ml.pull_request": "12",
         "flint_ml.run": "https://github.com/o/r/actions/runs/5",
-    }  # fmt: skip
+    }
     for _ in range(3):
         store.create_version("soc", f"{made.artifact_uri}/model", made.id, tags, "")
     store.set_alias("soc", "staging", 3)
@@ -103,9 +105,13 @@ class Use:
 
     def values(self, **given: Any) -> dict[str, Any]:
         plain = {
-            "manifests": self.server.manifests, "token": TOKEN, "model-name": "soc",
-            "file": "staging/deployment.yaml", "path": PATH, "timeout": "60",
-        }  # fmt: skip
+            "manifests": self.server.manifests,
+            "token": TOKEN,
+            "model-name": "soc",
+            "file": "staging/deployment.yaml",
+            "path": PATH,
+            "timeout": "60",
+        }
         plain |= {key.replace("_", "-"): value for key, value in given.items()}
         return {key: value for key, value in plain.items() if value != ""}
 
@@ -115,9 +121,14 @@ class Use:
         outputs.touch()
         env = {"GITHUB_OUTPUT": str(outputs)}
         context = Context(
-            on_github=True, workspace=self.folder, head_sha="c0ffee", repository="o/r", run_id="77",
-            server_url=self.server.url, api_url=f"{self.server.url}/api/v3",
-        )  # fmt: skip
+            on_github=True,
+            workspace=self.folder,
+            head_sha="c0ffee",
+            repository="o/r",
+            run_id="77",
+            server_url=self.server.url,
+            api_url=f"{self.server.url}/api/v3",
+        )
         commands = Commands(on_github=True, stdout=out, stderr=out, env=env)
         values = {**self.values(**given), "results-dir": results}
         code = run_action(ACTION, values, env=env, context=context, commands=commands)

@@ -61,9 +61,13 @@ class Place:
     def git(self, *arguments: str) -> str:
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
         done = subprocess.run(
-            ["git", *identity, *arguments], cwd=self.folder, env={**os.environ, **GIT}, capture_output=True,
-            text=True, check=True,
-        )  # fmt: skip
+            ["git", *identity, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **GIT},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout.strip()
 
     def commit(self, message: str) -> str:

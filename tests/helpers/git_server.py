@@ -33,8 +33,13 @@ def git(*arguments: str, folder: Path, stdin: str = "") -> str:
     }
     result = subprocess.run(
         ["git", "-c", "init.defaultBranch=main", *arguments],
-        cwd=folder, env={**os.environ, **who}, input=stdin, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, **who},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
@@ -58,10 +63,17 @@ def bare(folder: Path, files: dict[str, bytes]) -> Path:
 def change(repository: Path, name: str, data: bytes, branch: str = "main", message: str = "elsewhere") -> str:
     """Somebody else's commit, straight into the bare repository."""
     index = {"GIT_INDEX_FILE": str(repository / "other-index")}
-    blob = subprocess.run(
-        ["git", "hash-object", "-w", "--stdin", "--no-filters"],
-        cwd=repository, input=data, capture_output=True, check=True,
-    ).stdout.decode().strip()  # fmt: skip
+    blob = (
+        subprocess.run(
+            ["git", "hash-object", "-w", "--stdin", "--no-filters"],
+            cwd=repository,
+            input=data,
+            capture_output=True,
+            check=True,
+        )
+        .stdout.decode()
+        .strip()
+    )
     environment = {**os.environ, **index}
     subprocess.run(["git", "read-tree", branch], cwd=repository, env=environment, check=True)
     cache = f"100644,{blob},{name}"
@@ -193,12 +205,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _backend(self, path: str, query: str, body: bytes) -> None:
         env = {
-            **os.environ, "GIT_PROJECT_ROOT": str(self.server_state.root), "GIT_HTTP_EXPORT_ALL": "1",
-            "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command, "REMOTE_USER": "somebody",
-            "CONTENT_TYPE": self.headers.get("content-type", ""), "CONTENT_LENGTH": str(len(body)),
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self.server_state.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "REMOTE_USER": "somebody",
+            "CONTENT_TYPE": self.headers.get("content-type", ""),
+            "CONTENT_LENGTH": str(len(body)),
             "HTTP_CONTENT_ENCODING": self.headers.get("content-encoding", ""),
             "GIT_PROTOCOL": self.headers.get("git-protocol", ""),
-        }  # fmt: skip
+        }
         out = subprocess.run(["git", "http-backend"], env=env, input=body, capture_output=True, check=False).stdout
         head, _, data = out.partition(b"\r\n\r\n")
         fields = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)

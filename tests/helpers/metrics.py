@@ -61,8 +61,10 @@ class Repo:
         env = {"GITHUB_OUTPUT": str(self.outputs)}
         head = self.git("rev-parse", "HEAD").strip()
         context = Context(
-            on_github=terminal is None, workspace=self.folder, **{"head_sha": head, **(facts or {})},
-        )  # fmt: skip
+            on_github=terminal is None,
+            workspace=self.folder,
+            **{"head_sha": head, **(facts or {})},
+        )
         commands = Commands(on_github=True, stdout=self.log, stderr=io.StringIO(), env=env)
         values = {key.replace("_", "-"): value for key, value in given.items()}
         code = run_action(ACTION, values, env=terminal or runner or {}, context=context, commands=commands)

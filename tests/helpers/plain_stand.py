@@ -15,9 +15,17 @@ from gcbm_example.data import DECAY, MATRICES, ROOTS, TURNOVER
 GENUS = {"Softwood": "Spruce", "Hardwood": "Poplar"}
 PARTS = ("Merch", "Foliage", "Other", "CoarseRoots", "FineRoots")
 KEYS = (
-    "foliage", "stem", "branch", "stem_snag", "branch_snag", "coarse_root", "fine_root", "branch_snag_split",
-    "coarse_split", "fine_split",
-)  # fmt: skip
+    "foliage",
+    "stem",
+    "branch",
+    "stem_snag",
+    "branch_snag",
+    "coarse_root",
+    "fine_root",
+    "branch_snag_split",
+    "coarse_split",
+    "fine_split",
+)
 MIXING = 0.006
 
 

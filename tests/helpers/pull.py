@@ -117,8 +117,9 @@ class Result:
     annotations: list[str]
 
 
-def act(folder: Path, given: dict[str, str] | None = None, *, event: dict[str, Any] | None = None,
-        event_name: str = "") -> Result:  # fmt: skip
+def act(
+    folder: Path, given: dict[str, str] | None = None, *, event: dict[str, Any] | None = None, event_name: str = ""
+) -> Result:
     """Run the action as on a runner."""
     output = folder.parent / "github-output"
     output.write_text("")

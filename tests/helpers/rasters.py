@@ -30,9 +30,14 @@ def write(path: Path, values: np.ndarray, **profile: Any) -> Path:
     """Write a GeoTIFF; ``values`` are (rows, columns) or (bands, rows, columns)."""
     bands = values if values.ndim == 3 else values[None]
     given = {
-        "driver": "GTiff", "width": bands.shape[2], "height": bands.shape[1], "count": bands.shape[0],
-        "dtype": bands.dtype.name, **UTM, **profile,
-    }  # fmt: skip
+        "driver": "GTiff",
+        "width": bands.shape[2],
+        "height": bands.shape[1],
+        "count": bands.shape[0],
+        "dtype": bands.dtype.name,
+        **UTM,
+        **profile,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(path, "w", **given) as dataset:
         dataset.write(bands)

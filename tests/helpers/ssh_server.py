@@ -38,9 +38,13 @@ class Server:
     async def _start(self) -> None:
         keys = asyncssh.import_authorized_keys(self.key.export_public_key().decode())
         self.server = await asyncssh.listen(
-            "127.0.0.1", 0, server_host_keys=[self.host_key], authorized_client_keys=keys,
-            process_factory=self._handle, encoding=None,
-        )  # fmt: skip
+            "127.0.0.1",
+            0,
+            server_host_keys=[self.host_key],
+            authorized_client_keys=keys,
+            process_factory=self._handle,
+            encoding=None,
+        )
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def _handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:

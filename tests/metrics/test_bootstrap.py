@@ -50,12 +50,16 @@ def test_regression_scores_are_scikit_learns() -> None:
     for side, prediction in enumerate((pairs.base, pairs.head)):
         rmse = sk.root_mean_squared_error(pairs.truth, prediction)
         expected = {
-            "rmse": rmse, "mse": rmse**2, "mae": sk.mean_absolute_error(pairs.truth, prediction),
-            "r2": sk.r2_score(pairs.truth, prediction), "bias": np.mean(prediction - pairs.truth),
-            "bias-reversed": np.mean(pairs.truth - prediction), "rpiq": quartiles / rmse,
+            "rmse": rmse,
+            "mse": rmse**2,
+            "mae": sk.mean_absolute_error(pairs.truth, prediction),
+            "r2": sk.r2_score(pairs.truth, prediction),
+            "bias": np.mean(prediction - pairs.truth),
+            "bias-reversed": np.mean(pairs.truth - prediction),
+            "rpiq": quartiles / rmse,
             "rpd": np.std(pairs.truth, ddof=1) / rmse,
             "r2-correlation": np.corrcoef(pairs.truth, prediction)[0, 1] ** 2,
-        }  # fmt: skip
+        }
         assert {key: values[side] for key, values in found.items()} == pytest.approx(expected)
 
 

@@ -16,8 +16,10 @@ def one(name: str, base: float | None, head: float | None, *, absent: str = "", 
     """A judged row; ``absent`` names the side that has no such metric."""
     keys = {key.replace("_", "-"): value for key, value in rule.items()}
     applied = resolve(name, {name: Rule.model_validate(keys)} if rule else {})
-    readings = [None if absent == side else Reading(value, None if value is not None else "is null")
-                for side, value in (("base", base), ("head", head))]  # fmt: skip
+    readings = [
+        None if absent == side else Reading(value, None if value is not None else "is null")
+        for side, value in (("base", base), ("head", head))
+    ]
     declared = find(parse_expected(expected), name) if expected else None
     return judge(name, *readings, applied, declared=declared, interval=interval)
 
@@ -102,20 +104,26 @@ UNCLEAR = one("mae", 1.0, 0.9, interval=between(-0.3, 0.1))
         ([one("stock", 100.0, 139.0, expected={"stock": ["+25 %", "+50 %"]})], True, None, "same"),
         ([UNCLEAR], True, True, "inconclusive"),
         ([RMSE_BETTER, UNCLEAR], True, True, "better"),
-        ([RMSE_BETTER, one("mae", 1.0, 0.9, interval=between(-0.3, 0.1), must_not_regress=True)],
-         True, True, "inconclusive"),
+        (
+            [RMSE_BETTER, one("mae", 1.0, 0.9, interval=between(-0.3, 0.1), must_not_regress=True)],
+            True,
+            True,
+            "inconclusive",
+        ),
         ([one("rmse", 1.5, 1.5)], True, True, "same"),
         ([one("rmse", 1.5, 1.5)], True, None, "same"),
     ],
-)  # fmt: skip
+)
 def test_all_metrics(rows: list[Row], has_base: bool, benchmark: bool | None, verdict: str) -> None:
     assert overall(rows, has_base=has_base, benchmark_same=benchmark).verdict == verdict
 
 
 def test_status_of_each_verdict() -> None:
     assert {status: sorted(v for v, s in STATUS.items() if s == status) for status in set(STATUS.values())} == {
-        "passed": ["better", "same"], "warned": ["changed", "inconclusive", "no-baseline"], "failed": ["worse"],
-    }  # fmt: skip
+        "passed": ["better", "same"],
+        "warned": ["changed", "inconclusive", "no-baseline"],
+        "failed": ["worse"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -123,21 +131,27 @@ def test_status_of_each_verdict() -> None:
     [
         ([one("rmse", 1.5, 1.3, unit="g/kg")], "better: RMSE 1.50 → 1.30 g/kg (−0.20, −13 %)"),
         ([one("r2", 0.62, 0.71)], "better: R² 0.62 → 0.71 (+0.09)"),
-        ([one("total_ecosystem", 52200.0, 51469.0, unit="tC")],
-         "changed: total_ecosystem 52,200 → 51,469 tC (−731, −1.4 %)"),
+        (
+            [one("total_ecosystem", 52200.0, 51469.0, unit="tC")],
+            "changed: total_ecosystem 52,200 → 51,469 tC (−731, −1.4 %)",
+        ),
         ([one("nbp", -3078.0, -4061.0)], "changed: nbp −3,078 → −4,061 (−983, −32 %)"),
         ([one("rmse", 1.5, 1.5)], "same: RMSE 1.50 → 1.50"),
         ([one("rmse", 0.0, 0.2)], "worse: RMSE 0.00 → 0.20 (+0.20)"),
         ([one("rmse", 1.5, None)], "worse: RMSE 1.50 → – (is null in this change)"),
-        ([one("rmse", 1.5, 1.3, threshold=1.2, unit="g/kg")],
-         "worse than required: RMSE 1.50 → 1.30 g/kg (−0.20, −13 %); required is at most 1.20 g/kg"),
+        (
+            [one("rmse", 1.5, 1.3, threshold=1.2, unit="g/kg")],
+            "worse than required: RMSE 1.50 → 1.30 g/kg (−0.20, −13 %); required is at most 1.20 g/kg",
+        ),
         ([one("rmse", None, 1.3, absent="base")], "no-baseline: RMSE 1.30; there is nothing to compare with"),
         ([one("rmse", 1.5, None, absent="head")], "worse: RMSE 1.50 → missing"),
-        ([one("area", 100.0, 139.0, expected={"area": ["+25 %", "+50 %"]})],
-         "as declared: area 100 → 139 (+39, +39 %)"),
+        (
+            [one("area", 100.0, 139.0, expected={"area": ["+25 %", "+50 %"]})],
+            "as declared: area 100 → 139 (+39, +39 %)",
+        ),
         ([UNCLEAR], "inconclusive: MAE 1.00 → 0.90 (−0.10, −10 %); 95 % CI −0.30 … +0.10"),
     ],
-)  # fmt: skip
+)
 def test_headline(rows: list[Row], expected: str) -> None:
     assert text.headline(overall(rows, has_base=rows[0].result != "new"), rows) == expected
 
@@ -151,13 +165,31 @@ def test_small_changes_stay_visible() -> None:
 @pytest.mark.parametrize(
     ("name", "direction"),
     [
-        ("rmse", "lower"), ("RMSE", "lower"), ("test.rmse", "lower"), ("val_rmse", "lower"), ("soc_rmse", "lower"),
-        ("RMSEP", "lower"), ("mae", "lower"), ("r2", "higher"), ("R²", "higher"), ("r2_score", "higher"),
-        ("f1-score", "higher"), ("f1", "higher"), ("roc_auc", "higher"), ("balanced_accuracy", "higher"),
-        ("test/accuracy", "higher"), ("valLoss", "lower"), ("log_loss", "lower"), ("bias", "zero"), ("rpiq", "higher"),
-        ("RPD", "higher"), ("n", "none"), ("train_seconds", "none"), ("loss.seconds", "none"),
+        ("rmse", "lower"),
+        ("RMSE", "lower"),
+        ("test.rmse", "lower"),
+        ("val_rmse", "lower"),
+        ("soc_rmse", "lower"),
+        ("RMSEP", "lower"),
+        ("mae", "lower"),
+        ("r2", "higher"),
+        ("R²", "higher"),
+        ("r2_score", "higher"),
+        ("f1-score", "higher"),
+        ("f1", "higher"),
+        ("roc_auc", "higher"),
+        ("balanced_accuracy", "higher"),
+        ("test/accuracy", "higher"),
+        ("valLoss", "lower"),
+        ("log_loss", "lower"),
+        ("bias", "zero"),
+        ("rpiq", "higher"),
+        ("RPD", "higher"),
+        ("n", "none"),
+        ("train_seconds", "none"),
+        ("loss.seconds", "none"),
     ],
-)  # fmt: skip
+)
 def test_direction_from_name(name: str, direction: str) -> None:
     known = infer(name)
     assert known is not None
@@ -171,8 +203,10 @@ def test_names_that_say_nothing(name: str) -> None:
 
 def test_later_and_more_special_rules_win_key_by_key() -> None:
     rules = {
-        "*": Rule(tolerance="1 %", unit="g/kg"), "rm*": Rule(tolerance=0.5), "a.json:rmse": Rule(label="root"),
-    }  # fmt: skip
+        "*": Rule(tolerance="1 %", unit="g/kg"),
+        "rm*": Rule(tolerance=0.5),
+        "a.json:rmse": Rule(label="root"),
+    }
     rule = resolve("rmse", rules, path="a.json")
     assert (rule.label, rule.unit, rule.source) == ("root", "g/kg", "name")
     assert rule.margin(100.0) == pytest.approx(0.5)

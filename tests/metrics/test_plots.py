@@ -99,10 +99,15 @@ def test_a_plot_that_dvc_refuses_is_said_and_stops_nothing(repo: Repo) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        None, [], {"data": 3}, {"data": {"x": None}}, {"data": {"x": [3]}}, {"data": {"x": [{"type": "image"}]}},
+        None,
+        [],
+        {"data": 3},
+        {"data": {"x": None}},
+        {"data": {"x": [3]}},
+        {"data": {"x": [{"type": "image"}]}},
         {"data": {"x": [{"type": "vega", "content": {}, "anchor_definitions": {"<DVC_METRIC_DATA>": [3, {}]}}]}},
     ],
-)  # fmt: skip
+)
 def test_what_dvc_says_in_another_form_is_left_out(data: Any) -> None:
     assert [plot for plot in dvcplots.parse(data, "HEAD") if plot.x] == []
 

@@ -157,8 +157,10 @@ def test_the_same_name_in_two_files_is_told_apart() -> None:
     one = {"a.json": MetricsFile({"rmse": Reading(1.0), "r2": Reading(0.5)})}
     two = {"b.json": MetricsFile({"rmse": Reading(2.0)})}
     assert public_names(one, two) == {
-        ("a.json", "rmse"): "a.json:rmse", ("a.json", "r2"): "r2", ("b.json", "rmse"): "b.json:rmse",
-    }  # fmt: skip
+        ("a.json", "rmse"): "a.json:rmse",
+        ("a.json", "r2"): "r2",
+        ("b.json", "rmse"): "b.json:rmse",
+    }
 
 
 def test_error_figure_counts_every_sample(tmp_path: Path) -> None:

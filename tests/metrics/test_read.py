@@ -19,8 +19,12 @@ def values(data: bytes, where: str) -> dict[str, float | None]:
 def test_nested_json() -> None:
     file = parse(json.dumps(NESTED).encode(), "m.json")
     assert {name: r.value for name, r in file.readings.items()} == {
-        "rmse": 1.5, "deep.r2": 0.5, "deep.of.0": 1.0, "deep.of.1": 2.5, "gone": None,
-    }  # fmt: skip
+        "rmse": 1.5,
+        "deep.r2": 0.5,
+        "deep.of.0": 1.0,
+        "deep.of.1": 2.5,
+        "gone": None,
+    }
     assert file.ignored == ["model", "ok"]
     assert file.readings["gone"].note == "is null"
 
@@ -44,15 +48,22 @@ def test_formats(where: str, text: str) -> None:
 
 def test_csv_with_a_line_for_each_model() -> None:
     assert values(b"model,rmse,r2\nplsr,1.5,0.5\nrf,1.4,0.6\n", "m.csv") == {
-        "plsr.rmse": 1.5, "plsr.r2": 0.5, "rf.rmse": 1.4, "rf.r2": 0.6,
-    }  # fmt: skip
+        "plsr.rmse": 1.5,
+        "plsr.r2": 0.5,
+        "rf.rmse": 1.4,
+        "rf.r2": 0.6,
+    }
 
 
 @pytest.mark.parametrize(
     ("where", "text"),
-    [("m.json", '{"a": NaN, "b": Infinity, "c": "nan", "d": 1}'), ("m.yaml", "a: .nan\nb: .inf\nc: nan\nd: 1\n"),
-     ("m.csv", "a,b,c,d\nnan,inf,,1\n"), ("m.toml", 'a = nan\nb = inf\nc = "NaN"\nd = 1\n')],
-)  # fmt: skip
+    [
+        ("m.json", '{"a": NaN, "b": Infinity, "c": "nan", "d": 1}'),
+        ("m.yaml", "a: .nan\nb: .inf\nc: nan\nd: 1\n"),
+        ("m.csv", "a,b,c,d\nnan,inf,,1\n"),
+        ("m.toml", 'a = nan\nb = inf\nc = "NaN"\nd = 1\n'),
+    ],
+)
 def test_what_is_no_number_is_null_with_a_note(where: str, text: str) -> None:
     readings = parse(text.encode(), where).readings
     assert {name: r.value for name, r in readings.items()} == {"a": None, "b": None, "c": None, "d": 1.0}
@@ -66,8 +77,10 @@ def test_a_record_of_a_simulation() -> None:
     }
     readings = parse(json.dumps(record).encode(), "run-gcbm.json").readings
     assert (readings["2010/npp_tC"].value, readings["2010/npp_tC"].unit, readings["2010/npp_tC"].direction) == (
-        3.0, "tC", "higher",
-    )  # fmt: skip
+        3.0,
+        "tC",
+        "higher",
+    )
     assert readings["x"].value is None
 
 

@@ -39,13 +39,20 @@ def test_card_has_source_checks_figures_and_rights(tmp_path: Path) -> None:
     pictures = card.figures([record()], results)
     assert pictures == {"figures/compare-metrics/error.png": results / "compare-metrics" / "error.png"}
     source = Source(
-        commit="c0ffee" * 6 + "c0ff", pull_request=12, repository="https://github.com/lab/soil",
-        gate="review", gate_reasons=("drift *warned*",),
-    )  # fmt: skip
+        commit="c0ffee" * 6 + "c0ff",
+        pull_request=12,
+        repository="https://github.com/lab/soil",
+        gate="review",
+        gate_reasons=("drift *warned*",),
+    )
     text = card.model_card(
-        "soc", source, read_content(tmp_path / "m.pkl", "m"), records=[record("worse <script>")],
-        pictures=pictures, owner=card.rights(tmp_path),
-    )  # fmt: skip
+        "soc",
+        source,
+        read_content(tmp_path / "m.pkl", "m"),
+        records=[record("worse <script>")],
+        pictures=pictures,
+        owner=card.rights(tmp_path),
+    )
     assert "[#12](https://github.com/lab/soil/pull/12)" in text
     assert "[`c0ffeec0ff`](https://github.com/lab/soil/commit/c0ffee" in text
     assert "![errors centre near 0](figures/compare-metrics/error.png)" in text
@@ -95,8 +102,12 @@ def test_onnx_gets_an_mlmodel_that_mlflow_reads_and_keeps_its_hash(tmp_path: Pat
     content = described_as_mlflow(plain, tmp_path / "made")
     assert content.sha256 == plain.sha256
     assert {file.name for file in content.files} == {
-        'odd "name".onnx', "MLmodel", "requirements.txt", "python_env.yaml", "conda.yaml",
-    }  # fmt: skip
+        'odd "name".onnx',
+        "MLmodel",
+        "requirements.txt",
+        "python_env.yaml",
+        "conda.yaml",
+    }
     model = Model.load(str(tmp_path / "made"))
     assert model.flavors["python_function"]["loader_module"] == "mlflow.onnx"
     assert model.flavors["onnx"]["data"] == 'odd "name".onnx'

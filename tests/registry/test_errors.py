@@ -65,7 +65,7 @@ FAULTS: dict[str, Explained] = {
     "disk full": registry_file("database or disk is full"),
     "no database": registry_file("file is not a database"),
     "file of another MLflow": registry_file("Detected out-of-date database schema (found version 1"),
-}  # fmt: skip
+}
 
 
 def test_each_fault_has_a_message_and_advice_of_its_own() -> None:

@@ -65,12 +65,20 @@ def trouble(uri: str, env: dict[str, str] | None = None) -> OutsideError:
         (403, b"Invalid Host header - possible DNS rebinding attack detected", "registry-host", "--allowed-hosts"),
         (404, b"<html>nothing here</html>", "no-mlflow", "no MLflow server"),
         (200, b"<html>welcome</html>", "no-mlflow", "no MLflow server"),
-        (500, json.dumps({"error_code": "INTERNAL_ERROR", "message": "No space left on device"}).encode(),
-         "registry-full", "No space left"),
-        (400, json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": "too  long"}).encode(),
-         "registry-refused", "INVALID_PARAMETER_VALUE"),
+        (
+            500,
+            json.dumps({"error_code": "INTERNAL_ERROR", "message": "No space left on device"}).encode(),
+            "registry-full",
+            "No space left",
+        ),
+        (
+            400,
+            json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": "too  long"}).encode(),
+            "registry-refused",
+            "INVALID_PARAMETER_VALUE",
+        ),
     ],
-)  # fmt: skip
+)
 def test_refusals(answers: tuple[str, type[Answers]], status: int, body: bytes, code: str, words: str) -> None:
     address, handler = answers
     handler.status, handler.body = status, body

@@ -48,10 +48,15 @@ def submission(request: pytest.FixtureRequest, tmp_path: Path) -> Submission:
     (folder / "MLmodel").write_text("flavors: {}\n")
     content = read_content(folder, "model")
     return Submission(
-        name, name, identity.key(name, "c0ffee", None, content.sha256), "5/1/elsewhere/1", content,
+        name,
+        name,
+        identity.key(name, "c0ffee", None, content.sha256),
+        "5/1/elsewhere/1",
+        content,
         run_tags={COMMIT: "c0ffee", "mlflow.source.name": "the gate"},
-        metrics={"rmse": 1.25, "r2": 0.5}, params={"n": "8", "seed": "1"},
-    )  # fmt: skip
+        metrics={"rmse": 1.25, "r2": 0.5},
+        params={"n": "8", "seed": "1"},
+    )
 
 
 def trained(store: Store, submission: Submission, files: tuple[str, ...], commit: str = "c0ffee") -> Run:

@@ -111,9 +111,13 @@ def measured(bodies: dict[str, str], seconds: float = 120) -> dict[str, list[Lin
         file = Path(folder) / "page.html"
         file.write_text(page(bodies, script=_SCRIPT), encoding="utf-8")
         command = [
-            browser, *_FLAGS, f"--user-data-dir={folder}/profile", f"--window-size={WIDTH + 40},2000", "--dump-dom",
+            browser,
+            *_FLAGS,
+            f"--user-data-dir={folder}/profile",
+            f"--window-size={WIDTH + 40},2000",
+            "--dump-dom",
             file.as_uri(),
-        ]  # fmt: skip
+        ]
         result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     match = re.search(r'<script type="application/json" id="found">(.*?)</script>', result.stdout, re.DOTALL)
     assert match, result.stderr[-500:]

@@ -14,15 +14,22 @@ from helpers.records import BASE, HEAD, make
 
 FOLDER = Path(__file__).parent / "golden"
 FACTS = Facts(
-    base_name="main", pull_request=12, run_url="https://github.com/o/r/actions/runs/77",
-    guide_url="https://github.com/o/r/blob/main/SOP.md", head_sha=HEAD,
-)  # fmt: skip
+    base_name="main",
+    pull_request=12,
+    run_url="https://github.com/o/r/actions/runs/77",
+    guide_url="https://github.com/o/r/blob/main/SOP.md",
+    head_sha=HEAD,
+)
 FIGURE = {
-    "title": "Prediction error", "path": "compare-metrics/error.png",
+    "title": "Prediction error",
+    "path": "compare-metrics/error.png",
     "alt": "both centred near 0, this change narrower",
-    "fallback": {"kind": "bar", "x": ["-2", "0", "2"],
-                 "series": [{"name": "main", "y": [10, 70, 12]}, {"name": "this change", "y": [3, 90, 4]}]},
-}  # fmt: skip
+    "fallback": {
+        "kind": "bar",
+        "x": ["-2", "0", "2"],
+        "series": [{"name": "main", "y": [10, 70, 12]}, {"name": "this change", "y": [3, 90, 4]}],
+    },
+}
 CHANGES = {
     "params": [{"path": "train.n_components", "base": 8, "head": 12}],
     "code": ["train.py"],
@@ -30,9 +37,11 @@ CHANGES = {
     "gate": [],
 }
 LAYER = {
-    "params": [], "code": [], "gate": [],
+    "params": [],
+    "code": [],
+    "gate": [],
     "data": [{"path": "layers/tiled/disturbances_2012.tiff", "change": "modified"}],
-}  # fmt: skip
+}
 BENCHMARK = {"name": "ssp460-test", "path": "data/test.csv", "n": 115, "same": True}
 
 
@@ -86,7 +95,7 @@ _ROWS = {
         ["R² (higher is better)", 0.62, 0.64, "+0.02", "−0.03 … +0.06", "inconclusive"],
         ["bias (g/kg, near zero is better)", 0.12, 0.1, "−0.02 (−17 %)", "−0.14 … +0.10", "inconclusive"],
     ],
-}  # fmt: skip
+}
 _HEADLINES = {
     "better": "better: RMSE 1.50 → 1.30 g/kg (−0.20, −13 %)",
     "worse": "worse: RMSE 1.50 → 1.72 g/kg (+0.22, +15 %)",
@@ -102,19 +111,31 @@ def _metrics(verdict: str = "better", **more) -> Record:
     table = Table.model_validate({"title": title, "columns": columns, "rows": _ROWS[verdict]})
     unsettled = [
         Finding(
-            severity="info", code="inconclusive", hint="a `tolerance` says which changes do not matter",
+            severity="info",
+            code="inconclusive",
+            hint="a `tolerance` says which changes do not matter",
             message="RMSE: the change may be chance; about 590 samples would settle it (115 now)",
         )
-    ] * (verdict == "inconclusive")  # fmt: skip
+    ] * (verdict == "inconclusive")
     worth = Finding(
-        severity="info", code="interval-coverage",
+        severity="info",
+        code="interval-coverage",
         message="in 2,000 simulations each with 100 and with 500 samples, 95 % intervals like these held the true "
         "change in 94.0 to 96.6 %; with fewer than 500 samples a little too wide, so that a change may be missed but "
         "is not made up: R² 96.5 %",
-    )  # fmt: skip
+    )
     findings = [*more.pop("findings", []), *unsettled, worth]
-    return make("compare-metrics", status, _HEADLINES[verdict], verdict, tables=[table], figures=[FIGURE],
-                details={"verdict": verdict, "benchmark": BENCHMARK}, findings=findings, **more)  # fmt: skip
+    return make(
+        "compare-metrics",
+        status,
+        _HEADLINES[verdict],
+        verdict,
+        tables=[table],
+        figures=[FIGURE],
+        details={"verdict": verdict, "benchmark": BENCHMARK},
+        findings=findings,
+        **more,
+    )
 
 
 _GCBM_ROWS = [
@@ -132,18 +153,33 @@ def _gcbm() -> Record:
     names = ["Indicator (tC unless stated)", "year", "base", "this change", "change", "tolerance", "result"]
     columns = [{"name": name, "type": "number" if name in ("base", "this change") else "text"} for name in names]
     headline = "2012 fire area +39 % as declared; ecosystem carbon in 2020 −1.4 %, not declared"
-    figure = {**FIGURE, "title": "Total ecosystem carbon", "alt": "falls in 2012", "path": "run-gcbm/total.png",
-              "fallback": {"kind": "line", "x": [str(y) for y in range(2010, 2021)],
-                           "series": [{"name": "main", "y": [52000.0 + 20 * i for i in range(11)]}]}}  # fmt: skip
+    figure = {
+        **FIGURE,
+        "title": "Total ecosystem carbon",
+        "alt": "falls in 2012",
+        "path": "run-gcbm/total.png",
+        "fallback": {
+            "kind": "line",
+            "x": [str(y) for y in range(2010, 2021)],
+            "series": [{"name": "main", "y": [52000.0 + 20 * i for i in range(11)]}],
+        },
+    }
     badges = [
         {"label": "Input check", "message": "0 problems", "status": "passed"},
         {"label": "Carbon balance", "message": "closes (3e-12)", "status": "passed"},
         {"label": "Area", "message": "510.62 ha, unchanged", "status": "passed"},
     ]
     begins = Finding(severity="info", code="starts-in", message="the change begins in 2012; 2010–2011 are identical")
-    record = make("run-gcbm", "warned", headline, "5 of 18 indicators changed", figures=[figure], findings=[begins],
-                  tables=[{"title": "Results against the base", "columns": columns, "rows": _GCBM_ROWS}],
-                  details={"verdict": "changed", "badges": badges})  # fmt: skip
+    record = make(
+        "run-gcbm",
+        "warned",
+        headline,
+        "5 of 18 indicators changed",
+        figures=[figure],
+        findings=[begins],
+        tables=[{"title": "Results against the base", "columns": columns, "rows": _GCBM_ROWS}],
+        details={"verdict": "changed", "badges": badges},
+    )
     record.badge.label = "Simulation"
     return record
 
@@ -160,9 +196,11 @@ def _gate() -> list[Finding]:
 
 def _gone() -> Finding:
     return Finding(
-        severity="error", code="missing-on-remote", message="s3://bucket: 2 objects are missing on the remote",
+        severity="error",
+        code="missing-on-remote",
+        message="s3://bucket: 2 objects are missing on the remote",
         hint="run `dvc push` where the data was added, then run this job again",
-    )  # fmt: skip
+    )
 
 
 GCBM_EXPECTED = ("pull-data", "run-gcbm")
@@ -176,14 +214,16 @@ CASES: dict[str, tuple[list[Record], tuple[str, ...]]] = {
     "everything-failed": (
         [
             make("pull-data", "error", "s3://bucket: 2 objects are missing on the remote", "Error", findings=[_gone()]),
-            _drift("failed"), _train("failed"), _metrics("worse"),
+            _drift("failed"),
+            _train("failed"),
+            _metrics("worse"),
         ],
         EXPECTED,
     ),
     "nothing-ran": ([], EXPECTED),
     "fork": ([_data(), _drift(), _train(), _metrics()], EXPECTED),
     "gcbm-change": ([_data(LAYER), _gcbm()], GCBM_EXPECTED),
-}  # fmt: skip
+}
 
 
 def report(name: str) -> Report:

@@ -98,21 +98,33 @@ def poisoned(text: str) -> Record:
         ],
         "figures": [
             {
-                "title": _cut(text, 300), "alt": _cut(text, 1000), "path": "evil/figure.png",
-                "fallback": {"kind": "bar", "x": [text, "b", text],
-                             "series": [{"name": _cut(text, 100), "y": [1, 2, None]}]},
+                "title": _cut(text, 300),
+                "alt": _cut(text, 1000),
+                "path": "evil/figure.png",
+                "fallback": {
+                    "kind": "bar",
+                    "x": [text, "b", text],
+                    "series": [{"name": _cut(text, 100), "y": [1, 2, None]}],
+                },
             }
-        ] * 2,
+        ]
+        * 2,
         "findings": [{"severity": "warning", "code": "x", "message": text[:20_000], "hint": text[:20_000]}] * 3,
         "details": {
-            text[:100]: text, "command": text, "last_lines": [text, text], "fingerprint": text, "verdict": text,
+            text[:100]: text,
+            "command": text,
+            "last_lines": [text, text],
+            "fingerprint": text,
+            "verdict": text,
             "benchmark": {"name": text, "path": text, "n": 3, "same": False},
             "changes": {
-                "params": [{"path": text, "base": text, "head": text}], "data": [{"path": text, "change": text}],
-                "code": [text], "gate": [text],
+                "params": [{"path": text, "base": text, "head": text}],
+                "data": [{"path": text, "change": text}],
+                "code": [text],
+                "gate": [text],
             },
         },
-    }  # fmt: skip
+    }
     record = make("train", "failed", message=_cut(text, 200), **more)
     record.badge.label = _cut(text, 100)
     record.provenance.tool = text
@@ -142,9 +154,13 @@ def wild() -> Iterator[tuple[str, Record]]:
         deep = {"d": deep}
     yield "deep details", make("deep", details={"d": deep, "changes": {"params": "no list", "data": [1, None, []]}})
     crooked = {
-        "changes": {"params": [{}], "data": [{}], "code": [None, 3]}, "last_lines": [None, {}, 3], "command": 7,
-        "benchmark": {"n": "x", "same": 2}, "verdict": ["x"], "fingerprint": {"a": 1},
-    }  # fmt: skip
+        "changes": {"params": [{}], "data": [{}], "code": [None, 3]},
+        "last_lines": [None, {}, 3],
+        "command": 7,
+        "benchmark": {"n": "x", "same": 2},
+        "verdict": ["x"],
+        "fingerprint": {"a": 1},
+    }
     yield "crooked details", make("crooked", details=crooked)
     numbers = [[1e308, -1e-308, 0.0, None, True], [5e-324, 1.0, -0.0, 123456789012345678, False]]
     five = [{"name": n, "type": "number"} for n in ("metric", "base", "this change", "change", "result")]

@@ -30,17 +30,19 @@ def heading(text: str) -> list[str]:
         ({"kind": "revision", "commit": BASE, "label": "", "named": ""}, f"main `{BASE[:7]}`", ""),
         (
             {"kind": "version", "commit": OTHER, "label": "soil v3", "named": "models:/soil/3"},
-            "soil v3 `c0ffee1`", " --base models:/soil/3",
+            "soil v3 `c0ffee1`",
+            " --base models:/soil/3",
         ),
         (
             {"kind": "artifact", "commit": OTHER, "label": "main, run 10", "named": "artifact"},
-            "main, run 10 `c0ffee1`", " --base artifact",
+            "main, run 10 `c0ffee1`",
+            " --base artifact",
         ),
         ({"kind": "file", "commit": BASE, "label": "old.json", "named": "old.json"}, "old.json", " --base old.json"),
         ({"kind": "version", "commit": 3, "label": "x", "named": "a; rm -rf /"}, "x", ""),
         ("crooked", f"main `{BASE[:7]}`", ""),
     ],
-)  # fmt: skip
+)
 def test_heading_and_command_name_the_base(base: object, title: str, option: str) -> None:
     text = report(base)
     assert heading(text)[1] == title

@@ -58,9 +58,15 @@ def test_it_is_called_safely(fake, report, tmp_path):
     env = stand_in(tmp_path / "bin", "exit 0")
     done = cml.post(GitHub(TOKEN, "o/r", fake.url), 7, "model gate", report, server_url="https://github.com", env=env)
     assert (tmp_path / "bin/arguments").read_text().splitlines() == [
-        "comment", "update", "--publish=false", "--target=pr/7", "--watermark-title=model-gate", "--driver=github",
-        "--repo=https://github.com/o/r", str(report),
-    ]  # fmt: skip
+        "comment",
+        "update",
+        "--publish=false",
+        "--target=pr/7",
+        "--watermark-title=model-gate",
+        "--driver=github",
+        "--repo=https://github.com/o/r",
+        str(report),
+    ]
     seen = dict(line.split("=", 1) for line in (tmp_path / "bin/env").read_text().splitlines() if "=" in line)
     assert seen["REPO_TOKEN"] == TOKEN
     assert seen["ITERATIVE_DO_NOT_TRACK"] == "1"
@@ -102,9 +108,23 @@ def test_without_cml_the_message_points_to_the_example(tmp_path):
 def _certificate(folder: Path) -> Path:
     file = folder / "localhost.pem"
     command = [
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-        "subjectAltName=DNS:localhost", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
-    ]  # fmt: skip
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(folder / "key.pem"),
+        "-out",
+        str(folder / "cert.pem"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     file.write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
     return file

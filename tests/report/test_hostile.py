@@ -22,9 +22,35 @@ CORPUS = corpus()
 RUN_URL = "https://github.com/o/r/actions/runs/77"
 GUIDE = "https://github.com/o/r/blob/main/SOP.md"
 TAGS = {
-    "html", "head", "meta", "title", "style", "script", "body", "main", "h1", "h2", "p", "br", "strong", "em", "code",
-    "pre", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "details", "summary", "sub", "a",
-}  # fmt: skip
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "script",
+    "body",
+    "main",
+    "h1",
+    "h2",
+    "p",
+    "br",
+    "strong",
+    "em",
+    "code",
+    "pre",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "ul",
+    "li",
+    "details",
+    "summary",
+    "sub",
+    "a",
+}
 VOID = {"meta", "br", "img"}
 
 
@@ -121,9 +147,13 @@ def test_all_of_them_at_once():
 def test_a_diagram_holds_data_only(name):
     payload = PAYLOADS[name]
     figure = figures.Figure.model_validate(
-        {"title": payload[:300], "alt": "a", "path": "x.png",
-         "fallback": {"kind": "bar", "x": [payload, "b"], "series": [{"name": payload[:100], "y": [1, 2]}]}}
-    )  # fmt: skip
+        {
+            "title": payload[:300],
+            "alt": "a",
+            "path": "x.png",
+            "fallback": {"kind": "bar", "x": [payload, "b"], "series": [{"name": payload[:100], "y": [1, 2]}]},
+        }
+    )
     diagram = figures.mermaid(figure)
     body = diagram.split("```")[1]
     assert diagram.count("```") == 2

@@ -18,9 +18,14 @@ from flint_ml.runner.workspace import Workspace
 def action(name: str = "check-drift", *, gate: bool = True, own: tuple[str, ...] = ()) -> Action:
     model = GateInputs if gate else ActionInputs
     return Action(
-        name=name, summary="s", description="d", badge="B", inputs=model, own_settings=own,
+        name=name,
+        summary="s",
+        description="d",
+        badge="B",
+        inputs=model,
+        own_settings=own,
         run=lambda inputs, job: Outcome("passed", "h", "m"),
-    )  # fmt: skip
+    )
 
 
 def git(folder: Path, *arguments: str) -> str:

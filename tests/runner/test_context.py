@@ -16,10 +16,16 @@ def github(folder: Path, event: object, **more: str) -> dict[str, str]:
     path = folder / "event.json"
     path.write_text(event if isinstance(event, str) else json.dumps(event), encoding="utf-8")
     return {
-        "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(folder), "GITHUB_EVENT_PATH": str(path),
-        "GITHUB_SHA": "m" * 40, "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "12", "GITHUB_RUN_ATTEMPT": "2",
-        "GITHUB_SERVER_URL": "https://ghes.example", **more,
-    }  # fmt: skip
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_WORKSPACE": str(folder),
+        "GITHUB_EVENT_PATH": str(path),
+        "GITHUB_SHA": "m" * 40,
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_RUN_ID": "12",
+        "GITHUB_RUN_ATTEMPT": "2",
+        "GITHUB_SERVER_URL": "https://ghes.example",
+        **more,
+    }
 
 
 def pull(head_repo: str | None = "o/r") -> dict[str, object]:

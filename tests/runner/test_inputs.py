@@ -41,9 +41,13 @@ def made(given: dict[str, Any], section: dict[str, Any] | None = None) -> Sample
 
 def test_the_environment_keeps_dashes_and_an_empty_string_is_absent() -> None:
     env = {
-        "INPUT_ON-FAILURE": "warn", "INPUT_REFERENCE": " a.csv ", "INPUT_COLUMNS": "", "INPUT_STRICT": "True",
-        "INPUT_RULES": "rmse: {direction: lower, must-not-regress: true}", "INPUT_FOREIGN": "x",
-    }  # fmt: skip
+        "INPUT_ON-FAILURE": "warn",
+        "INPUT_REFERENCE": " a.csv ",
+        "INPUT_COLUMNS": "",
+        "INPUT_STRICT": "True",
+        "INPUT_RULES": "rmse: {direction: lower, must-not-regress: true}",
+        "INPUT_FOREIGN": "x",
+    }
     inputs = made(from_environment(Sample, env))
     assert (inputs.on_failure, inputs.reference, inputs.columns, inputs.strict) == ("warn", "a.csv", [], True)
     assert inputs.rules["rmse"].must_not_regress
@@ -70,8 +74,12 @@ def test_the_command_line_has_the_same_names() -> None:
         "ref.csv", "--columns", "a,b", "--columns", "c", "--alpha", "0.01", "--strict", "--on-failure", "warn"
     )
     assert given == {
-        "reference": "ref.csv", "columns": ["a", "b", "c"], "alpha": "0.01", "strict": True, "on-failure": "warn",
-    }  # fmt: skip
+        "reference": "ref.csv",
+        "columns": ["a", "b", "c"],
+        "alpha": "0.01",
+        "strict": True,
+        "on-failure": "warn",
+    }
     assert made(given).alpha == 0.01
 
 

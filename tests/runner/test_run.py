@@ -49,9 +49,14 @@ def behave(inputs: Inputs, job: Job) -> Outcome:
 
 
 ACTION = Action(
-    name="check-drift", summary="s", description="d", badge="Sample", inputs=Inputs, run=behave,
+    name="check-drift",
+    summary="s",
+    description="d",
+    badge="Sample",
+    inputs=Inputs,
+    run=behave,
     outputs={"columns": "c", "drifted": "d", "nothing": "n"},
-)  # fmt: skip
+)
 
 
 class Ran:
@@ -68,9 +73,7 @@ class Ran:
         self.outputs: dict[str, str] = {}
         if output.is_file():
             parts = output.read_text().splitlines()
-            self.outputs = {
-                line.split("<<")[0]: parts[n + 1] for n, line in enumerate(parts) if "<<flint_" in line
-            }  # fmt: skip
+            self.outputs = {line.split("<<")[0]: parts[n + 1] for n, line in enumerate(parts) if "<<flint_" in line}
 
 
 @pytest.mark.parametrize(
@@ -98,9 +101,13 @@ def test_a_finished_action_leaves_record_figures_outputs_and_summary(tmp_path: P
     ran = Ran(tmp_path, name="drift-of-plots")
     assert (tmp_path / "flint-ml-results/drift-of-plots/a.png").read_bytes() == b"png"
     assert ran.outputs == {
-        "columns": '["a", "b"]', "drifted": "true", "nothing": "", "status": "passed",
-        "record": "flint-ml-results/drift-of-plots.json", "headline": "ended passed ",
-    }  # fmt: skip
+        "columns": '["a", "b"]',
+        "drifted": "true",
+        "nothing": "",
+        "status": "passed",
+        "record": "flint-ml-results/drift-of-plots.json",
+        "headline": "ended passed ",
+    }
     summary = (tmp_path / "GITHUB_STEP_SUMMARY").read_text()
     assert "✅ Sample: Ended" in summary
     assert "<b>" not in summary

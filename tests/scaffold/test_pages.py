@@ -34,10 +34,15 @@ def blocks(text: str, language: str) -> list[str]:
 
 def bash(folder: Path, script: str) -> str:
     environment = {
-        **os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1",
-        "DVC_PASSWORD": "not-a-password", "DVC_SITE_CACHE_DIR": str(folder / "site-cache"),
-        "GITHUB_WORKSPACE": str(folder), "GITHUB_ENV": str(folder / "env"), "KEY": "line one\nline two",
-    }  # fmt: skip
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_PASSWORD": "not-a-password",
+        "DVC_SITE_CACHE_DIR": str(folder / "site-cache"),
+        "GITHUB_WORKSPACE": str(folder),
+        "GITHUB_ENV": str(folder / "env"),
+        "KEY": "line one\nline two",
+    }
     done = subprocess.run(
         ["bash", "-ec", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

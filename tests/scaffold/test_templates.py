@@ -19,19 +19,42 @@ from flint_ml.scaffold.storage import S3
 
 ROOT = Path(__file__).resolve().parents[2]
 SOIL = Answers(
-    kind="model-gate", title="Soil organic carbon", lead="Ana", steward="Rui", language="Python", python="3.13",
-    branch="main", folder="", command="dvc repro", expect=("pull-data", "check-drift", "train", "compare-metrics"),
-    install=("python -m pip install --require-hashes -r requirements.txt",), metrics="metrics.json", dvc=True,
-    kept=True, remote=True, secrets=S3.secrets, mlflow=True, stages=True, packages="requirements.txt",
-    reference="data/reference.csv", current="data/new.csv",
-)  # fmt: skip
+    kind="model-gate",
+    title="Soil organic carbon",
+    lead="Ana",
+    steward="Rui",
+    language="Python",
+    python="3.13",
+    branch="main",
+    folder="",
+    command="dvc repro",
+    expect=("pull-data", "check-drift", "train", "compare-metrics"),
+    install=("python -m pip install --require-hashes -r requirements.txt",),
+    metrics="metrics.json",
+    dvc=True,
+    kept=True,
+    remote=True,
+    secrets=S3.secrets,
+    mlflow=True,
+    stages=True,
+    packages="requirements.txt",
+    reference="data/reference.csv",
+    current="data/new.csv",
+)
 GCBM = replace(
     SOIL, kind="gcbm-gate", title="Carbon of the example landscape", kept=False, mlflow=False, expect=("run-gcbm",)
 )
 PINE = replace(
-    SOIL, kind="model-gate-r", language="R", title="Height of loblolly pine", command="Rscript train.R", install=(),
-    packages=None, mlflow=False, secrets=(),
-)  # fmt: skip
+    SOIL,
+    kind="model-gate-r",
+    language="R",
+    title="Height of loblolly pine",
+    command="Rscript train.R",
+    install=(),
+    packages=None,
+    mlflow=False,
+    secrets=(),
+)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +94,33 @@ VARIANTS = {
     "R with DESCRIPTION": replace(PINE, packages="DESCRIPTION", dvc=False),
     "R without either": replace(PINE, install=("Rscript -e 'install.packages(c(\"ranger\"))'",)),
     "nothing but a script": replace(
-        SOIL, dvc=False, kept=False, remote=False, secrets=(), mlflow=False, reference=None, current=None, stages=False,
-        expect=("train", "compare-metrics"), command="python train.py", install=(), model="m.pkl",
+        SOIL,
+        dvc=False,
+        kept=False,
+        remote=False,
+        secrets=(),
+        mlflow=False,
+        reference=None,
+        current=None,
+        stages=False,
+        expect=("train", "compare-metrics"),
+        command="python train.py",
+        install=(),
+        model="m.pkl",
     ),
     "odd names": replace(
-        SOIL, title='C: "soil" #1', folder="a b", branch="release/1", command="python 'my train.py' # all",
-        reference="data: old.csv", current="new, data.csv", exclude=("no",), model="on", model_name="null",
+        SOIL,
+        title='C: "soil" #1',
+        folder="a b",
+        branch="release/1",
+        command="python 'my train.py' # all",
+        reference="data: old.csv",
+        current="new, data.csv",
+        exclude=("no",),
+        model="on",
+        model_name="null",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("answers", VARIANTS.values(), ids=VARIANTS)

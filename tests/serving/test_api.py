@@ -120,9 +120,13 @@ def test_the_alias_is_served(api: Api, versions: dict[str, int]) -> None:
 @pytest.mark.parametrize("path", ["/predict", "/invocations"])
 @pytest.mark.parametrize(
     "body",
-    [SAMPLES, {"dataframe_records": [{"x": 1}, {"x": 2.5}]}, {"inputs": {"x": [1, 2.5]}},
-     {"instances": [{"x": 1.0}, {"x": 2.5}]}],
-)  # fmt: skip
+    [
+        SAMPLES,
+        {"dataframe_records": [{"x": 1}, {"x": 2.5}]},
+        {"inputs": {"x": [1, 2.5]}},
+        {"instances": [{"x": 1.0}, {"x": 2.5}]},
+    ],
+)
 def test_predictions_in_each_form_of_mlflow(api: Api, path: str, body: dict[str, Any]) -> None:
     assert api.post(path, json=body).json()["predictions"] == [{"y": 3.0}, {"y": 7.5}]
 
@@ -184,7 +188,7 @@ def test_a_number_is_served(mlflow_server: str, versions: dict[str, int], tmp_pa
 )
 def test_what_is_not_served(
     mlflow_server: str, versions: dict[str, int], tmp_path: Path, which: str, words: str
-) -> None:  # fmt: skip
+) -> None:
     running = start(mlflow_server, tmp_path, MODEL_VERSION=str(versions.get(which, 999)))
     try:
         assert not running.ready()

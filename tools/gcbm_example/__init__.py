@@ -117,17 +117,32 @@ def write_layer(
     kind = array.dtype.name
     west, north = tile_bounds(tile)
     profile = {
-        "driver": "GTiff", "height": array.shape[0], "width": array.shape[1], "count": 1, "dtype": kind,
-        "crs": "EPSG:4326", "transform": from_origin(west, north, cell, cell), "nodata": NODATA[kind],
-        "compress": "deflate", "tiled": True, "blockxsize": 256, "blockysize": 256,
-    }  # fmt: skip
+        "driver": "GTiff",
+        "height": array.shape[0],
+        "width": array.shape[1],
+        "count": 1,
+        "dtype": kind,
+        "crs": "EPSG:4326",
+        "transform": from_origin(west, north, cell, cell),
+        "nodata": NODATA[kind],
+        "compress": "deflate",
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+    }
     with rasterio.open(folder / f"{name}.tiff", "w", **profile) as target:
         target.write(array, 1)
     about: dict[str, Any] = {
-        "layer_type": "GridLayer", "layer_data": KINDS[kind], "nodata": NODATA[kind],
-        "tileLatSize": 1.0, "tileLonSize": 1.0, "blockLatSize": 0.1, "blockLonSize": 0.1,
-        "cellLatSize": cell, "cellLonSize": cell,
-    }  # fmt: skip
+        "layer_type": "GridLayer",
+        "layer_data": KINDS[kind],
+        "nodata": NODATA[kind],
+        "tileLatSize": 1.0,
+        "tileLonSize": 1.0,
+        "blockLatSize": 0.1,
+        "blockLonSize": 0.1,
+        "cellLatSize": cell,
+        "cellLonSize": cell,
+    }
     if attributes:
         about["attributes"] = dict(attributes)
     text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"

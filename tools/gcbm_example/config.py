@@ -41,15 +41,25 @@ def _local_domain(years: tuple[int, int], cell: float, tiles: Sequence[int]) -> 
     return {
         "Libraries": {_CBM: "external", _GDAL: "external"},
         "LocalDomain": {
-            "start_date": f"{years[0]}/01/01", "end_date": f"{years[1]}/01/01",
-            "landUnitBuildSuccess": "landUnitBuildSuccess", "simulateLandUnit": "simulateLandUnit",
-            "sequencer_library": _CBM, "sequencer": "CBMSequencer", "timing": "annual", "type": "spatial_tiled",
+            "start_date": f"{years[0]}/01/01",
+            "end_date": f"{years[1]}/01/01",
+            "landUnitBuildSuccess": "landUnitBuildSuccess",
+            "simulateLandUnit": "simulateLandUnit",
+            "sequencer_library": _CBM,
+            "sequencer": "CBMSequencer",
+            "timing": "annual",
+            "type": "spatial_tiled",
             "landscape": {
-                "provider": "RasterTiled", "num_threads": 4, "tiles": places,
-                "x_pixels": side, "y_pixels": side, "tile_size_x": 1.0, "tile_size_y": 1.0,
+                "provider": "RasterTiled",
+                "num_threads": 4,
+                "tiles": places,
+                "x_pixels": side,
+                "y_pixels": side,
+                "tile_size_x": 1.0,
+                "tile_size_y": 1.0,
             },
         },
-    }  # fmt: skip
+    }
 
 
 def _modules(names: Sequence[str], events: Sequence[str]) -> dict[str, Any]:
@@ -72,17 +82,22 @@ def _modules(names: Sequence[str], events: Sequence[str]) -> dict[str, Any]:
 def _spinup() -> dict[str, Any]:
     return {
         "Spinup": {
-            "enabled": True, "sequencer_library": _CBM, "simulateLandUnit": "simulateLandUnit",
-            "landUnitBuildSuccess": "landUnitBuildSuccess", "sequencer": "CBMSpinupSequencer",
+            "enabled": True,
+            "sequencer_library": _CBM,
+            "simulateLandUnit": "simulateLandUnit",
+            "landUnitBuildSuccess": "landUnitBuildSuccess",
+            "sequencer": "CBMSpinupSequencer",
         },
         "SpinupVariables": {"delay": 0, "minimum_rotation": 10, "run_delay": False},
         "SpinupModules": {
             name: {
-                "create_new": True, "library": _INTERNAL if name.startswith("Transaction") else _CBM, "order": i,
+                "create_new": True,
+                "library": _INTERNAL if name.startswith("Transaction") else _CBM,
+                "order": i,
             }
             for i, name in enumerate(SPINUP, 1)
         },
-    }  # fmt: skip
+    }
 
 
 def _providers(layers: Sequence[str], cell: float) -> dict[str, Any]:
@@ -90,16 +105,21 @@ def _providers(layers: Sequence[str], cell: float) -> dict[str, Any]:
         "Providers": {
             "SQLite": {"path": "../input_database/gcbm_input.db", "type": "SQLite"},
             "RasterTiled": {
-                "type": "RasterTiledGDAL", "library": _GDAL,
-                "tileLatSize": 1.0, "tileLonSize": 1.0, "blockLatSize": 0.1, "blockLonSize": 0.1,
-                "cellLatSize": cell, "cellLonSize": cell,
+                "type": "RasterTiledGDAL",
+                "library": _GDAL,
+                "tileLatSize": 1.0,
+                "tileLonSize": 1.0,
+                "blockLatSize": 0.1,
+                "blockLonSize": 0.1,
+                "cellLatSize": cell,
+                "cellLonSize": cell,
                 "layers": [
                     {"name": name, "layer_path": f"../layers/tiled/{name}.tiff", "layer_prefix": name}
                     for name in layers
                 ],
             },
         }
-    }  # fmt: skip
+    }
 
 
 def _sql(text: str) -> dict[str, Any]:
@@ -117,9 +137,12 @@ def _layer(name: str) -> dict[str, Any]:
 def _composite(*names: str, allow_nulls: bool = False) -> dict[str, Any]:
     return {
         "transform": {
-            "type": "CompositeTransform", "library": _INTERNAL, "vars": list(names), "allow_nulls": allow_nulls,
+            "type": "CompositeTransform",
+            "library": _INTERNAL,
+            "vars": list(names),
+            "allow_nulls": allow_nulls,
         }
-    }  # fmt: skip
+    }
 
 
 def _chosen(kind: str) -> dict[str, Any]:
@@ -145,11 +168,17 @@ def _yield(forest_type: str) -> dict[str, Any]:
 
 def _turnover() -> dict[str, Any]:
     names = {
-        "foliage_turnover": "foliage", "stem_turnover": "stem", "branch_turnover": "branch",
-        "other_to_branch_snag_split": "branch_snag_split", "stem_snag_turnover": "stem_snag",
-        "branch_snag_turnover": "branch_snag", "coarse_root_split": "coarse_ag_split",
-        "coarse_root_turnover": "coarse_root", "fine_root_ag_split": "fine_ag_split", "fine_root_turnover": "fine_root",
-    }  # fmt: skip
+        "foliage_turnover": "foliage",
+        "stem_turnover": "stem",
+        "branch_turnover": "branch",
+        "other_to_branch_snag_split": "branch_snag_split",
+        "stem_snag_turnover": "stem_snag",
+        "branch_snag_turnover": "branch_snag",
+        "coarse_root_split": "coarse_ag_split",
+        "coarse_root_turnover": "coarse_root",
+        "fine_root_ag_split": "fine_ag_split",
+        "fine_root_turnover": "fine_root",
+    }
     columns = ", ".join(
         f"COALESCE({side}.{column}, 0) AS {side}_{name}" for name, column in names.items() for side in ("sw", "hw")
     )
@@ -188,16 +217,23 @@ def _volume_to_biomass() -> dict[str, Any]:
 
 def _variables(layers: Sequence[str], events: Sequence[str]) -> dict[str, Any]:
     fixed = {
-        "enable_peatland": False, "enable_moss": False,
-        "admin_boundary": "Example Province", "eco_boundary": "Example Plains",
-        "initial_historic_land_class": "FL", "initial_current_land_class": "FL",
-        "age_class_range": 20, "age_maximum": 200, "slow_ag_to_bg_mixing_rate": 0.006,
+        "enable_peatland": False,
+        "enable_moss": False,
+        "admin_boundary": "Example Province",
+        "eco_boundary": "Example Plains",
+        "initial_historic_land_class": "FL",
+        "initial_current_land_class": "FL",
+        "age_class_range": 20,
+        "age_maximum": 200,
+        "slow_ag_to_bg_mixing_rate": 0.006,
         "initial_classifier_set": _composite("Site", "Species"),
         "reporting_classifiers": _composite("classifier_set", allow_nulls=True),
         "growth_curve_id": _chosen("GrowthCurveTransform"),
         "transition_rule_matches": _chosen("TransitionRuleTransform"),
-        "softwood_yield_table": _yield("Softwood"), "hardwood_yield_table": _yield("Hardwood"),
-        "turnover_rates": _turnover(), "volume_to_biomass_parameters": _volume_to_biomass(),
+        "softwood_yield_table": _yield("Softwood"),
+        "hardwood_yield_table": _yield("Hardwood"),
+        "turnover_rates": _turnover(),
+        "volume_to_biomass_parameters": _volume_to_biomass(),
         "spatial_unit_id": _sql(f"SELECT spu.id {_UNIT} {_HERE}"),
         "spinup_parameters": _sql(
             f"""SELECT s.return_interval, s.max_rotations, t.name AS historic_disturbance_type,
@@ -236,7 +272,7 @@ def _variables(layers: Sequence[str], events: Sequence[str]) -> dict[str, Any]:
             """SELECT t.name AS disturbance_type, l.code AS land_class_transition, l.is_forest, l.years_to_permanent
             FROM disturbance_type t INNER JOIN land_class l ON l.id = t.transition_land_class_id"""
         ),
-    }  # fmt: skip
+    }
     return {**fixed, **{name: _layer(name) for name in layers}}
 
 
@@ -244,9 +280,27 @@ def _internal() -> dict[str, Any]:
     location = {"type": "SpatialLocationInfo", "library": _INTERNAL, "settings": {}}
     return {
         "spatialLocationInfo": {"flintdata": location},
-        "simulateLandUnit": True, "is_decaying": True, "spinup_moss_only": False, "run_peatland": False,
-        "peatlandId": -1, "is_forest": True, "run_moss": False, "run_delay": False, "landUnitBuildSuccess": True,
-        "regen_delay": 0, "age": 0, "tileIndex": 0, "blockIndex": 0, "cellIndex": 0, "LandUnitId": -1,
-        "landUnitArea": 0, "classifier_set": {}, "localDomainId": 0, "LocalDomainId": 1, "age_class": 0,
-        "historic_land_class": "FL", "current_land_class": "FL", "unfccc_land_class": "UNFCCC_FL_R_FL",
-    }  # fmt: skip
+        "simulateLandUnit": True,
+        "is_decaying": True,
+        "spinup_moss_only": False,
+        "run_peatland": False,
+        "peatlandId": -1,
+        "is_forest": True,
+        "run_moss": False,
+        "run_delay": False,
+        "landUnitBuildSuccess": True,
+        "regen_delay": 0,
+        "age": 0,
+        "tileIndex": 0,
+        "blockIndex": 0,
+        "cellIndex": 0,
+        "LandUnitId": -1,
+        "landUnitArea": 0,
+        "classifier_set": {},
+        "localDomainId": 0,
+        "LocalDomainId": 1,
+        "age_class": 0,
+        "historic_land_class": "FL",
+        "current_land_class": "FL",
+        "unfccc_land_class": "UNFCCC_FL_R_FL",
+    }

@@ -47,10 +47,13 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         job.say(f"\n{headline[0].upper()}{headline[1:]}.")
     job.commands.summary(_summary(checks, headline))
     return Outcome(
-        "failed" if failed else "passed", headline, headline[:200], quiet=True,
+        "failed" if failed else "passed",
+        headline,
+        headline[:200],
+        quiet=True,
         outputs={"failures": sum(check.mark == "failure" for check in checks)},
         exit_code=ExitCode.GATE_CLOSED if failed else ExitCode.OK,
-    )  # fmt: skip
+    )
 
 
 def _summary(checks: list[Any], headline: str) -> str:
@@ -84,10 +87,18 @@ def _patient(inputs: Inputs, job: Job, settings: Settings) -> Any:
         return None
 
     return Patient(
-        folder=folder, git=job.git, root=root, project="" if project == "." else project,
-        settings=settings.sections, inputs=known, section_fault=fault, config=inputs.config,
-        results=inputs.results_dir, online=inputs.online, env=dict(job.env),
-    )  # fmt: skip
+        folder=folder,
+        git=job.git,
+        root=root,
+        project="" if project == "." else project,
+        settings=settings.sections,
+        inputs=known,
+        section_fault=fault,
+        config=inputs.config,
+        results=inputs.results_dir,
+        online=inputs.online,
+        env=dict(job.env),
+    )
 
 
 ACTION = Action(

@@ -15,9 +15,10 @@ class DriftProfileInputs(ActionInputs):
 
     reference: str = Field(description="The trusted table: CSV (also .gz, .bz2, .zst) or Parquet.")
     output: str = Field(
-        "reference.profile.json.gz", description="The profile to write: a name that ends in .json or .json.gz.",
+        "reference.profile.json.gz",
+        description="The profile to write: a name that ends in .json or .json.gz.",
         pattern=r"\.json(\.gz)?$",
-    )  # fmt: skip
+    )
     columns: list[str] = Field(default_factory=list, description="Columns to keep, names or patterns (default: all).")
     exclude: list[str] = Field(default_factory=list, description="Columns to leave out, names or patterns.")
 
@@ -32,9 +33,11 @@ def run(inputs: DriftProfileInputs, job: Job) -> Outcome:
     path = job.existing(inputs.reference, "reference")
     if is_raster(path):
         raise InputError(
-            "is a raster, and a profile is made of tables only", where=inputs.reference,
-            hint="compare with the raster itself; `reference-rev` takes it from a revision", code="raster-profile",
-        )  # fmt: skip
+            "is a raster, and a profile is made of tables only",
+            where=inputs.reference,
+            hint="compare with the raster itself; `reference-rev` takes it from a revision",
+            code="raster-profile",
+        )
     target = job.path(inputs.output, "output")
     source = open_table(path, inputs.reference)
     rules = Rules(only=tuple(inputs.columns), exclude=tuple(inputs.exclude))

@@ -23,9 +23,11 @@ def client(job: Job) -> GitHub:
     token = (env.get("GITHUB_TOKEN") or env.get("GH_TOKEN") or "").strip()
     if not token:
         raise InputError(
-            "no token", where="GITHUB_TOKEN", code="no-token",
+            "no token",
+            where="GITHUB_TOKEN",
+            code="no-token",
             hint="give the step `env: GITHUB_TOKEN: ${{ github.token }}`; at a terminal export a token of your own",
-        )  # fmt: skip
+        )
     job.commands.mask(token)
     repository = job.context.repository or env.get("GITHUB_REPOSITORY", "")
     api_url = job.context.api_url if job.context.on_github else env.get("GITHUB_API_URL") or job.context.api_url

@@ -39,8 +39,20 @@ class Inputs(ActionInputs):
     dry_run: bool = Field(False, description="Only show what would be written.")
 
 
-_ANSWERS = ("title", "lead", "data_steward", "command", "metrics", "predictions", "benchmark", "reference", "current",
-            "model", "model_name", "dvc")  # fmt: skip
+_ANSWERS = (
+    "title",
+    "lead",
+    "data_steward",
+    "command",
+    "metrics",
+    "predictions",
+    "benchmark",
+    "reference",
+    "current",
+    "model",
+    "model_name",
+    "dvc",
+)
 
 
 def run(inputs: Inputs, job: Job) -> Outcome:
@@ -53,9 +65,11 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     facts = look(job.workspace.base)
     if inputs.workflow == "gcbm-gate" and facts.gcbm is None:
         raise InputError(
-            "there is no GCBM project here (no gcbm_config.cfg)", where="workflow",
-            hint="give the folder that holds it as `working-directory`", code="gcbm-project",
-        )  # fmt: skip
+            "there is no GCBM project here (no gcbm_config.cfg)",
+            where="workflow",
+            hint="give the folder that holds it as `working-directory`",
+            code="gcbm-project",
+        )
     python = _python()
     given = {dashed(name): str(getattr(inputs, name)) for name in _ANSWERS}
     given |= {"workflow": inputs.workflow} if inputs.workflow != "auto" else {}
@@ -75,9 +89,13 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     _say_next(facts, answers, machine, ignore, job)
     kept = [proposal.name for proposal in proposed if proposal.state == "differs"]
     return Outcome(
-        "passed", f"{len(written)} files written", "written", quiet=True, details={"written": written, "kept": kept},
+        "passed",
+        f"{len(written)} files written",
+        "written",
+        quiet=True,
+        details={"written": written, "kept": kept},
         outputs={"written": written, "kept": kept},
-    )  # fmt: skip
+    )
 
 
 def _python() -> str:

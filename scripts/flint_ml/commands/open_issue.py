@@ -16,8 +16,9 @@ class Inputs(ActionInputs):
 
     key: str = Field(
         description="Names the trouble: there is one open issue for each key, brought up to date by later runs.",
-        min_length=1, max_length=200,
-    )  # fmt: skip
+        min_length=1,
+        max_length=200,
+    )
     title: str = Field("", description="Title of the issue; not needed with `close`.")
     body: str = Field("", description="Text before that of `body-file`, Markdown.")
     body_file: str = Field("", description="File with the text, Markdown, such as the report of post-report.")
@@ -38,10 +39,12 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     headline = f"issue #{done.number} {done.how}" if done.number else "no open issue to close"
     job.say(f"{headline}{f': {done.url}' if done.url else ''}")
     return Outcome(
-        "passed", headline, headline,
+        "passed",
+        headline,
+        headline,
         details={"key": inputs.key, "how": done.how, "number": done.number, "url": done.url},
         outputs={"number": done.number, "url": done.url, "how": done.how},
-    )  # fmt: skip
+    )
 
 
 ACTION = Action(

@@ -47,30 +47,37 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     if not files:
         return Outcome("passed", "nothing has changed, so there is nothing to propose", "nothing", outputs=outputs)
     text = "\n\n".join(part for part in (inputs.body, text_of(job, inputs.body_file, "body-file")) if part.strip())
-    done = propose(
-        client(job), inputs.branch, start, files, title=inputs.title, text=text, message=inputs.title
-    )  # fmt: skip
+    done = propose(client(job), inputs.branch, start, files, title=inputs.title, text=text, message=inputs.title)
     headline = f"pull request #{done.number} {done.how}: {len(files)} file{'s' if len(files) > 1 else ''}"
     job.say(f"{headline}: {done.url}")
     rows = [[path, "deleted" if file.data is None else f"{len(file.data):,} bytes"] for path, file in files.items()]
     return Outcome(
-        "passed", headline, f"#{done.number} {done.how}",
+        "passed",
+        headline,
+        f"#{done.number} {done.how}",
         tables=[Table(title="Proposed", columns=[Column(name="file"), Column(name="size")], rows=rows[:100])],
         details={
-            "how": done.how, "number": done.number, "url": done.url, "commit": done.commit, "branch": inputs.branch,
-            "base": start.branch, "files": list(files),
+            "how": done.how,
+            "number": done.number,
+            "url": done.url,
+            "commit": done.commit,
+            "branch": inputs.branch,
+            "base": start.branch,
+            "files": list(files),
         },
         outputs=outputs | {"number": done.number, "url": done.url, "commit": done.commit},
-    )  # fmt: skip
+    )
 
 
 def _start(inputs: Inputs, job: Job) -> Start:
     commit, tree = job.git.commit("HEAD"), job.git.tree("HEAD")
     if commit is None or tree is None:
         raise InputError(
-            "this is not a Git repository with a commit", where="working-directory", code="no-repository",
+            "this is not a Git repository with a commit",
+            where="working-directory",
+            code="no-repository",
             hint="in a workflow, run actions/checkout before this step",
-        )  # fmt: skip
+        )
     base = inputs.base
     if not base:
         ref = job.context.ref
@@ -95,9 +102,11 @@ def _files(inputs: Inputs, job: Job) -> dict[str, File]:
     names = {name for name in names if not name.startswith(f"{results}/")}
     if any(name.startswith(".github/workflows/") for name in names):
         raise InputError(
-            "this job changed a workflow file, which a workflow may not propose", where=".github/workflows",
-            hint="name the files to propose with `--paths`", code="workflow-changed",
-        )  # fmt: skip
+            "this job changed a workflow file, which a workflow may not propose",
+            where=".github/workflows",
+            hint="name the files to propose with `--paths`",
+            code="workflow-changed",
+        )
     if len(names) > MAX_FILES:
         raise InputError(f"{len(names)} files changed, {MAX_FILES} at most", where="paths", code="too-many-files")
     return {name: _file(root, name) for name in sorted(names)}
@@ -119,9 +128,11 @@ def _file(root: Path, name: str) -> File:
         return File(None)
     if not path.is_file() or path.stat().st_size > MAX_FILE:
         raise InputError(
-            f"`{name}` is no file of at most {MAX_FILE // 1_000_000} MB", where="paths",
-            hint="large data belongs to DVC; name the files to propose with `--paths`", code="file-too-large",
-        )  # fmt: skip
+            f"`{name}` is no file of at most {MAX_FILE // 1_000_000} MB",
+            where="paths",
+            hint="large data belongs to DVC; name the files to propose with `--paths`",
+            code="file-too-large",
+        )
     return File(path.read_bytes(), "100755" if os.access(path, os.X_OK) else "100644")
 
 

@@ -151,9 +151,16 @@ def _subject(inputs: PostReportInputs, job: Job) -> Subject:
         pull = context.pull_request if given is None else given
         watched = context.event_name in _HEAD_EVENTS and pull == context.pull_request
         return Subject(
-            context.head_sha, context.run_id, context.run_attempt, context.run_number or 0, context.run_url,
-            pull, str(base or "base"), watched, context.from_fork,
-        )  # fmt: skip
+            context.head_sha,
+            context.run_id,
+            context.run_attempt,
+            context.run_number or 0,
+            context.run_url,
+            pull,
+            str(base or "base"),
+            watched,
+            context.from_fork,
+        )
     client = _client(inputs, job)
     if client is None:
         hint = "give `token`, and the job `permissions: actions: read, pull-requests: write`"
@@ -178,10 +185,16 @@ def _facts(inputs: PostReportInputs, job: Job, subject: Subject) -> Facts:
     if context.repository and context.sha and sop.is_file():
         guide = f"{context.server_url}/{context.repository}/blob/{context.sha}/{job.relative(sop)}"
     return Facts(
-        title=inputs.title, base_name=subject.base_name, pull_request=subject.pull, run_url=subject.run_url,
-        guide_url=guide, page=files.PAGE, head_sha=subject.head_sha, from_fork=subject.fork,
+        title=inputs.title,
+        base_name=subject.base_name,
+        pull_request=subject.pull,
+        run_url=subject.run_url,
+        guide_url=guide,
+        page=files.PAGE,
+        head_sha=subject.head_sha,
+        from_fork=subject.fork,
         folder="" if inputs.working_directory in ("", ".") else inputs.working_directory,
-    )  # fmt: skip
+    )
 
 
 def _client(inputs: PostReportInputs, job: Job, deadline: float = DEADLINE) -> Callable[[], GitHub] | None:

@@ -40,7 +40,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     # Going back is an emergency; what was in Production once needs no new word of the gate.
     promotion = promote(
         store, version, entry, reason or ("rollback" if inputs.rollback else ""), dry_run=inputs.dry_run
-    )  # fmt: skip
+    )
     after = store.version(version.name, version.number) or version
     return _outcome(inputs, promotion, [dict(move) for move in history_of(after)])
 
@@ -52,11 +52,12 @@ def _outcome(inputs: Inputs, promotion: Promotion, history: list[dict[str, Any]]
     if promotion.refused:
         findings.append(
             Finding(
-                severity="error", code="gate-refused",
+                severity="error",
+                code="gate-refused",
                 message=f"the gate did not approve {title}: {promotion.refused}",
                 hint="promote a version that it approved, or give `reason`, which the registry keeps",
             )
-        )  # fmt: skip
+        )
         headline, message = f"{title} was not promoted; {promotion.refused}", "not promoted"
     elif promotion.changed:
         before = f" (before: version {previous})" if previous not in (None, version.number) else ""
@@ -76,14 +77,20 @@ def _outcome(inputs: Inputs, promotion: Promotion, history: list[dict[str, Any]]
         tables=[Table(title=f"History of version {version.number}", columns=columns, rows=rows)] if rows else [],
         findings=findings,
         details={
-            "name": version.name, "version": version.number, "previous_version": previous,
-            "changed": promotion.changed, "gate": version.tags.get(GATE), "history": history,
+            "name": version.name,
+            "version": version.number,
+            "previous_version": previous,
+            "changed": promotion.changed,
+            "gate": version.tags.get(GATE),
+            "history": history,
         },
         outputs={
-            "version": version.number, "previous-version": previous, "model-uri": version.uri,
+            "version": version.number,
+            "previous-version": previous,
+            "model-uri": version.uri,
             "changed": promotion.changed,
         },
-    )  # fmt: skip
+    )
 
 
 ACTION = Action(

@@ -107,9 +107,11 @@ def _find_project(job: Job) -> _Place:
     root = git.root
     if root is None:
         raise InputError(
-            "this is not a Git repository", where="working-directory",
-            hint="run it inside one; in a workflow, run actions/checkout before this step", code="no-repository",
-        )  # fmt: skip
+            "this is not a Git repository",
+            where="working-directory",
+            hint="run it inside one; in a workflow, run actions/checkout before this step",
+            code="no-repository",
+        )
     root = root.resolve()
     found = dvc_root(job.workspace.base)
     if found is None or not found.is_relative_to(root):
@@ -151,10 +153,12 @@ def _never_run(inputs: PullDataInputs, place: _Place, revision: str | None, entr
         there = place.git.show(revision, lock) is not None if revision else (place.root / lock).is_file()
         if not there and not inputs.allow_missing:
             raise InputError(
-                f"there is no {lock}, so nobody knows what the stages {listed} made", where=lock,
+                f"there is no {lock}, so nobody knows what the stages {listed} made",
+                where=lock,
                 hint="run `dvc repro`, `dvc push` and commit dvc.lock; or set `allow-missing: true` if a later step "
-                "of this job runs the pipeline", code="no-dvc-lock",
-            )  # fmt: skip
+                "of this job runs the pipeline",
+                code="no-dvc-lock",
+            )
         message = f"never run, so without data: {listed} ({lock})"
         severity = "info" if there else "warning"
         findings.append(Finding.model_validate({"severity": severity, "code": "never-run", "message": message}))

@@ -64,9 +64,12 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     found, unreadable = records.read_all(job.results_dir)
     context = job.context
     gate = approval(
-        found, [str(error) for error in unreadable], inputs.require,
-        Run(context.head_sha, context.run_id, context.run_attempt), merged="pull_request" not in context.event,
-    )  # fmt: skip
+        found,
+        [str(error) for error in unreadable],
+        inputs.require,
+        Run(context.head_sha, context.run_id, context.run_attempt),
+        merged="pull_request" not in context.event,
+    )
     if gate.value == "refused":
         return _refused(inputs, gate)
     address = _address(inputs, job)
@@ -105,8 +108,10 @@ def _address(inputs: Inputs, job: Job) -> Address:
     if address.kind == "sqlite" and hosted and not inputs.allow_ephemeral:
         raise InputError(
             "a registry in a sqlite file vanishes with this runner, which GitHub throws away after the job",
-            where="tracking-uri", hint=WAYS_TO_HOST, code="ephemeral-registry",
-        )  # fmt: skip
+            where="tracking-uri",
+            hint=WAYS_TO_HOST,
+            code="ephemeral-registry",
+        )
     return address
 
 
@@ -220,11 +225,12 @@ def _findings(job: Job, address: Address, source: facts.Source) -> list[Finding]
     if source.as_committed is False:
         findings.append(
             Finding(
-                severity="warning", code="model-differs",
+                severity="warning",
+                code="model-differs",
                 message="the model is not the one that this commit holds (dvc.lock): it was trained again since",
                 hint="register what was reviewed: run pull-data before this step instead of training again",
             )
-        )  # fmt: skip
+        )
     if source.commit is None:
         findings.append(
             Finding(severity="warning", code="no-commit", message="outside a Git repository: no commit to trace to")
@@ -239,9 +245,15 @@ def _findings(job: Job, address: Address, source: facts.Source) -> list[Finding]
 
 
 def _outcome(
-    inputs: Inputs, job: Job, address: Address, *, submission: Submission, source: facts.Source,
-    registration: Registration, move: Move | None,
-) -> Outcome:  # fmt: skip
+    inputs: Inputs,
+    job: Job,
+    address: Address,
+    *,
+    submission: Submission,
+    source: facts.Source,
+    registration: Registration,
+    move: Move | None,
+) -> Outcome:
     version, content = registration.version, submission.content
     shown = address.shown(job.workspace.root)
     rows: list[list[Any]] = [
@@ -263,18 +275,28 @@ def _outcome(
         tables=[Table(title="Registered model", columns=[Column(name="what"), Column(name="value")], rows=rows)],
         findings=_findings(job, address, source),
         details={
-            "name": version.name, "version": version.number, "run_id": version.run_id, "model_uri": version.uri,
-            "created": registration.created, "key": submission.key, "registry": shown, "gate": source.gate,
-            "stage": inputs.stage if staged else None, "previous_version": move.previous if move else None,
-            "fingerprint": source.fingerprint, "model_as_committed": source.as_committed,
+            "name": version.name,
+            "version": version.number,
+            "run_id": version.run_id,
+            "model_uri": version.uri,
+            "created": registration.created,
+            "key": submission.key,
+            "registry": shown,
+            "gate": source.gate,
+            "stage": inputs.stage if staged else None,
+            "previous_version": move.previous if move else None,
+            "fingerprint": source.fingerprint,
+            "model_as_committed": source.as_committed,
             "trained_run": registration.trained,
             "model": {"kind": content.kind, "sha256": content.sha256, "bytes": content.size},
         },
         outputs={
-            "version": version.number, "run-id": version.run_id, "model-uri": version.uri,
+            "version": version.number,
+            "run-id": version.run_id,
+            "model-uri": version.uri,
             "created": registration.created,
         },
-    )  # fmt: skip
+    )
 
 
 ACTION = Action(

@@ -101,9 +101,12 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     written = offer(proposed, job, yes=inputs.yes, dry_run=inputs.dry_run, over=True)
     _say_next(shared, job)
     return Outcome(
-        "passed", f"{len(written)} files written", "written", quiet=True,
+        "passed",
+        f"{len(written)} files written",
+        "written",
+        quiet=True,
         outputs={"written": written, "artifacts": [item.name for item in shared.items]},
-    )  # fmt: skip
+    )
 
 
 def _shared(inputs: Inputs, job: Job) -> Any:
@@ -112,10 +115,11 @@ def _shared(inputs: Inputs, job: Job) -> Any:
 
     if not inputs.licence:
         raise InputError(
-            "nobody may use what has no licence", where="licence",
+            "nobody may use what has no licence",
+            where="licence",
             hint=f"name one, such as {', '.join(facts.USUAL_LICENCES[:3])} for data; under `share:` in {inputs.config}",
             code="missing-input",
-        )  # fmt: skip
+        )
     if not inputs.authors:
         hint = f"authors: [{{name: Ana Silva, orcid: 0000-0002-1825-0097}}] under `share:` in {inputs.config}"
         raise InputError("nobody to cite is named", where="authors", hint=hint, code="missing-input")
@@ -133,12 +137,15 @@ def _shared(inputs: Inputs, job: Job) -> Any:
         authors=tuple(_person(author) for author in inputs.authors),
         items=tuple(_items(inputs, job, title)),
         date=job.git.date(head) or records.now()[:10],
-        version=inputs.version, keywords=tuple(inputs.keywords), region=inputs.region,
+        version=inputs.version,
+        keywords=tuple(inputs.keywords),
+        region=inputs.region,
         box=facts.box(inputs.bounds) if inputs.bounds else None,
         period=facts.period(inputs.period) if inputs.period else "",
-        doi=facts.doi(inputs.doi), repository=inputs.repository or _address(job),
+        doi=facts.doi(inputs.doi),
+        repository=inputs.repository or _address(job),
         records=tuple(record for record in found if record.action not in {"post-report", "register-model"}),
-    )  # fmt: skip
+    )
 
 
 def _address(job: Job) -> str:
@@ -164,9 +171,13 @@ def _person(author: Author) -> Any:
         hint = "give `name` (family name last), `family-names` and `given-names`, or `organisation`"
         raise InputError("an author has no name", where="authors", hint=hint, code="missing-input")
     return Person(
-        f"{given} {family}".strip(), given, family, orcid(author.orcid) if author.orcid else "", author.affiliation,
+        f"{given} {family}".strip(),
+        given,
+        family,
+        orcid(author.orcid) if author.orcid else "",
+        author.affiliation,
         author.email,
-    )  # fmt: skip
+    )
 
 
 def _items(inputs: Inputs, job: Job, title: str) -> list[Any]:
@@ -180,9 +191,11 @@ def _items(inputs: Inputs, job: Job, title: str) -> list[Any]:
     told = dict(inputs.artifacts) or _usual(job, kept, project)
     if not told:
         raise InputError(
-            "there is nothing to share", where="artifacts",
-            hint="keep data or results with DVC (`dvc add`), or name them under `artifacts:`", code="nothing-to-share",
-        )  # fmt: skip
+            "there is nothing to share",
+            where="artifacts",
+            hint="keep data or results with DVC (`dvc add`), or name them under `artifacts:`",
+            code="nothing-to-share",
+        )
     items: list[Any] = []
     for name, artifact in told.items():
         path = artifact.path.strip("/")
@@ -191,9 +204,11 @@ def _items(inputs: Inputs, job: Job, title: str) -> list[Any]:
         whole = entry if entry is not None and entry.path == joined(project, path) else None
         if whole is None and not (place.exists() and job.git.tracked(place)):
             raise InputError(
-                f"`{path}` is neither in Git nor in DVC, so nobody could take it", where=f"artifacts: {name}",
-                hint=f"dvc add {path}, or let a DVC stage make it", code="not-shared",
-            )  # fmt: skip
+                f"`{path}` is neither in Git nor in DVC, so nobody could take it",
+                where=f"artifacts: {name}",
+                hint=f"dvc add {path}, or let a DVC stage make it",
+                code="not-shared",
+            )
         folder = whole.is_dir if whole else place.is_dir()
         size = whole.size if whole else place.stat().st_size if place.is_file() else None
         text = artifact.description or f"{title}: {path}"

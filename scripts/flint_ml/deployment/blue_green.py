@@ -97,9 +97,10 @@ def _state(remote: Remote, tip: str, switch: Switch) -> _State:
     if live not in switch.colours:
         raise InputError(
             f"the selector names `{live}`, which is none of: {', '.join(switch.colours)}",
-            where=switch.selector.file, code="unknown-colour",
+            where=switch.selector.file,
+            code="unknown-colour",
             hint="name the colours in `colours` as the selector does",
-        )  # fmt: skip
+        )
     idle = next(name for name in switch.colours if name != live)
     values = {
         name: current(remote, tip, colour.target.file, colour.target.path) for name, colour in switch.colours.items()
@@ -160,8 +161,10 @@ def _unmoved(wanted: _State, found: _State) -> None:
     if found != wanted:
         raise OutsideError(
             "somebody else changed the colours while this version was tried; theirs stays",
-            where="manifests", hint="run the job again if this version is still wanted", code="moved-on",
-        )  # fmt: skip
+            where="manifests",
+            hint="run the job again if this version is still wanted",
+            code="moved-on",
+        )
 
 
 def _as_it_is(switch: Switch, state: _State, number: int) -> Switched:

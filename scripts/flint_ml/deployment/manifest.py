@@ -72,14 +72,18 @@ def check_target(file: str, template: str) -> str:
     path = posixpath.normpath(file.strip())
     if path.startswith(("/", "../")) or path in {".", ".."} or "\x00" in path or "\\" in path:
         raise InputError(
-            f"`{file}` is no path inside the manifests repository", where="file",
-            hint="give it from the root of that repository, with forward slashes", code="invalid-input",
-        )  # fmt: skip
+            f"`{file}` is no path inside the manifests repository",
+            where="file",
+            hint="give it from the root of that repository, with forward slashes",
+            code="invalid-input",
+        )
     if template.count("{version}") != 1 or not template.isprintable():
         raise InputError(
-            f"`{template}` must hold `{{version}}` once", where="value", hint="such as `{version}` or `v{version}`",
+            f"`{template}` must hold `{{version}}` once",
+            where="value",
+            hint="such as `{version}` or `v{version}`",
             code="invalid-input",
-        )  # fmt: skip
+        )
     return path
 
 
@@ -98,17 +102,20 @@ def read_manifest(remote: Remote, commit: str, file: str) -> bytes:
     what = {"040000": "a folder", "120000": "a symbolic link", "160000": "a submodule"}.get(mode or "")
     if what:
         raise InputError(
-            f"`{file}` is {what} in the manifests repository", where="file", hint="name the YAML file itself",
+            f"`{file}` is {what} in the manifests repository",
+            where="file",
+            hint="name the YAML file itself",
             code="no-manifest",
-        )  # fmt: skip
+        )
     known = [name for name in remote.files(commit) if name.endswith((".yaml", ".yml", ".json"))]
     same = [name for name in known if posixpath.basename(name) == posixpath.basename(file)]
     close = difflib.get_close_matches(file, known, n=1) or same[:1]
     raise InputError(
-        f"`{file}` is not in the manifests repository", where="file",
+        f"`{file}` is not in the manifests repository",
+        where="file",
         hint=f"did you mean `{close[0]}`?" if close else f"it has: {', '.join(known[:8]) or 'no YAML file'}",
         code="no-manifest",
-    )  # fmt: skip
+    )
 
 
 def current(remote: Remote, commit: str, file: str, path: str) -> str:

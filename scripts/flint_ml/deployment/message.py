@@ -49,9 +49,7 @@ def _line(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())[:300]
 
 
-def commit_message(
-    origin: Origin, place: str, old: str, new: str, *, verb: str = "Deploy", reason: str = ""
-) -> str:  # fmt: skip
+def commit_message(origin: Origin, place: str, old: str, new: str, *, verb: str = "Deploy", reason: str = "") -> str:
     """Subject, what changed at ``place`` (manifest and path), why, and one Git trailer for each link."""
     trailers = {
         "Model-Version": f"models:/{origin.model}/{origin.number}",

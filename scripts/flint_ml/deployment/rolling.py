@@ -115,9 +115,11 @@ def wait(remote: Remote, tries: int, reason: str, say: Callable[[str], None]) ->
     pause = random.uniform(0.1, 0.5) * min(tries, 6)  # noqa: S311 - no secret
     if tries >= _MAX_TRIES or remote.left < pause + 1:
         raise OutsideError(
-            f"the branch moved on at each of {tries} tries ({reason})", where="manifests",
-            hint="run the job again, or give a longer `timeout`", code="busy-branch",
-        )  # fmt: skip
+            f"the branch moved on at each of {tries} tries ({reason})",
+            where="manifests",
+            hint="run the job again, or give a longer `timeout`",
+            code="busy-branch",
+        )
     say(f"the push was not taken; again from the newest commit ({reason})")
     time.sleep(pause)
 

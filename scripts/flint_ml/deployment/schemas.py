@@ -82,9 +82,11 @@ def _check_one(resource: dict[str, Any], file: str, version: str, patch: bool) -
     title = f"{kind} {metadata.get('name', '')}".strip() if isinstance(metadata, dict) else kind
     if not isinstance(api_version, str) or not _API_VERSION.match(api_version) or not kind.isalnum():
         raise InputError(
-            f"{title}: `apiVersion` is missing or wrong", where=file, hint="such as `apiVersion: apps/v1`",
+            f"{title}: `apiVersion` is missing or wrong",
+            where=file,
+            hint="such as `apiVersion: apps/v1`",
             code="invalid-manifest",
-        )  # fmt: skip
+        )
     try:
         kubernetes_validate.validate(resource, version, strict=True)
     except kubernetes_validate.SchemaNotFoundError:
@@ -92,9 +94,11 @@ def _check_one(resource: dict[str, Any], file: str, version: str, patch: bool) -
         return Finding(severity="warning", code="unknown-kind", message=message)
     except VersionNotSupportedError:
         raise InputError(
-            f"there are no schemas of Kubernetes {version}", where="kubernetes-version",
-            hint=f"the newest is {latest()}", code="invalid-input",
-        ) from None  # fmt: skip
+            f"there are no schemas of Kubernetes {version}",
+            where="kubernetes-version",
+            hint=f"the newest is {latest()}",
+            code="invalid-input",
+        ) from None
     except kubernetes_validate.ValidationError as error:
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.path).lstrip(".")
         message = f"{title}: {place + ': ' if place else ''}{str(error.message)[:300]}"
@@ -103,8 +107,10 @@ def _check_one(resource: dict[str, Any], file: str, version: str, patch: bool) -
             return Finding(severity="info", code="patch", message=text)
         raise InputError(
             f"Kubernetes {version} does not take this manifest: {message}",
-            where=file, hint=_hint(str(error.message)), code="invalid-manifest",
-        ) from None  # fmt: skip
+            where=file,
+            hint=_hint(str(error.message)),
+            code="invalid-manifest",
+        ) from None
     return None
 
 

@@ -53,9 +53,14 @@ def _ask(name: str, address: str, check: Check, number: int, seconds: float) -> 
     headers = {"User-Agent": f"flint-ml/{__version__}"} | ({"Content-Type": "application/json"} if body else {})
     try:
         with requests.request(
-            "POST" if body else "GET", address.rstrip("/") + check.path, data=body.encode() or None,
-            headers=headers, timeout=(min(5.0, seconds), min(10.0, seconds)), allow_redirects=False, stream=True,
-        ) as response:  # fmt: skip
+            "POST" if body else "GET",
+            address.rstrip("/") + check.path,
+            data=body.encode() or None,
+            headers=headers,
+            timeout=(min(5.0, seconds), min(10.0, seconds)),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
             text = response.raw.read(_MAX_BYTES, decode_content=True).decode(errors="replace")
             status = response.status_code
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:

@@ -23,9 +23,11 @@ def decode(data: bytes, file: str) -> str:
     """
     if data.startswith(b"version https://git-lfs"):
         raise InputError(
-            "is kept in Git LFS; here is only a pointer", where=file, hint="keep manifests in Git itself",
+            "is kept in Git LFS; here is only a pointer",
+            where=file,
+            hint="keep manifests in Git itself",
             code="lfs-pointer",
-        )  # fmt: skip
+        )
     try:
         return data.removeprefix(_BOM).decode()
     except UnicodeDecodeError:
@@ -89,5 +91,7 @@ def replace(text: str, path: str, value: str, file: str) -> str:
             return changed
     raise InputError(
         f"`{value}` cannot be written at `{path}` without changing more than that",
-        where=f"{file}:{found.line}", hint="put the old value in double quotes", code="not-a-value",
-    )  # fmt: skip
+        where=f"{file}:{found.line}",
+        hint="put the old value in double quotes",
+        code="not-a-value",
+    )

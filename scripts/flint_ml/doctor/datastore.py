@@ -130,9 +130,14 @@ def _dvc(patient: Patient, *arguments: str) -> Any:
     environment = {**patient.env, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", *arguments, "--json"], cwd=patient.folder, capture_output=True, text=True,
-            check=False, timeout=_SECONDS, env=environment,
-        )  # fmt: skip
+            [sys.executable, "-m", "dvc", *arguments, "--json"],
+            cwd=patient.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+            env=environment,
+        )
         return json.loads(done.stdout) if done.returncode == 0 else None
     except (OSError, subprocess.TimeoutExpired, ValueError):
         return None

@@ -70,10 +70,11 @@ def _private(patient: Patient) -> Iterator[Check]:
 def _uncommitted(patient: Patient) -> Iterator[Check]:
     changed = patient.git.unsaved()
     weighty = [
-        path for path in changed
+        path
+        for path in changed
         if path.endswith((patient.config, "dvc.lock", "dvc.yaml", ".dvc", ".dvc/config"))
         or path.startswith(".github/workflows/")
-    ]  # fmt: skip
+    ]
     if weighty:
         more = f" and {len(weighty) - 3} more" if len(weighty) > 3 else ""
         mend = "git add them and commit: a runner sees what is committed"

@@ -85,9 +85,13 @@ def _answers(uri: str, username: str | None, password: str | None, token: str | 
     login = (username, password or "") if username and not token else None
     try:
         answer = requests.get(
-            f"{uri}/api/2.0/mlflow/registered-models/search", params={"max_results": "1"}, headers=headers,
-            auth=login, timeout=_SECONDS, allow_redirects=False,
-        )  # fmt: skip
+            f"{uri}/api/2.0/mlflow/registered-models/search",
+            params={"max_results": "1"},
+            headers=headers,
+            auth=login,
+            timeout=_SECONDS,
+            allow_redirects=False,
+        )
     except requests.RequestException as error:
         mend = "check the address, and that the runner's network reaches it"
         return Check(MLFLOW, "failure", f"{uri} does not answer ({type(error).__name__})", mend)

@@ -79,9 +79,11 @@ def place_at(git: Git, revision: str, place: Path) -> tuple[str, str]:
     commit = git.commit(revision) or git.commit(f"origin/{revision}")
     if root is None or commit is None:
         raise InputError(
-            f"the revision `{revision}` is not in this clone", where="reference-rev",
-            hint="set `fetch-depth: 0` on actions/checkout, or fetch that revision before", code="base-not-fetched",
-        )  # fmt: skip
+            f"the revision `{revision}` is not in this clone",
+            where="reference-rev",
+            hint="set `fetch-depth: 0` on actions/checkout, or fetch that revision before",
+            code="base-not-fetched",
+        )
     top = root.resolve()
     return commit, place.relative_to(top).as_posix() if place.is_relative_to(top) else place.name
 

@@ -107,9 +107,11 @@ def check_profile(profile: Profile, label: str, current: Source, rules: Rules) -
     """
     if rules.groups or rules.coordinates:
         raise InputError(
-            "a profile holds no rows, so groups cannot be permuted", where=label,
-            hint="compare with the reference itself, or leave `groups` and `coordinates` out", code="profile-groups",
-        )  # fmt: skip
+            "a profile holds no rows, so groups cannot be permuted",
+            where=label,
+            hint="compare with the reference itself, or leave `groups` and `coordinates` out",
+            code="profile-groups",
+        )
     rules = replace(rules, tests=tuple(name for name in rules.tests if name != "multivariate"))
     reference = Source(Path(label), label, tuple(profile.columns), parquet=False)
     common = [name for name in _common(reference, current, rules) if name in set(comparable(profile))]
@@ -147,8 +149,10 @@ def _compare(
     if not any(column.hypotheses for column in columns):
         raise InputError(
             "no column can be compared: all are identifiers, dates or empty",
-            where=labels[1], hint="name a test for one under `columns:` in flint-ml.yml", code="nothing-to-compare",
-        )  # fmt: skip
+            where=labels[1],
+            hint="name a test for one under `columns:` in flint-ml.yml",
+            code="nothing-to-compare",
+        )
     result = Result(rules, frames.rows, columns, [], units=units_of(frames.full, rules))
     _decide_all(result, frames, pairs, known)
     columns.sort(key=lambda c: severity(c.leading) if c.leading else (True, True, 0.0, 2.0))
@@ -225,9 +229,11 @@ def _common(reference: Source, current: Source, rules: Rules) -> list[str]:
     common = [name for name in shared if rules.wanted(name) and name not in places]
     if not common:
         raise InputError(
-            "`columns` and `exclude` leave no common column", where="columns", hint="check both inputs",
+            "`columns` and `exclude` leave no common column",
+            where="columns",
+            hint="check both inputs",
             code="no-common-columns",
-        )  # fmt: skip
+        )
     return common
 
 

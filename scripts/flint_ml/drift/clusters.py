@@ -50,9 +50,11 @@ def units_of(tables: tuple[Any, Any], rules: Rules) -> Units | None:
     if rules.coordinates:
         if len(rules.coordinates) != 2 or not rules.block_size:
             raise InputError(
-                "needs two columns, x and y, and `block-size`", where="coordinates",
-                hint="give the size of a square in the unit of the coordinates", code="invalid-input",
-            )  # fmt: skip
+                "needs two columns, x and y, and `block-size`",
+                where="coordinates",
+                hint="give the size of a square in the unit of the coordinates",
+                code="invalid-input",
+            )
         x, y = rules.coordinates
         codes = [blocks_of(_number(table, x), _number(table, y), rules.block_size) for table in tables]
         label = f"squares of {rules.block_size:g}"
@@ -74,9 +76,14 @@ def _number(table: Any, name: str) -> Any:
 
 
 def decide_by_groups(
-    tables: tuple[Any, Any], columns: Sequence[ColumnResult], spectra: Sequence[SpectrumResult],
-    *, whole: Hypothesis | None, units: Units, rules: Rules,
-) -> None:  # fmt: skip
+    tables: tuple[Any, Any],
+    columns: Sequence[ColumnResult],
+    spectra: Sequence[SpectrumResult],
+    *,
+    whole: Hypothesis | None,
+    units: Units,
+    rules: Rules,
+) -> None:
     """Give every hypothesis its p by permutation of groups, and decide the family.
 
     Under Holm the columns are adjusted together by their joint permutations; they share alpha by Bonferroni with the

@@ -83,9 +83,14 @@ def spectra_results(
 
 
 def whole_table(
-    tables: tuple[Any, Any], pairs: Sequence[Pair], spectra: Sequence[SpectrumResult], rules: Rules,
-    *, tests: int, units: Codes | None,
-) -> WholeTable | None:  # fmt: skip
+    tables: tuple[Any, Any],
+    pairs: Sequence[Pair],
+    spectra: Sequence[SpectrumResult],
+    rules: Rules,
+    *,
+    tests: int,
+    units: Codes | None,
+) -> WholeTable | None:
     """The classifier test over all compared columns; None where it is not wanted or there are too few rows.
 
     ``tables`` hold the rows that take part, ``units`` their groups.

@@ -106,17 +106,29 @@ def write_profile(profile: Profile, path: Path) -> None:
     """Write a profile as JSON, compressed where the name ends in ``.gz``."""
     spectra = [
         {
-            "columns": list(names), "mean": _rounded(c.model.mean), "variances": _rounded(c.model.variances),
-            "loadings": [_rounded(v) for v in c.model.loadings.T], "explained": c.model.explained,
-            "fitted": c.model.fitted, "held": _thin(c.held), "limits": list(c.limits), "outside": c.outside,
-            "centre": _rounded(c.mean), "sd": _rounded(c.sd), "lost": int(c.lost.sum()),
+            "columns": list(names),
+            "mean": _rounded(c.model.mean),
+            "variances": _rounded(c.model.variances),
+            "loadings": [_rounded(v) for v in c.model.loadings.T],
+            "explained": c.model.explained,
+            "fitted": c.model.fitted,
+            "held": _thin(c.held),
+            "limits": list(c.limits),
+            "outside": c.outside,
+            "centre": _rounded(c.mean),
+            "sd": _rounded(c.sd),
+            "lost": int(c.lost.sum()),
         }
         for names, c in profile.calibrations.items()
-    ]  # fmt: skip
+    ]
     data = {
-        "schema": SCHEMA, "rows": profile.rows, "bound": profile.bound, "source": dict(profile.source),
-        "columns": dict(profile.columns), "spectra": spectra,
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "rows": profile.rows,
+        "bound": profile.bound,
+        "source": dict(profile.source),
+        "columns": dict(profile.columns),
+        "spectra": spectra,
+    }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     write_atomically(path, gzip.compress(text, mtime=0) if path.suffix == ".gz" else text + b"\n")
 
@@ -170,9 +182,15 @@ def _calibration(entry: Mapping[str, Any]) -> Calibration:
     limits = (float(entry["limits"][0]), float(entry["limits"][1]))
     lost = np.ones(int(entry["lost"]), dtype=bool)
     return Calibration(
-        model, projection, limits, float(entry["outside"]), np.arange(len(projection.t2)),
-        np.array(entry["centre"], float), np.array(entry["sd"], float), lost,
-    )  # fmt: skip
+        model,
+        projection,
+        limits,
+        float(entry["outside"]),
+        np.arange(len(projection.t2)),
+        np.array(entry["centre"], float),
+        np.array(entry["sd"], float),
+        lost,
+    )
 
 
 def comparable(profile: Profile) -> list[str]:

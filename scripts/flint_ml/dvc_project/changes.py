@@ -19,11 +19,35 @@ from flint_ml.text.yaml import parse_yaml
 # Files of these kinds are data also where Git keeps them instead of DVC.
 DATA_SUFFIXES = frozenset(
     {
-        ".csv", ".tsv", ".parquet", ".feather", ".arrow", ".xls", ".xlsx", ".tif", ".tiff", ".gpkg", ".shp", ".dbf",
-        ".geojson", ".nc", ".h5", ".hdf5", ".npy", ".npz", ".db", ".sqlite", ".duckdb", ".pkl", ".joblib", ".onnx",
-        ".zip", ".gz", ".zst",
+        ".csv",
+        ".tsv",
+        ".parquet",
+        ".feather",
+        ".arrow",
+        ".xls",
+        ".xlsx",
+        ".tif",
+        ".tiff",
+        ".gpkg",
+        ".shp",
+        ".dbf",
+        ".geojson",
+        ".nc",
+        ".h5",
+        ".hdf5",
+        ".npy",
+        ".npz",
+        ".db",
+        ".sqlite",
+        ".duckdb",
+        ".pkl",
+        ".joblib",
+        ".onnx",
+        ".zip",
+        ".gz",
+        ".zst",
     }
-)  # fmt: skip
+)
 _WORKFLOWS = (".github/workflows/*", ".github/actions/*")
 
 
@@ -149,11 +173,16 @@ def _git_data(git: Git, base: str, paths: Iterable[str], project: str) -> list[d
         change = "added" if old is None else "deleted" if size is None else "modified"
         rows.append(
             {
-                "path": path, "change": change, "kind": "git", "size": size,
-                "base_size": None if old is None else len(old), "md5": hash_at(git, None, path) if size else None,
-                "base_md5": None, "files": None,
+                "path": path,
+                "change": change,
+                "kind": "git",
+                "size": size,
+                "base_size": None if old is None else len(old),
+                "md5": hash_at(git, None, path) if size else None,
+                "base_md5": None,
+                "files": None,
             }
-        )  # fmt: skip
+        )
     return rows
 
 

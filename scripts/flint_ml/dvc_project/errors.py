@@ -22,9 +22,15 @@ CREDENTIALS_REFUSED = "credentials-refused"
 _LOGGERS = ("dvc", "dvc_data", "dvc_objects")
 _NONE = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "AzureAuthError"}
 _REFUSED = {
-    "ClientAuthenticationError", "AuthError", "CredentialRetrievalError", "TokenRetrievalError", "RefreshError",
-    "UnauthorizedSSOTokenError", "PermissionDenied", "HTTPUnauthorized",
-}  # fmt: skip
+    "ClientAuthenticationError",
+    "AuthError",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "RefreshError",
+    "UnauthorizedSSOTokenError",
+    "PermissionDenied",
+    "HTTPUnauthorized",
+}
 _REFUSED_TEXT = re.compile(
     r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|AuthorizationHeader"
     r"|InvalidClientTokenId|\b40[13]\b|Forbidden|Unauthorized|Access Denied|Permission denied for user"

@@ -46,9 +46,14 @@ def collect(folder: Path, base: str | None, scratch: Path, env: Mapping[str, str
     command += ["--json", "--split", "--out", str(scratch)]
     clean = {key: value for key, value in (os.environ if env is None else env).items() if not _SECRET.search(key)}
     result = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=True,
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
         env={**clean, "DVC_NO_ANALYTICS": "1", "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
+    )
     return parse(json.loads(result.stdout), base)
 
 

@@ -31,7 +31,9 @@ All carbon is tC, areas are ha, years are calendar years (0 is the state after s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flint_ml.doors import door
 
 if TYPE_CHECKING:
     from flint_ml.gcbm.engine.checks import Check
@@ -89,12 +91,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a part when it is first used: numpy and rasterio are not needed to read a database."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = door(__name__, _HOME)

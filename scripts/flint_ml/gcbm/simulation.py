@@ -75,9 +75,11 @@ def open_project(path: Path, config_dir: str = "") -> Project:
             raise
     if path.is_file():
         raise InputError(
-            "cannot be used with a zip file", where="config-dir", hint="unpack it, or zip one project only",
+            "cannot be used with a zip file",
+            where="config-dir",
+            hint="unpack it, or zip one project only",
             code="invalid-input",
-        )  # fmt: skip
+        )
     return load_project(path / config_dir)
 
 
@@ -135,19 +137,24 @@ def choose_engine(wanted: str, project: Project, moja_cli: str) -> tuple[Kind, s
         return "flint", str(program)
     where = project.relative(project.config_dir)
     stop(
-        missing, "the embedded engine does not implement all that this project uses, and there is no moja.cli here",
-        hint=FLINT_HINT, code="gcbm-unsupported", where=where,
-    )  # fmt: skip
+        missing,
+        "the embedded engine does not implement all that this project uses, and there is no moja.cli here",
+        hint=FLINT_HINT,
+        code="gcbm-unsupported",
+        where=where,
+    )
     return "embedded", ""
 
 
 def refuse_faults(project: Project, problems: list[Problem]) -> None:
     """Stop with the whole list where a project cannot be run."""
     stop(
-        [problem for problem in problems if problem.severity == "error"], "this project cannot be run",
+        [problem for problem in problems if problem.severity == "error"],
+        "this project cannot be run",
         hint="correct these; `flint-ml run-gcbm --check` lists them, with the warnings, in seconds",
-        code="gcbm-project", where=project.relative(project.config_dir),
-    )  # fmt: skip
+        code="gcbm-project",
+        where=project.relative(project.config_dir),
+    )
 
 
 def embedded(
@@ -162,9 +169,12 @@ def embedded(
     from flint_ml.gcbm.engine.run import fingerprint, run
 
     result = run(
-        project, maps=maps, max_memory=max_memory, skip_missing_matrices=skip_missing_matrices,
+        project,
+        maps=maps,
+        max_memory=max_memory,
+        skip_missing_matrices=skip_missing_matrices,
         progress=_progress(say) if say else None,
-    )  # fmt: skip
+    )
     simulated = of_result(result)
     simulated.maps = dict(maps.files) if maps else {}
     simulated.fingerprint = fingerprint(project)
@@ -194,13 +204,21 @@ def of_result(result: Result) -> Simulated:
     if result.years[-1] not in tables["indicators"].column("year"):
         failed = [check.message for check in result.checks if check.status == "failed"]
         raise InputError(
-            "\n- ".join([f"no pixel is left in {result.years[-1]}:", *failed]), where="project",
-            hint="`flint-ml run-gcbm --check` says which classifiers lack a growth curve", code="gcbm-no-pixels",
-        )  # fmt: skip
+            "\n- ".join([f"no pixel is left in {result.years[-1]}:", *failed]),
+            where="project",
+            hint="`flint-ml run-gcbm --check` says which classifiers lack a growth curve",
+            code="gcbm-no-pixels",
+        )
     return Simulated(
-        "embedded", result.engine, result, tables, result.checks, result.pixels, result.stands,
+        "embedded",
+        result.engine,
+        result,
+        tables,
+        result.checks,
+        result.pixels,
+        result.stands,
         fingerprint=result.fingerprint,
-    )  # fmt: skip
+    )
 
 
 def _progress(say: Say) -> Callable[[str, int, int], None]:

@@ -136,14 +136,18 @@ def check_login(where: Place, login: Login) -> None:
     """
     if where.kind == "http" and login.token and where.url.startswith("http:") and where.host not in _LOOPBACK:
         raise InputError(
-            "the token would be sent over plain http", where="manifests", hint="give the https address",
+            "the token would be sent over plain http",
+            where="manifests",
+            hint="give the https address",
             code="insecure-address",
-        )  # fmt: skip
+        )
     if login.token and not re.fullmatch(r"[\x21-\x7e]+", login.token):
         raise InputError(
-            "holds spaces or line breaks", where="token", hint="store the secret again, only the token",
+            "holds spaces or line breaks",
+            where="token",
+            hint="store the secret again, only the token",
             code="wrong-token",
-        )  # fmt: skip
+        )
     if login.ssh_key and "PRIVATE KEY-----" not in login.ssh_key:
         public = login.ssh_key.lstrip().startswith(("ssh-", "ecdsa-"))
         raise InputError(
@@ -154,9 +158,11 @@ def check_login(where: Place, login: Login) -> None:
         )
     if where.kind == "http" and login.ssh_key and not login.token:
         raise InputError(
-            "a deploy key needs an SSH address", where="manifests", hint="such as git@github.com:owner/repository",
+            "a deploy key needs an SSH address",
+            where="manifests",
+            hint="such as git@github.com:owner/repository",
             code="manifests-address",
-        )  # fmt: skip
+        )
 
 
 def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -169,9 +175,15 @@ def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str]
     keep = {"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_EXEC_PATH"}
     clean = {key: value for key, value in env.items() if not key.startswith("GIT_") or key in keep}
     config = {
-        "credential.helper": "", "core.hooksPath": os.devnull, "commit.gpgSign": "false", "gc.auto": "0",
-        "core.autocrlf": "false", "protocol.version": "2", "safe.directory": "*", "push.gpgSign": "false",
-    }  # fmt: skip
+        "credential.helper": "",
+        "core.hooksPath": os.devnull,
+        "commit.gpgSign": "false",
+        "gc.auto": "0",
+        "core.autocrlf": "false",
+        "protocol.version": "2",
+        "safe.directory": "*",
+        "push.gpgSign": "false",
+    }
     if where.kind == "http" and login.token:
         parts = urlsplit(where.url)
         config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = (
@@ -185,9 +197,13 @@ def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str]
     for number, (key, value) in enumerate(config.items()):
         clean |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     clean |= {
-        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": clean.get("GIT_ASKPASS", ""), "SSH_ASKPASS_REQUIRE": "never",
-        "GIT_ALLOW_PROTOCOL": "http:https:ssh:file", "GIT_PROTOCOL_FROM_USER": "1", "LC_ALL": "C",
-    }  # fmt: skip
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": clean.get("GIT_ASKPASS", ""),
+        "SSH_ASKPASS_REQUIRE": "never",
+        "GIT_ALLOW_PROTOCOL": "http:https:ssh:file",
+        "GIT_PROTOCOL_FROM_USER": "1",
+        "LC_ALL": "C",
+    }
     if where.kind == "ssh":
         clean["GIT_SSH_COMMAND"] = _ssh_command(where, login, folder)
     return clean
@@ -205,9 +221,13 @@ def _ssh_command(where: Place, login: Login, folder: Path) -> str:
     known = login.known_hosts or (_GITHUB_HOST_KEY if where.host == "github.com" else "")
     file = _private(folder / "known_hosts", known)
     options = {
-        "BatchMode": "yes", "ConnectTimeout": "15", "StrictHostKeyChecking": "yes" if known else "accept-new",
-        "UserKnownHostsFile": str(file), "UpdateHostKeys": "no", "HashKnownHosts": "no",
-    }  # fmt: skip
+        "BatchMode": "yes",
+        "ConnectTimeout": "15",
+        "StrictHostKeyChecking": "yes" if known else "accept-new",
+        "UserKnownHostsFile": str(file),
+        "UpdateHostKeys": "no",
+        "HashKnownHosts": "no",
+    }
     if known:
         options["GlobalKnownHostsFile"] = os.devnull
     command = ["ssh"]

@@ -184,9 +184,10 @@ def server_words(said: str) -> str:
     """The lines that say what is wrong, without progress and Git's advice."""
     lines = [line.strip().removeprefix("remote:").strip() for line in said.splitlines()]
     kept = [
-        line for line in lines
+        line
+        for line in lines
         if line and not line.startswith(("hint:", "To ", "Counting", "Writing", "Compressing", "Enumerating", "Total"))
-    ]  # fmt: skip
+    ]
     return " | ".join(dict.fromkeys(kept))[:500]
 
 
@@ -199,6 +200,8 @@ def error_of(said: str, did: str) -> FlintError:
             message = f"{fault.message} (to {did}); it says: {words}" if words else f"{fault.message} (to {did})"
             return kind(message, where=fault.where, hint=fault.hint, code=fault.code)
     return OutsideError(
-        f"Git could not {did}: {words or 'it gave no reason'}", where="manifests",
-        hint="nothing was changed; see what it says", code="git-failed",
-    )  # fmt: skip
+        f"Git could not {did}: {words or 'it gave no reason'}",
+        where="manifests",
+        hint="nothing was changed; see what it says",
+        code="git-failed",
+    )

@@ -58,9 +58,13 @@ class Remote:
         """Exit code, output and messages of a Git command, which is ended with all its helpers when time is over."""
         try:
             process = subprocess.Popen(
-                ["git", *arguments], env={**self._env, **(env or {})}, start_new_session=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )  # fmt: skip
+                ["git", *arguments],
+                env={**self._env, **(env or {})},
+                start_new_session=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         except FileNotFoundError:
             raise InputError("git is not installed", hint="install git and put it on the PATH") from None
         try:
@@ -69,9 +73,11 @@ class Remote:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise OutsideError(
-                f"the manifests repository did not answer in time (git {arguments[0]})", where="manifests",
-                hint="run the job again, or give a longer `timeout`", code="timeout",
-            ) from None  # fmt: skip
+                f"the manifests repository did not answer in time (git {arguments[0]})",
+                where="manifests",
+                hint="run the job again, or give a longer `timeout`",
+                code="timeout",
+            ) from None
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
@@ -162,9 +168,11 @@ class Remote:
         tree = self._ask("store the tree", "write-tree", env=index).decode().strip()
         name, address = AUTHOR
         who = {
-            "GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address,
-            "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address,
-        }  # fmt: skip
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": address,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": address,
+        }
         out = self._ask("commit", "commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode(), env=who)
         return out.decode().strip()
 

@@ -30,8 +30,11 @@ class Git:
         try:
             return subprocess.run(
                 ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(self.folder), *arguments],
-                capture_output=True, check=False, input=stdin, env=env,
-            )  # fmt: skip
+                capture_output=True,
+                check=False,
+                input=stdin,
+                env=env,
+            )
         except FileNotFoundError:
             raise InputError("git is not installed", hint="install git and put it on the PATH") from None
 

@@ -91,15 +91,20 @@ class Missing:
         clean = {key: value for key, value in self.env.items() if not key.startswith(("GIT_", "INPUT_"))}
         result = subprocess.run(
             ["git", *_QUIET, "-C", str(self.git.folder), *arguments],
-            env={**clean, "GIT_TERMINAL_PROMPT": "0"}, capture_output=True, check=False, timeout=self._left,
-        )  # fmt: skip
+            env={**clean, "GIT_TERMINAL_PROMPT": "0"},
+            capture_output=True,
+            check=False,
+            timeout=self._left,
+        )
         commit = Git(folder).commit(_KEEP)
         if result.returncode != 0 or commit is None or self.git.commit(commit) is None:
             said = result.stderr.decode(errors="replace").strip().splitlines()
             raise InputError(
                 f"the base was fetched, and the clone did not take it: {(said or ['no reason given'])[-1][:200]}",
-                where="base-revision", hint="set `fetch-depth: 0` on actions/checkout", code="base-not-fetched",
-            )  # fmt: skip
+                where="base-revision",
+                hint="set `fetch-depth: 0` on actions/checkout",
+                code="base-not-fetched",
+            )
         return commit
 
     @property
@@ -133,9 +138,14 @@ class Missing:
         env = {key: value for key, value in env.items() if not key.startswith("INPUT_")}
         try:
             result = subprocess.run(
-                ["git", *arguments], cwd=folder, env=env, capture_output=True, check=False, timeout=self._left,
+                ["git", *arguments],
+                cwd=folder,
+                env=env,
+                capture_output=True,
+                check=False,
+                timeout=self._left,
                 stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            )
         except FileNotFoundError:
             raise InputError("git is not installed", hint="install git and put it on the PATH") from None
         except subprocess.TimeoutExpired:

@@ -176,9 +176,10 @@ class GitHub:
                 if response.status_code < _CLIENT:
                     raise RefusedError(
                         "GitHub sends on to another address: the repository was renamed or moved",
-                        where=where, hint=f"give its name of today in GITHUB_REPOSITORY, not `{self.repository}`",
+                        where=where,
+                        hint=f"give its name of today in GITHUB_REPOSITORY, not `{self.repository}`",
                         code="repository-moved",
-                    )  # fmt: skip
+                    )
                 wait = _pause(response)
                 if wait is None and response.status_code < _SERVER:
                     raise _refusal(response, where)
@@ -198,11 +199,17 @@ class GitHub:
         }
         left = max(1.0, self._end - self.clock())
         return self.session.request(
-            method, url, params=dict(query or {}), json=body, headers=headers, auth=_Bearer(self.token),
-            timeout=(min(TIMEOUT[0], left), min(TIMEOUT[1], left)), stream=stream,
+            method,
+            url,
+            params=dict(query or {}),
+            json=body,
+            headers=headers,
+            auth=_Bearer(self.token),
+            timeout=(min(TIMEOUT[0], left), min(TIMEOUT[1], left)),
+            stream=stream,
             # A redirected POST would become a GET; only reading follows redirects (requests drops the token then).
             allow_redirects=method == "GET",
-        )  # fmt: skip
+        )
 
     def _wait(self, attempt: int, wait: float | None, problem: str, where: str) -> None:
         """Wait before the next attempt, or give up when the time is over."""
@@ -225,9 +232,11 @@ def _json(response: requests.Response, path: str) -> Any:
         return response.json()
     except ValueError:
         raise OutsideError(
-            "what answers is not GitHub's API: a page instead of data", where=path,
-            hint="check GITHUB_API_URL, and the proxy between this runner and GitHub", code="github-answer",
-        ) from None  # fmt: skip
+            "what answers is not GitHub's API: a page instead of data",
+            where=path,
+            hint="check GITHUB_API_URL, and the proxy between this runner and GitHub",
+            code="github-answer",
+        ) from None
 
 
 def _pause(response: requests.Response) -> float | None:
@@ -269,17 +278,23 @@ def _refusal(response: requests.Response, where: str) -> InputError:
     text = f"GitHub answered {status}" + (f": {said}" if said else "")
     if status == 401:
         return WrongTokenError(
-            text, where=where, code="wrong-token",
+            text,
+            where=where,
+            code="wrong-token",
             hint="check the input `token`: `${{ github.token }}`, or a token that has not expired",
-        )  # fmt: skip
+        )
     if status == 403:
         return ForbiddenError(
-            text, where=where, code="forbidden",
+            text,
+            where=where,
+            code="forbidden",
             hint="give the job `permissions: pull-requests: write`; a fork's or Dependabot's token can only read",
-        )  # fmt: skip
+        )
     if status in (404, 410):
         return NotFoundError(
-            text, where=where, code="not-found",
+            text,
+            where=where,
+            code="not-found",
             hint="check the number of the pull request and that the token may see this repository",
-        )  # fmt: skip
+        )
     return RefusedError(text, where=where, code="refused", hint="this is what GitHub says of the request; see the log")

@@ -81,9 +81,7 @@ def _trailer(branch: str) -> str:
     return f"Flint-ML-Key: {mark(branch).split()[2]}"
 
 
-def _commit(
-    github: GitHub, branch: str, start: Start, files: Mapping[str, File], message: str
-) -> tuple[str, bool]:  # fmt: skip
+def _commit(github: GitHub, branch: str, start: Start, files: Mapping[str, File], message: str) -> tuple[str, bool]:
     """The commit that the branch has afterwards, and whether it is another than before."""
     there = _tip(github, branch)
     entries = [
@@ -94,16 +92,19 @@ def _commit(
     except (NotFoundError, RefusedError) as error:
         raise InputError(
             f"GitHub does not know the commit that is checked out ({start.commit[:10]}): {error.message}",
-            where="branch", hint="check out a commit that was pushed", code="commit-not-pushed",
-        ) from None  # fmt: skip
+            where="branch",
+            hint="check out a commit that was pushed",
+            code="commit-not-pushed",
+        ) from None
     if there is not None:
         old = github.get(f"{{repo}}/git/commits/{there}")
         if _trailer(branch) not in str(old.get("message")):
             raise InputError(
                 f"the branch `{branch}` has a commit that is not ours ({there[:10]})",
-                where="branch", hint="merge or close its pull request and delete the branch, or give another name",
+                where="branch",
+                hint="merge or close its pull request and delete the branch, or give another name",
                 code="branch-not-ours",
-            )  # fmt: skip
+            )
         parents = [parent.get("sha") for parent in old.get("parents") or []]
         if old["tree"]["sha"] == tree and parents == [start.commit]:
             return there, False
@@ -112,9 +113,10 @@ def _commit(
     )
     if there is None:
         github.post(
-            "{repo}/git/refs", {"ref": f"refs/heads/{branch}", "sha": commit},
+            "{repo}/git/refs",
+            {"ref": f"refs/heads/{branch}", "sha": commit},
             before_retry=lambda: {} if _tip(github, branch) == commit else None,
-        )  # fmt: skip
+        )
     else:
         github.patch(f"{{repo}}/git/refs/heads/{branch}", {"sha": commit, "force": True})
     return commit, True

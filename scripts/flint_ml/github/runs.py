@@ -82,9 +82,11 @@ def newest_results(
 
     def choose(there: Sequence[str]) -> str | None:
         fitting = (
-            name for wanted in names for name in there
+            name
+            for wanted in names
+            for name in there
             if name == wanted or (wanted.endswith("*") and name.startswith(wanted[:-1]))
-        )  # fmt: skip
+        )
         return next(fitting, None)
 
     for run in found:

@@ -68,18 +68,21 @@ def read_predictions(edge: Edge) -> Predictions:
             raise
         result.findings.append(
             Finding(
-                severity="warning", code="base-predictions",
-                message=f"the base's predictions could not be used: {error.message}", hint=error.hint,
+                severity="warning",
+                code="base-predictions",
+                message=f"the base's predictions could not be used: {error.message}",
+                hint=error.hint,
             )
-        )  # fmt: skip
+        )
         return result
     if base is None:
         result.findings.append(
             Finding(
-                severity="info", code="base-predictions",
+                severity="info",
+                code="base-predictions",
                 message=f"the base has no {edge.predictions}, so samples cannot be compared one by one",
             )
-        )  # fmt: skip
+        )
         return result
     assert result.head is not None
     result.pairs = join(base, result.head)

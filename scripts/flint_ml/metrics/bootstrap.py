@@ -161,9 +161,17 @@ def _of_sums(
             influence = (one + two) - (j1 + j2)
             total = Estimate(score.key, -one, two, (-b1, b2), other, influence, error_total, 1.0)
         result[score.key] = Estimate(
-            score.key, one, two, (b1, b2), spread, (two - one) - (j2 - j1), error, p_of(two - one, mirrored),
-            score.ratio, total,
-        )  # fmt: skip
+            score.key,
+            one,
+            two,
+            (b1, b2),
+            spread,
+            (two - one) - (j2 - j1),
+            error,
+            p_of(two - one, mirrored),
+            score.ratio,
+            total,
+        )
     return result
 
 
@@ -272,9 +280,7 @@ def _of_auc(pairs: Pairs, settings: Settings, rng: np.random.Generator) -> Estim
     return Estimate(AUC, float(first[0]), float(second[0]), (b1, b2), known, whole[0], error, p_value)
 
 
-def judge_all(
-    found: Mapping[str, Estimate], families: Mapping[str, str], settings: Settings
-) -> dict[str, Interval]:  # fmt: skip
+def judge_all(found: Mapping[str, Estimate], families: Mapping[str, str], settings: Settings) -> dict[str, Interval]:
     """Intervals of all estimates, with p-values corrected over the families by Holm's method.
 
     A family's p-value is that of its first score in the order of ``found``.
@@ -295,6 +301,12 @@ def _interval(estimate: Estimate, adjusted: float, settings: Settings) -> Interv
     low, high = estimate.interval(settings.level, settings.method)
     total = estimate.total.interval(settings.level, settings.method) if estimate.total else None
     return Interval(
-        low, high, level=settings.level, total=total, p_value=estimate.p_value, p_adjusted=adjusted,
-        error=estimate.error, units=estimate.units,
-    )  # fmt: skip
+        low,
+        high,
+        level=settings.level,
+        total=total,
+        p_value=estimate.p_value,
+        p_adjusted=adjusted,
+        error=estimate.error,
+        units=estimate.units,
+    )

@@ -162,14 +162,26 @@ class Row:
         """For the record's details."""
         rule = self.rule
         return {
-            "name": self.name, "path": self.path, "label": rule.label, "unit": rule.unit, "direction": rule.direction,
-            "direction_from": rule.source, "base": self.base, "head": self.head, "delta": self.delta,
-            "relative": self.relative, "result": self.result, "note": self.note, "weight": rule.weight,
-            "tolerance": [str(amount) for amount in rule.tolerance], "threshold": rule.threshold,
-            "missed": self.missed, "must_not_regress": rule.must_not_regress,
+            "name": self.name,
+            "path": self.path,
+            "label": rule.label,
+            "unit": rule.unit,
+            "direction": rule.direction,
+            "direction_from": rule.source,
+            "base": self.base,
+            "head": self.head,
+            "delta": self.delta,
+            "relative": self.relative,
+            "result": self.result,
+            "note": self.note,
+            "weight": rule.weight,
+            "tolerance": [str(amount) for amount in rule.tolerance],
+            "threshold": rule.threshold,
+            "missed": self.missed,
+            "must_not_regress": rule.must_not_regress,
             "declared": str(self.declared) if self.declared else None,
             "interval": asdict(self.interval) if self.interval else None,
-        }  # fmt: skip
+        }
 
 
 def loss(value: float, rule: Applied) -> float:
@@ -249,9 +261,7 @@ def overall(rows: Sequence[Row], *, has_base: bool, benchmark_same: bool | None 
     counted = sorted((row for row in rows if row.rule.weight > 0), key=importance)
 
     def first(*results: Result, strict: bool = False) -> Row | None:
-        return next(
-            (r for r in counted if r.result in results and (r.rule.must_not_regress or not strict)), None
-        )  # fmt: skip
+        return next((r for r in counted if r.result in results and (r.rule.must_not_regress or not strict)), None)
 
     missed = next((row for row in counted if row.missed), None)
     if missed:

@@ -20,8 +20,13 @@ _NAMES = {"r2": "R²", "auc": "AUC", "rmse": "RMSE", "rpiq": "RPIQ", "logloss": 
 _WIDE_WHEN_FEW = {"r2": "96.5 %", "auc": "96.5 %"}
 _WIDE_IN_BLOCKS = {"r2": "96.6 %"}
 _NARROW_BCA = {
-    "rmse": "91.0 %", "r2": "91.0 %", "rpiq": "92.3 %", "auc": "92.5 %", "logloss": "93.2 %", "accuracy": "93.1 %",
-}  # fmt: skip
+    "rmse": "91.0 %",
+    "r2": "91.0 %",
+    "rpiq": "92.3 %",
+    "auc": "92.5 %",
+    "logloss": "93.2 %",
+    "accuracy": "93.1 %",
+}
 
 
 def note(rows: Sequence[Row], scores: Mapping[str, str], settings: Settings, *, blocks: bool) -> list[Finding]:

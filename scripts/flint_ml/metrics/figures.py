@@ -49,9 +49,7 @@ def error_distribution(pairs: Pairs, unit: str | None, path: Path) -> tuple[str,
     """
     errors = {"base": pairs.base - pairs.truth, "this change": pairs.head - pairs.truth}
     edges = error_edges(np.concatenate(list(errors.values())))
-    counts = {
-        name: np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] for name, values in errors.items()
-    }  # fmt: skip
+    counts = {name: np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] for name, values in errors.items()}
     figure, axes = _axes()
     axes.stairs(counts["this change"], edges, fill=True, color=BLUE, alpha=0.45, label="this change")
     axes.stairs(counts["base"], edges, color=ORANGE, linewidth=2, label="base")

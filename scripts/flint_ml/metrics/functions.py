@@ -42,9 +42,11 @@ def load(names: Sequence[str], folder: Path) -> dict[str, Function]:
             found[function] = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError, SyntaxError) as error:
             raise InputError(
-                f"cannot be imported: {error}", where=where, code="invalid-function",
+                f"cannot be imported: {error}",
+                where=where,
+                code="invalid-function",
                 hint="name a module in the working directory and a function (truth, prediction) → number in it",
-            ) from None  # fmt: skip
+            ) from None
         finally:
             sys.path.remove(str(folder))
     return found
@@ -55,9 +57,11 @@ def _call(name: str, function: Function, truth: np.ndarray, prediction: np.ndarr
         return float(function(truth, prediction))
     except Exception as error:
         raise InputError(
-            f"failed: {type(error).__name__}: {error}", where=f"functions: {name}", code="invalid-function",
+            f"failed: {type(error).__name__}: {error}",
+            where=f"functions: {name}",
+            code="invalid-function",
             hint="it must take truth and prediction, each of shape (n,), and return a number",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def estimate(name: str, function: Function, pairs: Pairs, settings: Settings) -> Estimate:

@@ -39,9 +39,7 @@ class GroupRow:
         return loss(self.row.head, self.row.rule) - loss(self.row.base, self.row.rule)
 
 
-def main_score(
-    pairs: Pairs, scores: Mapping[str, str], rules: Mapping[str, Applied]
-) -> list[tuple[str, Applied]]:  # fmt: skip
+def main_score(pairs: Pairs, scores: Mapping[str, str], rules: Mapping[str, Applied]) -> list[tuple[str, Applied]]:
     """The scores to show by group with their rules, most important first; RMSE or accuracy where none is known."""
     found = [(key, rules[name]) for name, key in scores.items() if name in rules]
     if found:

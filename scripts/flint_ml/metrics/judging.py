@@ -68,11 +68,15 @@ def judge_metrics(
         answers = answer(questions, evidence.pairs, evidence.settings, evidence.own)
     judged = [
         judge(
-            row.name, *readings[row.name], row.rule, declared=row.declared, path=row.path,
+            row.name,
+            *readings[row.name],
+            row.rule,
+            declared=row.declared,
+            path=row.path,
             interval=_interval(row, answers.intervals.get(row.name), spreads.get(row.name), evidence.settings.level),
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     return Judged(judged, answers, spreads)
 
 

@@ -35,9 +35,11 @@ def ids_of(path: Path, shown: str, names: Mapping[str, str]) -> set[str]:
         column = next((lower[name.lower()] for name in [*wanted, *USUAL["id"]] if name.lower() in lower), None)
         if column is None:
             raise InputError(
-                f"has no column of sample ids; columns are: {', '.join(present[:12])}", where=shown,
-                hint="name it: `prediction-columns: {id: your column}`", code="missing-column",
-            )  # fmt: skip
+                f"has no column of sample ids; columns are: {', '.join(present[:12])}",
+                where=shown,
+                hint="name it: `prediction-columns: {id: your column}`",
+                code="missing-column",
+            )
         if ending in {".parquet", ".pq"}:
             table = pd.read_parquet(path, columns=[column])
         else:
@@ -45,9 +47,11 @@ def ids_of(path: Path, shown: str, names: Mapping[str, str]) -> set[str]:
     except (ValueError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"cannot be read as a table: {first}", where=shown, hint="give a CSV with a header line, or Parquet",
+            f"cannot be read as a table: {first}",
+            where=shown,
+            hint="give a CSV with a header line, or Parquet",
             code="invalid-training",
-        ) from None  # fmt: skip
+        ) from None
     return set(table[column].dropna().astype(str))
 
 

@@ -73,9 +73,11 @@ def read(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.
     unknown = set(names) - set(ROLES)
     if unknown:
         raise InputError(
-            f"unknown role `{sorted(unknown)[0]}`", where="columns", hint=f"roles are {', '.join(ROLES)}",
+            f"unknown role `{sorted(unknown)[0]}`",
+            where="columns",
+            hint=f"roles are {', '.join(ROLES)}",
             code="unknown-key",
-        )  # fmt: skip
+        )
     table = _load(data, where, names)
     columns = _find(list(map(str, table.columns)), where, names)
     frame = pd.DataFrame({"id": table[columns.id].astype("string")})
@@ -111,9 +113,11 @@ def _load(data: bytes, where: str, names: Mapping[str, str]) -> pd.DataFrame:
     except (ValueError, OSError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"cannot be read as a table: {first}", where=where,
-            hint="give a CSV with a header line, or Parquet", code="invalid-predictions",
-        ) from None  # fmt: skip
+            f"cannot be read as a table: {first}",
+            where=where,
+            hint="give a CSV with a header line, or Parquet",
+            code="invalid-predictions",
+        ) from None
 
 
 def _find(present: list[str], where: str, names: Mapping[str, str]) -> Columns:
@@ -129,9 +133,11 @@ def _find(present: list[str], where: str, names: Mapping[str, str]) -> Columns:
         elif named is not None or role not in _OPTIONAL:
             looked = f"`{named}`" if named else f"any of {', '.join(USUAL[role])}"
             raise InputError(
-                f"has no column for the {role} ({looked}); columns are: {', '.join(present[:12])}", where=where,
-                hint=f"name it: `prediction-columns: {{{role}: your column}}`", code="missing-column",
-            )  # fmt: skip
+                f"has no column for the {role} ({looked}); columns are: {', '.join(present[:12])}",
+                where=where,
+                hint=f"name it: `prediction-columns: {{{role}: your column}}`",
+                code="missing-column",
+            )
     return Columns(**found)
 
 
@@ -143,8 +149,10 @@ def _chance(column: pd.Series[float], where: str, name: str) -> np.ndarray:
     if len(wrong):
         raise InputError(
             f"column `{name}` holds no probability in {len(wrong)} rows, the first in data row {wrong[0] + 1}",
-            where=where, hint="a probability is a number from 0 to 1", code="invalid-probability",
-        )  # fmt: skip
+            where=where,
+            hint="a probability is a number from 0 to 1",
+            code="invalid-probability",
+        )
     return values
 
 
@@ -157,15 +165,18 @@ def _check(frame: pd.DataFrame, where: str, columns: Columns) -> None:
             raise InputError(
                 f"has no {role} (column `{getattr(columns, role)}`) in {len(empty)} of {len(frame)} rows, "
                 f"the first in data row {empty[0] + 1}",
-                where=where, hint="every sample needs an id, a truth and a finite prediction",
+                where=where,
+                hint="every sample needs an id, a truth and a finite prediction",
                 code=f"missing-{role}",
-            )  # fmt: skip
+            )
     twice = np.flatnonzero(frame["id"].duplicated().to_numpy())
     if len(twice):
         raise InputError(
-            f"has the same id again in {len(twice)} rows, the first in data row {twice[0] + 1}", where=where,
-            hint="the id must name one sample; give one prediction a sample", code="duplicate-id",
-        )  # fmt: skip
+            f"has the same id again in {len(twice)} rows, the first in data row {twice[0] + 1}",
+            where=where,
+            hint="the id must name one sample; give one prediction a sample",
+            code="duplicate-id",
+        )
 
 
 def _infinite(column: pd.Series[float]) -> np.ndarray:

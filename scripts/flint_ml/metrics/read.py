@@ -59,9 +59,7 @@ def parse(data: bytes, where: str) -> MetricsFile:
     if isinstance(loaded, dict) and str(loaded.get("schema", "")).startswith("flint-ml/record/"):
         return MetricsFile(dict(_of_record(loaded)))
     if not isinstance(loaded, dict):
-        raise InputError(
-            "must hold names and numbers, such as {\"rmse\": 1.3}", where=where, code="invalid-metrics"
-        )  # fmt: skip
+        raise InputError('must hold names and numbers, such as {"rmse": 1.3}', where=where, code="invalid-metrics")
     result = MetricsFile({})
     for name, value in _leaves(loaded):
         reading = _reading(value)

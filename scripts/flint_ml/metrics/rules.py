@@ -75,7 +75,7 @@ class Rule(BaseModel):
     )
     weight: float | None = Field(
         None, ge=0, description="Importance (default 1): a better metric makes up for a lighter worse one; 0: shown."
-    )  # fmt: skip
+    )
     order: int | None = Field(None, description="Place in the table; lower numbers first.")
     label: str | None = Field(None, description="Name to show.", max_length=80)
     unit: str | None = Field(None, description="Unit to show, such as g/kg.", max_length=40)
@@ -137,9 +137,7 @@ def resolve(name: str, rules: Mapping[str, Rule], reading: Reading | None = None
     known = infer(name)
     recorded = reading.direction if reading else None
     direction: Direction = given.get("direction") or recorded or (known.direction if known else "none")
-    source = (
-        "rule" if given.get("direction") else "record" if recorded else "name" if known else "unknown"
-    )  # fmt: skip
+    source = "rule" if given.get("direction") else "record" if recorded else "name" if known else "unknown"
     if source == "unknown" and reading and reading.unit is not None:
         source = "record"
     tolerance = [parse_amount(given["tolerance"])] if given.get("tolerance") is not None else []

@@ -100,12 +100,23 @@ AUC = "auc"
 
 # What a metric of a known label may have been computed as; the first that gives the file's value on both sides counts.
 CANDIDATES = {
-    "RMSE": ("rmse",), "MSE": ("mse",), "MAE": ("mae",), "R²": ("r2", "r2-correlation"), "NSE": ("r2",),
-    "bias": ("bias", "bias-reversed"), "RPIQ": ("rpiq",), "RPD": ("rpd",), "accuracy": ("accuracy",),
-    "balanced accuracy": ("balanced-accuracy",), "kappa": ("kappa",), "F1": ("f1", "f1-macro", "f1-weighted"),
-    "precision": ("precision", "precision-macro"), "recall": ("recall", "recall-macro"), "log loss": ("logloss",),
+    "RMSE": ("rmse",),
+    "MSE": ("mse",),
+    "MAE": ("mae",),
+    "R²": ("r2", "r2-correlation"),
+    "NSE": ("r2",),
+    "bias": ("bias", "bias-reversed"),
+    "RPIQ": ("rpiq",),
+    "RPD": ("rpd",),
+    "accuracy": ("accuracy",),
+    "balanced accuracy": ("balanced-accuracy",),
+    "kappa": ("kappa",),
+    "F1": ("f1", "f1-macro", "f1-weighted"),
+    "precision": ("precision", "precision-macro"),
+    "recall": ("recall", "recall-macro"),
+    "log loss": ("logloss",),
     "AUC": (AUC,),
-}  # fmt: skip
+}
 FAMILY = {score.key: score.family for score in (*REGRESSION, *CLASSES, LOGLOSS)} | {AUC: "auc"}
 
 

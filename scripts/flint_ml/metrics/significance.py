@@ -75,9 +75,7 @@ def match(questions: Sequence[Question], pairs: Pairs) -> tuple[dict[str, str], 
 
 def _contradiction(question: Question, base: float, head: float, slack: float) -> str:
     here = abs(head - question.head) > slack
-    side, computed, given = (
-        ("this change", head, question.head) if here else ("the base", base, question.base)
-    )  # fmt: skip
+    side, computed, given = ("this change", head, question.head) if here else ("the base", base, question.base)
     return f"{question.name} of {side} is {given:.4g} in the file and {computed:.4g} by the predictions"
 
 

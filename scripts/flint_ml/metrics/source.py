@@ -60,9 +60,11 @@ class Here:
             if is_glob(pattern):
                 if posixpath.isabs(pattern) or ".." in pattern.split("/"):
                     raise InputError(
-                        f"the glob {pattern!r} must stay below the working directory", where=name,
-                        hint="set working-directory, or name the file without a glob", code="invalid-input",
-                    )  # fmt: skip
+                        f"the glob {pattern!r} must stay below the working directory",
+                        where=name,
+                        hint="set working-directory, or name the file without a glob",
+                        code="invalid-input",
+                    )
                 hits = sorted(
                     path.relative_to(self.folder).as_posix() for path in self.folder.glob(pattern) if path.is_file()
                 )
@@ -71,8 +73,10 @@ class Here:
             if not hits:
                 raise InputError(
                     f"no file fits {pattern!r}" if is_glob(pattern) else f"{pattern!r} does not exist",
-                    where=name, hint=_HINT_MISSING, code="missing-file",
-                )  # fmt: skip
+                    where=name,
+                    hint=_HINT_MISSING,
+                    code="missing-file",
+                )
             found += hits
         return list(dict.fromkeys(found))
 
@@ -85,9 +89,11 @@ def _limited(path: Path, where: str) -> bytes:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise InputError(
-            f"is {size:,} bytes; a metrics file may have {MAX_BYTES:,}", where=where,
-            hint="give per-sample predictions as `predictions`, not as metrics", code="metrics-too-large",
-        )  # fmt: skip
+            f"is {size:,} bytes; a metrics file may have {MAX_BYTES:,}",
+            where=where,
+            hint="give per-sample predictions as `predictions`, not as metrics",
+            code="metrics-too-large",
+        )
     return path.read_bytes()
 
 
@@ -149,15 +155,19 @@ def read_named(base: Path, shown: str, paths: Sequence[str]) -> dict[str, Metric
         there = [path for path in paths if (base / path).is_file()]
         if not there:
             raise InputError(
-                f"{shown!r} holds none of {', '.join(paths)}", where="base",
-                hint="give the base's metrics file, or a folder with files of the same names", code="missing-file",
-            )  # fmt: skip
+                f"{shown!r} holds none of {', '.join(paths)}",
+                where="base",
+                hint="give the base's metrics file, or a folder with files of the same names",
+                code="missing-file",
+            )
         return {path: parse(_limited(base / path, path), f"{shown}/{path}") for path in there}
     if len(paths) != 1:
         raise InputError(
-            f"is one file, and `metrics` are {len(paths)}", where="base",
-            hint="give a folder with files of the same names", code="invalid-input",
-        )  # fmt: skip
+            f"is one file, and `metrics` are {len(paths)}",
+            where="base",
+            hint="give a folder with files of the same names",
+            code="invalid-input",
+        )
     return {paths[0]: parse(_limited(base, shown), shown)}
 
 

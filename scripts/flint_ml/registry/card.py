@@ -18,9 +18,22 @@ from flint_ml.text.yaml import parse_yaml
 MAX_FIGURES, MAX_FIGURE_BYTES, MAX_ROWS = 30, 5 * 1024 * 1024, 40
 # Environment, pipeline, licence and citation, where a project has them.
 PROJECT_FILES = (
-    "requirements.txt", "environment.yml", "conda.yaml", "pyproject.toml", "uv.lock", "poetry.lock", "renv.lock",
-    "dvc.yaml", "dvc.lock", "params.yaml", "flint-ml.yml", "LICENSE", "LICENSE.md", "LICENSE.txt", "CITATION.cff",
-)  # fmt: skip
+    "requirements.txt",
+    "environment.yml",
+    "conda.yaml",
+    "pyproject.toml",
+    "uv.lock",
+    "poetry.lock",
+    "renv.lock",
+    "dvc.yaml",
+    "dvc.lock",
+    "params.yaml",
+    "flint-ml.yml",
+    "LICENSE",
+    "LICENSE.md",
+    "LICENSE.txt",
+    "CITATION.cff",
+)
 
 
 @dataclass(frozen=True)

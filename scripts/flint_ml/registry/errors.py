@@ -8,9 +8,15 @@ from urllib.parse import urlsplit
 CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 _FULL = ("no space left", "disk full", "could not extend file", "quota", "insufficient storage", "xminiostoragefull")
 _S3 = (
-    "nosuchbucket", "accessdenied", "access denied", "invalidaccesskeyid", "signaturedoesnotmatch",
-    "headobject", "putobject", "createmultipartupload",
-)  # fmt: skip
+    "nosuchbucket",
+    "accessdenied",
+    "access denied",
+    "invalidaccesskeyid",
+    "signaturedoesnotmatch",
+    "headobject",
+    "putobject",
+    "createmultipartupload",
+)
 _OLD_SCHEMA = ("out-of-date database schema", "can't locate revision", "no such column", "undefinedcolumn")
 
 
@@ -45,16 +51,18 @@ def refusal(status: int, code: str, text: str, *, host: str, named: bool, artifa
     if status == 401:
         have = "does not accept the user name and password or token" if named else "wants credentials"
         return Explained(
-            f"the model registry {have} (401)", f"set {CREDENTIALS} from secrets in the step's `env:`",
+            f"the model registry {have} (401)",
+            f"set {CREDENTIALS} from secrets in the step's `env:`",
             "registry-unauthorized",
-        )  # fmt: skip
+        )
     if status == 403:
         return _forbidden(text, host)
     if artifact and status == 404:
         return Explained(
             "the file that was stored is not in the server's artifact store (404)",
-            "check who deletes files there; run the job again, which stores it anew", "artifact-store",
-        )  # fmt: skip
+            "check who deletes files there; run the job again, which stores it anew",
+            "artifact-store",
+        )
     if status == 404 and not code:
         return Explained(
             "there is no MLflow server at this address (404)", "check path and port of `tracking-uri`", "no-mlflow"
@@ -62,13 +70,15 @@ def refusal(status: int, code: str, text: str, *, host: str, named: bool, artifa
     if status == 413:
         return Explained(
             "a file is larger than the server or the proxy before it takes (413)",
-            "raise its limit (nginx: `client_max_body_size 0;`)", "registry-too-large",
-        )  # fmt: skip
+            "raise its limit (nginx: `client_max_body_size 0;`)",
+            "registry-too-large",
+        )
     if status in {429, 502, 503, 504}:
         return Explained(
             f"the model registry is overloaded or just starting ({status}), also when asked again",
-            "run the job again later; what was begun is completed then", "registry-busy",
-        )  # fmt: skip
+            "run the job again later; what was begun is completed then",
+            "registry-busy",
+        )
     if status >= 500 or _has(text, _OLD_SCHEMA):
         return _failed(status, text, artifact=artifact)
     return _answered(status, code, text)
@@ -129,9 +139,10 @@ def _answered(status: int, code: str, text: str) -> Explained:
         )
     if "invalid" in text.lower() and "name" in text.lower():
         return Explained(
-            f"the registry does not take this name: {text}", "give `model-name` or `experiment` another name",
+            f"the registry does not take this name: {text}",
+            "give `model-name` or `experiment` another name",
             "registry-name",
-        )  # fmt: skip
+        )
     return Explained(f"the model registry refused ({status} {code}): {text}", None, "registry-refused")
 
 

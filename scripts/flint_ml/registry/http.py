@@ -43,9 +43,14 @@ class Http:
         self.session = requests.Session()
         # An answer that was lost may have done its work; registration settles what is then there twice.
         retry = Retry(
-            total=3, connect=2, backoff_factor=0.4, status_forcelist=(408, 429, 502, 503, 504),
-            allowed_methods=None, raise_on_status=False, respect_retry_after_header=False,
-        )  # fmt: skip
+            total=3,
+            connect=2,
+            backoff_factor=0.4,
+            status_forcelist=(408, 429, 502, 503, 504),
+            allowed_methods=None,
+            raise_on_status=False,
+            respect_retry_after_header=False,
+        )
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, HTTPAdapter(max_retries=retry))
         if address.username:

@@ -35,19 +35,27 @@ def _mapping(pairs: Any) -> dict[str, str]:
 
 def _version(data: Mapping[str, Any]) -> Version:
     return Version(
-        str(data["name"]), int(data["version"]), data.get("run_id") or None, str(data.get("source", "")),
-        data.get("current_stage"), _mapping(data.get("tags")),
-    )  # fmt: skip
+        str(data["name"]),
+        int(data["version"]),
+        data.get("run_id") or None,
+        str(data.get("source", "")),
+        data.get("current_stage"),
+        _mapping(data.get("tags")),
+    )
 
 
 def _run(data: Mapping[str, Any]) -> Run:
     info, logged = data["info"], data.get("data", {})
     return Run(
-        str(info["run_id"]), str(info["experiment_id"]), str(info["artifact_uri"]), int(info.get("start_time") or 0),
-        _mapping(logged.get("tags")), _mapping(logged.get("params")),
+        str(info["run_id"]),
+        str(info["experiment_id"]),
+        str(info["artifact_uri"]),
+        int(info.get("start_time") or 0),
+        _mapping(logged.get("tags")),
+        _mapping(logged.get("params")),
         {str(item["key"]): float(item["value"]) for item in logged.get("metrics") or [] if "value" in item},
         info.get("status") == "FINISHED",
-    )  # fmt: skip
+    )
 
 
 class ServerStore:
@@ -102,9 +110,13 @@ class ServerStore:
 
     def runs(self, experiment: str, tag: tuple[str, str]) -> list[Run]:
         found = self.http.ask(
-            "POST", "runs/search", experiment_ids=[experiment],
-            filter=f"tags.`{tag[0]}` = '{tag[1]}'", run_view_type="ACTIVE_ONLY", max_results=100,
-        )  # fmt: skip
+            "POST",
+            "runs/search",
+            experiment_ids=[experiment],
+            filter=f"tags.`{tag[0]}` = '{tag[1]}'",
+            run_view_type="ACTIVE_ONLY",
+            max_results=100,
+        )
         return sorted((_run(run) for run in found.get("runs", [])), key=lambda run: (run.started, run.id))
 
     def run(self, run_id: str) -> Run | None:
@@ -208,9 +220,14 @@ class ServerStore:
 
     def create_version(self, name: str, source: str, run_id: str, tags: Mapping[str, str], description: str) -> Version:
         made = self.http.ask(
-            "POST", "model-versions/create",
-            name=name, source=source, run_id=run_id, tags=_pairs(tags), description=description,
-        )  # fmt: skip
+            "POST",
+            "model-versions/create",
+            name=name,
+            source=source,
+            run_id=run_id,
+            tags=_pairs(tags),
+            description=description,
+        )
         return _version(made["model_version"])
 
     def versions(self, name: str, tag: tuple[str, str]) -> list[Version]:
@@ -242,9 +259,13 @@ class ServerStore:
         archive = stage in {"Staging", "Production"}
         try:
             self.http.ask(
-                "POST", "model-versions/transition-stage",
-                name=name, version=str(number), stage=stage, archive_existing_versions=archive,
-            )  # fmt: skip
+                "POST",
+                "model-versions/transition-stage",
+                name=name,
+                version=str(number),
+                stage=stage,
+                archive_existing_versions=archive,
+            )
         except RefusedError as error:
             if error.mlflow_code in {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}:
                 return False

@@ -181,10 +181,15 @@ class SqliteStore:
     @staticmethod
     def _run(run: Any) -> Run:
         return Run(
-            run.info.run_id, run.info.experiment_id, run.info.artifact_uri, int(run.info.start_time or 0),
-            dict(run.data.tags), dict(run.data.params), dict(run.data.metrics),
+            run.info.run_id,
+            run.info.experiment_id,
+            run.info.artifact_uri,
+            int(run.info.start_time or 0),
+            dict(run.data.tags),
+            dict(run.data.params),
+            dict(run.data.metrics),
             run.info.status == "FINISHED",
-        )  # fmt: skip
+        )
 
     def runs(self, experiment: str, tag: tuple[str, str]) -> list[Run]:
         with self._asking():

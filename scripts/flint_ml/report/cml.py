@@ -78,9 +78,16 @@ def _update(github: GitHub, pull: int, title: str, report: Path, *, server_url: 
     """Run `cml comment update`, away from the user's Git settings and without publishing or telemetry."""
     program = find_cml(env.get("PATH"))
     command = [
-        program, "comment", "update", "--publish=false", f"--target=pr/{pull}", f"--watermark-title={title}",
-        "--driver=github", f"--repo={server_url}/{github.repository}", str(report),
-    ]  # fmt: skip
+        program,
+        "comment",
+        "update",
+        "--publish=false",
+        f"--target=pr/{pull}",
+        f"--watermark-title={title}",
+        "--driver=github",
+        f"--repo={server_url}/{github.repository}",
+        str(report),
+    ]
     with tempfile.TemporaryDirectory(prefix="flint-ml-cml-") as folder:
         settings = {
             "REPO_TOKEN": github.token,
@@ -91,9 +98,14 @@ def _update(github: GitHub, pull: int, title: str, report: Path, *, server_url: 
         clean = {name: value for name, value in env.items() if not name.startswith(("CML_", "INPUT_"))}
         try:
             result = subprocess.run(
-                command, env={**clean, **settings}, cwd=report.parent, capture_output=True, text=True,
-                timeout=TIMEOUT, check=False,
-            )  # fmt: skip
+                command,
+                env={**clean, **settings},
+                cwd=report.parent,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise OutsideError(f"did not end within {TIMEOUT} s", where="cml comment update", code="cml") from None
     if result.returncode != 0:

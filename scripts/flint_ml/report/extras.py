@@ -34,9 +34,12 @@ def check_run(client: Callable[[], GitHub] | None, report: Report, name: str, bo
         return "no check run: there is no token or no commit"
     title = f"{report.word}: {report.reason}"[:250]
     content = {
-        "name": name[:100] or "flint-ml", "head_sha": report.head_sha, "status": "completed",
-        "conclusion": _CONCLUSIONS[report.decision.value], "output": {"title": title, "summary": body[:_MAX_SUMMARY]},
-    }  # fmt: skip
+        "name": name[:100] or "flint-ml",
+        "head_sha": report.head_sha,
+        "status": "completed",
+        "conclusion": _CONCLUSIONS[report.decision.value],
+        "output": {"title": title, "summary": body[:_MAX_SUMMARY]},
+    }
     try:
         client().post("{repo}/check-runs", content)
     except ForbiddenError:

@@ -136,9 +136,14 @@ class _Renderer:
             loader = FunctionLoader(lambda name: text if name == TEMPLATE else None)
         # Sandboxed, because a template may come with the change that is judged.
         self.environment = ImmutableSandboxedEnvironment(
-            loader=loader, undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True,
-            autoescape=False, keep_trailing_newline=True,
-        )  # fmt: skip
+            loader=loader,
+            undefined=StrictUndefined,
+            finalize=_finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,
+            keep_trailing_newline=True,
+        )
         self.environment.filters.update(
             html=lambda text: Made(markdown.escape_html(str(text))),
             code=lambda text: Made(markdown.code(str(text))),

@@ -81,8 +81,10 @@ def _event(path: str | None) -> dict[str, Any]:
 def _git_head(folder: Path) -> str | None:
     result = subprocess.run(
         ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return result.stdout.strip() or None
 
 

@@ -123,10 +123,17 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
         if isinstance(value, SecretStr):
             run.commands.mask(value.get_secret_value())
     job = Job(
-        action=action, name=run.name, context=context, commands=run.commands, workspace=workspace,
-        results_dir=run.results_dir, figures_dir=Path(tempfile.mkdtemp(prefix="flint-ml-")), config=config,
-        rest=rest, env=env,
-    )  # fmt: skip
+        action=action,
+        name=run.name,
+        context=context,
+        commands=run.commands,
+        workspace=workspace,
+        results_dir=run.results_dir,
+        figures_dir=Path(tempfile.mkdtemp(prefix="flint-ml-")),
+        config=config,
+        rest=rest,
+        env=env,
+    )
     job.gate_findings = gate_findings
     if action.fetches_base:
         job.fetcher = fetcher(values.get("token"), context, job.git, env)

@@ -34,7 +34,7 @@ _OTHER_ENVIRONMENTS = {
     "pyproject.toml": "python -m pip install .",
     "environment.yml": _CONDA.format("environment.yml"),
     "environment.yaml": _CONDA.format("environment.yaml"),
-}  # fmt: skip
+}
 _R_FILES = {"renv.lock", "DESCRIPTION"}
 
 
@@ -99,11 +99,19 @@ def _environment() -> Any:
 
     # Other marks than usual: a workflow is full of `${{ … }}`.
     return Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True, autoescape=False,  # noqa: S701 - YAML and Markdown, not HTML
-        block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
-        comment_start_string="<#", comment_end_string="#>",
-    )  # fmt: skip
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - YAML and Markdown, not HTML
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
@@ -133,8 +141,19 @@ def workflow(answers: Answers) -> str:
 def settings(answers: Answers) -> str:
     """``flint-ml.yml`` of this project."""
     values = _values(answers)
-    for name in ("command", "expect", "reference", "rev", "current", "exclude", "metrics", "predictions", "benchmark",
-                 "model", "model_name"):  # fmt: skip
+    for name in (
+        "command",
+        "expect",
+        "reference",
+        "rev",
+        "current",
+        "exclude",
+        "metrics",
+        "predictions",
+        "benchmark",
+        "model",
+        "model_name",
+    ):
         if values[name]:
             values[name] = scalar(values[name])
     kind = answers.kind == "gcbm-gate"
@@ -214,14 +233,26 @@ def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
     common = Answers(
         kind="gcbm-gate" if gcbm else "model-gate-r" if language == "R" else "model-gate",
         title=re.sub(r"[${}]", "", title),
-        lead=say.get("lead") or "(name the lead)", steward=say.get("data-steward") or "(name the data steward)",
-        language=language, python=facts.python or python, branch=facts.branch, folder=facts.project, command=command,
-        expect=(), install=_install(facts, language, command), packages=facts.environment,
+        lead=say.get("lead") or "(name the lead)",
+        steward=say.get("data-steward") or "(name the data steward)",
+        language=language,
+        python=facts.python or python,
+        branch=facts.branch,
+        folder=facts.project,
+        command=command,
+        expect=(),
+        install=_install(facts, language, command),
+        packages=facts.environment,
         metrics=say.get("metrics") or next(iter(facts.metrics), "metrics.json"),
-        dvc=dvc, kept=bool(facts.kept), remote=kind is not None and kind.direct, secrets=kind.secrets if kind else (),
+        dvc=dvc,
+        kept=bool(facts.kept),
+        remote=kind is not None and kind.direct,
+        secrets=kind.secrets if kind else (),
         lock=_lock(facts.project),
-        gcbm=facts.gcbm or ".", mlflow=facts.mlflow, stages=bool(facts.stages),
-    )  # fmt: skip
+        gcbm=facts.gcbm or ".",
+        mlflow=facts.mlflow,
+        stages=bool(facts.stages),
+    )
     if gcbm:
         return replace(common, expect=("pull-data", "run-gcbm") if facts.kept else ("run-gcbm",))
     return _with_data(common, facts, say)

@@ -21,8 +21,20 @@ from flint_ml.scaffold.tablefiles import TableFile, read_header
 
 # A project that holds more is read in part; nothing that init looks for lies that deep.
 MAX_FILES = 20_000
-_SKIPPED = {"node_modules", "renv", "packrat", "venv", "env", "site-packages", "__pycache__", "build", "dist",
-            "mlruns", "mlartifacts", "flint-ml-results"}  # fmt: skip
+_SKIPPED = {
+    "node_modules",
+    "renv",
+    "packrat",
+    "venv",
+    "env",
+    "site-packages",
+    "__pycache__",
+    "build",
+    "dist",
+    "mlruns",
+    "mlartifacts",
+    "flint-ml-results",
+}
 _SCRIPTS = (".py", ".r")
 _MLFLOW = ("mlruns", "MLproject", "mlflow.db")
 _TABLES = (".csv", ".csv.gz", ".tsv", ".parquet")
@@ -98,10 +110,11 @@ def files_below(folder: Path) -> Iterator[str]:
     for place, folders, names in os.walk(folder):
         here = Path(place)
         folders[:] = sorted(
-            name for name in folders
+            name
+            for name in folders
             if not (name.startswith(".") or name in _SKIPPED or _NEVER_WRITTEN.search(name))
             and not (here / name / "pyvenv.cfg").exists()
-        )  # fmt: skip
+        )
         for name in sorted(names):
             count += 1
             if count > MAX_FILES:
@@ -199,9 +212,11 @@ def look(folder: Path) -> Facts:
     project = project_folder(git)
     if _NEVER_WRITTEN.search(project):
         raise InputError(
-            "the folder's name cannot stand in a workflow", where=repr(project), hint="give it a plain name",
+            "the folder's name cannot stand in a workflow",
+            where=repr(project),
+            hint="give it a plain name",
             code="invalid-name",
-        )  # fmt: skip
+        )
     files = list(files_below(folder))
     scripts = order(
         [found for path in files if path.lower().endswith(_SCRIPTS) if (found := read_script(folder, path))]
@@ -223,18 +238,28 @@ def look(folder: Path) -> Facts:
     flows = workflow_files(root or folder)
     matched = re.search(r"github\.com[:/]([^/\s]+/[^/\s]+?)(?:\.git)?$", git.setting("remote.origin.url") or "")
     return Facts(
-        folder=folder, root=root, project=project,
+        folder=folder,
+        root=root,
+        project=project,
         commits=git.commit("HEAD") is not None if root else False,
         branch=_branch(git) if root else "main",
         github=matched[1] if matched else None,
-        dvc=dvc is not None, stages=tuple(stages), remote=remote_address(dvc) if dvc else None, kept=tuple(kept),
+        dvc=dvc is not None,
+        stages=tuple(stages),
+        remote=remote_address(dvc) if dvc else None,
+        kept=tuple(kept),
         outputs=tuple(path for path, entry in own.items() if not entry.source),
         in_git=tuple(t.path for t in tables if t.path in committed),
-        gcbm=_gcbm(folder), scripts=tuple(scripts), tables=tuple(tables),
+        gcbm=_gcbm(folder),
+        scripts=tuple(scripts),
+        tables=tuple(tables),
         metrics=tuple(_metrics(git, folder, project, files, scripts)),
-        environment=environment, hashed=hashed,
+        environment=environment,
+        hashed=hashed,
         mlflow=any(s.mlflow for s in scripts) or any((folder / name).exists() for name in _MLFLOW),
         workflows=tuple(flow.name for flow in flows),
         gated=tuple(flow.name for flow in flows if "flint-ml-actions" in flow.read_text("utf-8", "replace")),
-        heading=heading(folder), ignored=_lines(folder / ".gitignore"), python=_python(folder),
-    )  # fmt: skip
+        heading=heading(folder),
+        ignored=_lines(folder / ".gitignore"),
+        python=_python(folder),
+    )

@@ -17,11 +17,33 @@ _MODELS = re.compile(r"\.(?:pkl|pickle|joblib|onnx|rds|pt|pth|h5|keras|cbm)$|mod
 _DATA = re.compile(r"\.(?:csv|csv\.gz|tsv|parquet)$", re.IGNORECASE)
 _R_TEXT = re.compile(r"""(["'])((?:(?!\1)[^\\\n]|\\.)*)\1""")
 _R_PACKAGE = re.compile(r"(?:library|require|requireNamespace)\(\s*[\"']?([A-Za-z][\w.]*)|\b([A-Za-z][\w.]*)::")
-_R_BASE = {"base", "stats", "utils", "graphics", "grDevices", "methods", "datasets", "tools", "parallel", "splines",
-           "grid", "compiler", "tcltk", "stats4"}  # fmt: skip
+_R_BASE = {
+    "base",
+    "stats",
+    "utils",
+    "graphics",
+    "grDevices",
+    "methods",
+    "datasets",
+    "tools",
+    "parallel",
+    "splines",
+    "grid",
+    "compiler",
+    "tcltk",
+    "stats4",
+}
 # Where the name of an import is not the name of its package.
-_PACKAGES = {"sklearn": "scikit-learn", "cv2": "opencv-python", "yaml": "PyYAML", "PIL": "pillow", "osgeo": "gdal",
-             "skimage": "scikit-image", "dateutil": "python-dateutil", "bs4": "beautifulsoup4"}  # fmt: skip
+_PACKAGES = {
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python",
+    "yaml": "PyYAML",
+    "PIL": "pillow",
+    "osgeo": "gdal",
+    "skimage": "scikit-image",
+    "dateutil": "python-dateutil",
+    "bs4": "beautifulsoup4",
+}
 _WORDS = ((r"train", 6), (r"fit|calibrat", 5), (r"model", 4), (r"pipeline|main|run", 3), (r"evaluat|score", 1))
 _NEVER = re.compile(r"(^|/)(test_|conftest|setup\.py|docs?/|tests?/|noxfile|fetch|download|plot|figure)")
 
@@ -105,11 +127,16 @@ def read_script(folder: Path, path: str) -> Script | None:
     predictions = _matching(texts, _PREDICTIONS)
     metrics = _matching(texts, _METRICS)
     return Script(
-        path=path, language=language, score=_score(path, text), metrics=metrics, predictions=predictions,
+        path=path,
+        language=language,
+        score=_score(path, text),
+        metrics=metrics,
+        predictions=predictions,
         models=tuple(name for name in _matching(texts, _MODELS) if name not in metrics),
         data=tuple(name for name in _matching(texts, _DATA) if name not in predictions),
-        packages=_unique(packages), mlflow="mlflow" in packages,
-    )  # fmt: skip
+        packages=_unique(packages),
+        mlflow="mlflow" in packages,
+    )
 
 
 def order(scripts: Sequence[Script]) -> list[Script]:

@@ -111,10 +111,13 @@ def on_github(facts: Facts, answers: Answers) -> list[Step]:
         steps.append(
             Step(
                 f"Choose a place for the data that GitHub reaches ({PAGES}/where-to-keep-data.md), for example",
-                commands=("dvc remote add --default storage s3://YOUR-BUCKET/dvc", "dvc push",
-                          'git commit -m "Where the data are" .dvc/config'),
+                commands=(
+                    "dvc remote add --default storage s3://YOUR-BUCKET/dvc",
+                    "dvc push",
+                    'git commit -m "Where the data are" .dvc/config',
+                ),
             )
-        )  # fmt: skip
+        )
     elif answers.dvc:
         steps.append(Step("Bring the data there", commands=("dvc push",)))
     kind = storage(facts.remote)

@@ -99,10 +99,12 @@ def assign(tables: Sequence[TableFile], named: Sequence[str] = ()) -> Roles:
     data = [t for t in rest if t is not benchmark]
     pairs = [
         (reference, current)
-        for reference in data if _REFERENCE.search(reference.path.lower())
-        for current in data if current is not reference and _CURRENT.search(current.path.lower())
+        for reference in data
+        if _REFERENCE.search(reference.path.lower())
+        for current in data
+        if current is not reference and _CURRENT.search(current.path.lower())
         if _alike(reference, current)
-    ]  # fmt: skip
+    ]
     if pairs:
         # Tables of one folder belong together.
         reference, current = min(

@@ -12,9 +12,12 @@ def _author(person: Person) -> dict[str, str]:
     if person.organisation:
         return {"name": person.name} | ({"email": person.email} if person.email else {})
     found = {
-        "family-names": person.family, "given-names": person.given, "orcid": person.orcid,
-        "affiliation": person.affiliation, "email": person.email,
-    }  # fmt: skip
+        "family-names": person.family,
+        "given-names": person.given,
+        "orcid": person.orcid,
+        "affiliation": person.affiliation,
+        "email": person.email,
+    }
     return {key: value for key, value in found.items() if value}
 
 

@@ -18,8 +18,14 @@ CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 PROFILE = "https://w3id.org/ro/crate/1.1"
 TOOL = "https://github.com/moja-global/flint-ml-actions"
 _WORDS = {"dataset": "Data", "model": "Model", "simulation": "Result of a simulation"}
-_TYPES = {".parquet": "application/vnd.apache.parquet", ".db": "application/vnd.sqlite3", ".onnx": "application/onnx",
-          ".tif": "image/tiff", ".tiff": "image/tiff", ".csv": "text/csv"}  # fmt: skip
+_TYPES = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".db": "application/vnd.sqlite3",
+    ".onnx": "application/onnx",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".csv": "text/csv",
+}
 
 Entity = dict[str, Any]
 
@@ -157,8 +163,11 @@ def content(shared: Shared) -> dict[str, Any]:
     actions = _actions(shared, measures)
     place = _place(shared)
     descriptor = {
-        "@id": "ro-crate-metadata.json", "@type": "CreativeWork", "conformsTo": _ref(PROFILE), "about": _ref("./"),
-    }  # fmt: skip
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "conformsTo": _ref(PROFILE),
+        "about": _ref("./"),
+    }
     root = _clean(
         {
             "@id": "./",

@@ -13,10 +13,14 @@ from flint_ml.text.yaml import parse_yaml
 def entry(item: Item, shared: Shared) -> dict[str, Any]:
     """One artifact as DVC writes it."""
     meta = {
-        "title": shared.title, "licence": shared.licence, "region": shared.region, "period": shared.period,
-        "version": shared.version, "authors": [person.name for person in shared.authors],
+        "title": shared.title,
+        "licence": shared.licence,
+        "region": shared.region,
+        "period": shared.period,
+        "version": shared.version,
+        "authors": [person.name for person in shared.authors],
         "doi": shared.doi,
-    }  # fmt: skip
+    }
     return {
         "path": item.path,
         "type": item.kind,
@@ -77,7 +81,9 @@ def _merged(before: str, wanted: dict[str, Any], where: str) -> str:
     rest = {key: value for key, value in parse_yaml(before, where).items() if key != "artifacts"}
     if {key: value for key, value in parse_yaml(after, where).items() if key != "artifacts"} != rest:
         raise InputError(
-            "cannot be changed without touching the stages", where=where,
-            hint="add the artifacts by hand; `flint-ml share --dry-run` shows them", code="invalid-dvc-file",
-        )  # fmt: skip
+            "cannot be changed without touching the stages",
+            where=where,
+            hint="add the artifacts by hand; `flint-ml share --dry-run` shows them",
+            code="invalid-dvc-file",
+        )
     return after

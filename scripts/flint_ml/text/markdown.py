@@ -19,8 +19,10 @@ _INVISIBLE = re.compile(
 )
 _BREAKS = re.compile(r"\r\n|[\r\n\t\u2028\u2029]")
 # More than three marks on one letter run over the lines above and below.
-_STACKED = re.compile(r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})"
-                      r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # fmt: skip
+_STACKED = re.compile(
+    r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})"
+    r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
 
 
 class Made(str):
@@ -116,9 +118,12 @@ def grid(table: Table, *, limit: int | None = None, style: str = "pipe", safe: b
     align = ["right" if c.type == "number" else "left" for c in table.columns]
     text = str(
         tabulate(
-            rows, [clean(name) for name in header(table)], tablefmt=style, colalign=align if rows else None,
+            rows,
+            [clean(name) for name in header(table)],
+            tablefmt=style,
+            colalign=align if rows else None,
             disable_numparse=True,
         )
-    )  # fmt: skip
+    )
     more = len(table.rows) - len(rows)
     return f"{text}\n\n… and {more} more row{'s' if more > 1 else ''}" if more > 0 else text

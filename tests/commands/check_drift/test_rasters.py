@@ -66,8 +66,13 @@ def test_the_layers_of_gcbm_need_no_settings(folder: Folder) -> None:
     code, record = run(folder, "ref", "new")
     assert (code, record["status"]) == (0, "passed")
     assert {c["column"] for c in record["details"]["columns"]} == {
-        "Site", "Species", "harvest", "initial_age", "mean_annual_temperature", "wildfire"
-    }  # fmt: skip
+        "Site",
+        "Species",
+        "harvest",
+        "initial_age",
+        "mean_annual_temperature",
+        "wildfire",
+    }
     attributes = folder.folder / "new/Species.json"
     attributes.write_text(attributes.read_text().replace("Aspen", "Birch"))
     code, record = run(folder, "ref/*.tiff", "new/*.tiff")
@@ -157,12 +162,20 @@ def broken(folder: Folder) -> dict[str, str]:
     write(place / "nan.tif", np.full(FIRST.shape, np.nan, dtype="float32"))
     write(place / "complex.tif", FIRST.astype("complex64"))
     return {
-        "cut.tif": "cannot be read", "head.tif": "cannot be read", "empty.tif": "is empty",
-        "text.tif": "is no GeoTIFF", "png.tif": "is no GeoTIFF", "lfs.tif": "Git LFS pointer",
-        "layer.vrt": "is no GeoTIFF", "void.tif": "has no values", "nan.tif": "has no values",
-        "complex.tif": "complex numbers", "absent.tif": "does not exist", "table.csv": "is a raster, and",
+        "cut.tif": "cannot be read",
+        "head.tif": "cannot be read",
+        "empty.tif": "is empty",
+        "text.tif": "is no GeoTIFF",
+        "png.tif": "is no GeoTIFF",
+        "lfs.tif": "Git LFS pointer",
+        "layer.vrt": "is no GeoTIFF",
+        "void.tif": "has no values",
+        "nan.tif": "has no values",
+        "complex.tif": "complex numbers",
+        "absent.tif": "does not exist",
+        "table.csv": "is a raster, and",
         "folder": "is a raster, and",
-    }  # fmt: skip
+    }
 
 
 def test_bad_input_is_named_and_earlier_results_stay(folder: Folder) -> None:

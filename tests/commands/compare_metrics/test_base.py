@@ -28,11 +28,15 @@ def scored(values: dict[str, float], head: str, **more: Any) -> Record:
     """The compare-metrics record that a run on main leaves."""
     rows = [{"name": name, "path": "metrics.json"} for name in values]
     return Record(
-        action="compare-metrics", name="compare-metrics", status="passed", headline="same",
-        badge=Badge(label="Metrics", message="same"), metrics={k: Metric(value=v) for k, v in values.items()},
+        action="compare-metrics",
+        name="compare-metrics",
+        status="passed",
+        headline="same",
+        badge=Badge(label="Metrics", message="same"),
+        metrics={k: Metric(value=v) for k, v in values.items()},
         details={"rows": rows, **more.pop("details", {})},
         provenance=Provenance(head_sha=head, tool="test", started="2026-11-21T20:00:00Z", **more),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -61,11 +65,19 @@ def staged(uri: str, folder: Path, name: str, commit: str, record: Record | None
         written[path].parent.mkdir(exist_ok=True)
         written[path].write_text(text)
     store = connect(resolve(uri, {}, folder), {})
-    made = register(store, Submission(
-        name=name, experiment=name, key=identity.key(name, commit, None, content.sha256),
-        owner=identity.owner("5", 1), content=content, tags={"flint_ml.commit": commit},
-        metrics={"rmse": 1.5, "r2": 0.62, "something_else": 3.0}, papers=written,
-    ))  # fmt: skip
+    made = register(
+        store,
+        Submission(
+            name=name,
+            experiment=name,
+            key=identity.key(name, commit, None, content.sha256),
+            owner=identity.owner("5", 1),
+            content=content,
+            tags={"flint_ml.commit": commit},
+            metrics={"rmse": 1.5, "r2": 0.62, "something_else": 3.0},
+            papers=written,
+        ),
+    )
     move_forward(store, made.version, "Staging", lambda _: False)
 
 
@@ -84,9 +96,12 @@ def test_the_version_in_staging_where_the_base_revision_has_no_metrics(
     code, found = bare.run(**in_registry(mlflow_server, "staged"), predictions="predictions.csv")
     assert (code, found["details"]["verdict"]) == (0, "better")
     assert found["details"]["base"] == {
-        "commit": main, "kind": "version", "label": "staged v1", "named": "models:/staged/1",
+        "commit": main,
+        "kind": "version",
+        "label": "staged v1",
+        "named": "models:/staged/1",
         "how": "version 1 of staged (Staging), because where this branch left `main` has no metrics.json",
-    }  # fmt: skip
+    }
     assert "base-elsewhere" in codes(found)
     row = found["details"]["rows"][0]
     assert row["interval"] is not None, "the stored predictions give an interval"
@@ -119,8 +134,10 @@ def test_a_named_version_and_the_section_of_register_model(mlflow_server: str, t
 
 
 def test_stale_metrics_of_the_base_give_way_to_the_version_in_staging(mlflow_server: str, tmp_path: Path) -> None:
-    lock = {"schema": "2.0", "stages": {"e": {"cmd": "x", "deps": [
-        {"path": "train.py", "hash": "md5", "md5": "0" * 32}]}}}  # fmt: skip
+    lock = {
+        "schema": "2.0",
+        "stages": {"e": {"cmd": "x", "deps": [{"path": "train.py", "hash": "md5", "md5": "0" * 32}]}},
+    }
     repo = Repo(tmp_path / "r", metrics_dot_json=BASE | {"rmse": 9.0}, dvc_dot_lock=lock, train_dot_py="x = 1\n")
     repo.git("checkout", "-q", "-b", "change")
     repo.write(metrics_dot_json=NEW)

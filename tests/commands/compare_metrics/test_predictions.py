@@ -27,15 +27,25 @@ def test_a_clear_change_is_better_by_its_interval(scored: Repo) -> None:
     table = record["tables"][0]
     assert table["title"] == "Benchmark, n = 120, same on both sides"
     assert [column["name"] for column in table["columns"]] == [
-        "metric", "base", "this change", "change", "95 % CI", "result",
-    ]  # fmt: skip
+        "metric",
+        "base",
+        "this change",
+        "change",
+        "95 % CI",
+        "result",
+    ]
     rmse = record["details"]["rows"][0]
     assert rmse["interval"]["high"] < 0
     assert rmse["interval"]["p_value"] < 0.01
     assert rmse["interval"]["units"] == 120
     assert record["details"]["benchmark"] == {
-        "path": None, "name": None, "md5": None, "base_md5": None, "same": True, "n": 120,
-    }  # fmt: skip
+        "path": None,
+        "name": None,
+        "md5": None,
+        "base_md5": None,
+        "same": True,
+        "n": 120,
+    }
     figure = record["figures"][0]
     assert [series["name"] for series in figure["fallback"]["series"]] == ["base", "this change"]
     assert sum(figure["fallback"]["series"][0]["y"]) == 120
@@ -45,9 +55,12 @@ def test_the_same_samples_are_the_same_benchmark_where_no_revision_tells(scored:
     table = predictions(1.0, n=120, seed=2)
     scored.write(new_dot_json=scores(table), new_dot_csv=table, bench_dot_csv="x")
     _, record = scored.run(
-        metrics="new.json", base="metrics.json", predictions="new.csv", base_predictions="predictions.csv",
+        metrics="new.json",
+        base="metrics.json",
+        predictions="new.csv",
+        base_predictions="predictions.csv",
         benchmark="bench.csv",
-    )  # fmt: skip
+    )
     assert record["details"]["benchmark"]["same"] is True
     assert record["tables"][0]["title"] == "Benchmark bench, n = 120, same on both sides"
 
@@ -145,9 +158,14 @@ stages:
     plan = "stages: {train: {cmd: python train.py, metrics: [{metrics.json: {cache: false}}]}}"
     data = f"outs: [{{path: data.csv, hash: md5, md5: {'a' * 32}}}]"
     repo = Repo(
-        tmp_path / "r", metrics_dot_json=metrics, dvc_dot_lock=lock, dvc_dot_yaml=plan, train_dot_py=code,
-        params_dot_yaml="train: {k: 8}\nall: {x: 1}", data_dot_csv_dot_dvc=data,
-    )  # fmt: skip
+        tmp_path / "r",
+        metrics_dot_json=metrics,
+        dvc_dot_lock=lock,
+        dvc_dot_yaml=plan,
+        train_dot_py=code,
+        params_dot_yaml="train: {k: 8}\nall: {x: 1}",
+        data_dot_csv_dot_dvc=data,
+    )
     better = BASE | {"rmse": 1.4}
     repo.git("checkout", "-q", "-b", "change")
     repo.write(metrics_dot_json=better)
@@ -231,9 +249,11 @@ def test_own_functions_at_a_terminal(scored: Repo) -> None:
     evaluated(scored, predictions(0.7, n=120, seed=2))
     scored.write(own_metrics_one_dot_py=OWN)
     code, record = scored.run(
-        terminal={}, predictions="predictions.csv", functions=["own_metrics_one:largest_error"],
+        terminal={},
+        predictions="predictions.csv",
+        functions=["own_metrics_one:largest_error"],
         rules={"largest_error": {"direction": "lower", "unit": "g/kg"}},
-    )  # fmt: skip
+    )
     row = next(row for row in record["details"]["rows"] if row["name"] == "largest_error")
     assert (code, row["result"], row["unit"]) == (0, "better", "g/kg")
     assert row["interval"]["low"] < row["delta"] < row["interval"]["high"] < 0

@@ -66,8 +66,13 @@ def cluster(server: Server) -> Iterator[Cluster]:
 def run(server: Server, cluster: Cluster, **given: Any) -> tuple[int, dict[str, Any]]:
     folder = server.root.parent
     values = {
-        "manifests": server.manifests, "token": TOKEN, "model-name": "soc", "strategy": "blue-green",
-        "file": "service.yaml", "path": "spec.selector.colour", "smoke-timeout": "20",
+        "manifests": server.manifests,
+        "token": TOKEN,
+        "model-name": "soc",
+        "strategy": "blue-green",
+        "file": "service.yaml",
+        "path": "spec.selector.colour",
+        "smoke-timeout": "20",
         "colours": {c: {"file": f"{c}.yaml", "path": PATH, "url": f"{cluster.url}/{c}"} for c in ("blue", "green")},
         "checks": {
             "version": {"path": "/version", "contains": '"version": "{version}"'},
@@ -75,7 +80,7 @@ def run(server: Server, cluster: Cluster, **given: Any) -> tuple[int, dict[str, 
         },
         "live-url": f"{cluster.url}/live",
         **{key.replace("_", "-"): value for key, value in given.items()},
-    }  # fmt: skip
+    }
     out = io.StringIO()
     context = Context(on_github=True, workspace=folder, head_sha="c0ffee", server_url=server.url)
     commands = Commands(on_github=True, stdout=out, stderr=out, env={})

@@ -22,9 +22,11 @@ def test_push_changes_that_value_only(use: Use) -> None:
     message = git("log", "-1", "--format=%B", "main", folder=repository)
     assert message.startswith("Deploy soc version 3\n")
     for link in (
-        "Model-Version: models:/soc/3", "Model-Pull-Request: https://github.com/o/r/pull/12",
-        "Model-Run: https://github.com/o/r/actions/runs/5", f"Deploy-Run: {use.server.url}/o/r/actions/runs/77",
-    ):  # fmt: skip
+        "Model-Version: models:/soc/3",
+        "Model-Pull-Request: https://github.com/o/r/pull/12",
+        "Model-Run: https://github.com/o/r/actions/runs/5",
+        f"Deploy-Run: {use.server.url}/o/r/actions/runs/77",
+    ):
         assert link in message
     tip = git("rev-parse", "main", folder=repository)
     assert record["details"]["commit"] == tip
@@ -59,19 +61,25 @@ def test_the_token_is_nowhere_to_be_seen(use: Use) -> None:
         ({"file": "helm/values.yaml", "path": "model.version"}, "helm/values.yaml", b"version: 1 ", b"version: 3 "),
         (
             {"file": "helm/values.yaml", "path": "model.name", "version": "2"},
-            "helm/values.yaml", b"name: latest", b'name: "2"',
+            "helm/values.yaml",
+            b"name: latest",
+            b'name: "2"',
         ),
         (
             {"path": "spec.template.spec.containers[0].image", "value": "registry.example.org/soc-api:{version}"},
-            "staging/deployment.yaml", b"soc-api:1'", b"soc-api:3'",
+            "staging/deployment.yaml",
+            b"soc-api:1'",
+            b"soc-api:3'",
         ),
         (
             {"file": "many.yaml", "path": "[metadata.name=b].data.v"},
-            "many.yaml", b'name: b\ndata:\n  v: "1"', b'name: b\ndata:\n  v: "3"',
+            "many.yaml",
+            b'name: b\ndata:\n  v: "1"',
+            b'name: b\ndata:\n  v: "3"',
         ),
         ({"file": "rollout.yaml", "path": "spec.v"}, "rollout.yaml", b"'1'", b"'3'"),
     ],
-)  # fmt: skip
+)
 def test_places(use: Use, given: dict[str, str], file: str, old: bytes, new: bytes) -> None:
     code, record = use(**given)
     assert code == 0, record

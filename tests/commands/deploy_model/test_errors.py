@@ -69,9 +69,7 @@ FAULTS = {
     "no such repository": Fault({"manifests": "o/other"}, "repository-not-found", "no such repository"),
     "no such branch": Fault({"branch": "mian"}, "no-branch", "did you mean `main`?"),
     "no name of a branch": Fault({"branch": "a..b"}, "invalid-input", "no name of a branch"),
-    "no such file": Fault(
-        {"file": "staging/deploymnt.yaml"}, "no-manifest", "did you mean `staging/deployment.yaml`?"
-    ),
+    "no such file": Fault({"file": "staging/deploymnt.yaml"}, "no-manifest", "did you mean `staging/deployment.yaml`?"),
     "a folder": Fault({"file": "staging"}, "no-manifest", "is a folder"),
     "a path out of the repository": Fault({"file": "../x.yaml"}, "invalid-input", "no path inside"),
     "a path that leads nowhere": Fault({"path": PATH.replace("MODEL_", "MODL_")}, "unknown-path", f"mean `{PATH}`?"),
@@ -117,7 +115,9 @@ FAULTS = {
         {}, "protected-branch", "mode: pull-request", before=deny("error: GH013: Repository rule violations found.")
     ),
     "a deploy key that may only read": Fault(
-        {}, "forbidden", "Allow write access",
+        {},
+        "forbidden",
+        "Allow write access",
         before=deny("ERROR: The key you are authenticating with has been marked as read only."),
     ),
     "an archived repository": Fault(
@@ -126,7 +126,7 @@ FAULTS = {
     "a rule of the server": Fault({}, "push-refused", "a ticket", before=deny("commit messages need a ticket")),
     "a full server": Fault({}, "server-full", "full", 3, before=deny("fatal: write error: No space left on device")),
     "a branch that never rests": Fault({"timeout": "6"}, "busy-branch", "longer `timeout`", 3, before=busy),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FAULTS)

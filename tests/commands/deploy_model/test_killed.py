@@ -60,20 +60,33 @@ class Job:
     def __init__(self, folder: Path, server: Server, registry: str, **settings: Any) -> None:
         self.folder, self.server = folder, server
         plain = {
-            "manifests": server.manifests, "model-name": NAME, "tracking-uri": registry, "file": "blue.yaml",
-            "path": PATH, "timeout": 60, **settings,
-        }  # fmt: skip
+            "manifests": server.manifests,
+            "model-name": NAME,
+            "tracking-uri": registry,
+            "file": "blue.yaml",
+            "path": PATH,
+            "timeout": 60,
+            **settings,
+        }
         (folder / "flint-ml.yml").write_text(json.dumps({"deploy-model": plain}))
         self.env = {
-            **os.environ, "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(folder), "INPUT_TOKEN": TOKEN,
-            "GITHUB_SERVER_URL": server.url, "GITHUB_API_URL": f"{server.url}/api/v3",
-        }  # fmt: skip
+            **os.environ,
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_WORKSPACE": str(folder),
+            "INPUT_TOKEN": TOKEN,
+            "GITHUB_SERVER_URL": server.url,
+            "GITHUB_API_URL": f"{server.url}/api/v3",
+        }
 
     def start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "flint_ml", "deploy-model"], cwd=self.folder, env=self.env,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "flint_ml", "deploy-model"],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def killed(self, put: Callable[[Callable[[], None]], None]) -> None:
         """Start it, and kill it when what ``put`` was given is called, in the middle of an answer."""
@@ -156,11 +169,16 @@ def test_a_branch_without_its_pull_request(tmp_path: Path, server: Server, regis
 
 def blue_green(folder: Path, server: Server, registry: str, cluster: Cluster, seconds: int = 20) -> Job:
     return Job(
-        folder, server, registry, strategy="blue-green", file="service.yaml", path="spec.selector.colour",
+        folder,
+        server,
+        registry,
+        strategy="blue-green",
+        file="service.yaml",
+        path="spec.selector.colour",
         colours={c: {"file": f"{c}.yaml", "path": PATH, "url": f"{cluster.url}/{c}"} for c in ("blue", "green")},
         checks={"version": {"path": "/version", "contains": '"version": "{version}"'}},
         **{"live-url": f"{cluster.url}/live", "smoke-timeout": seconds},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("moment", ["trying the idle colour", "switching", "checking what is live"])

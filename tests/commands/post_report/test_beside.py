@@ -68,10 +68,13 @@ def test_an_exception_accepted_by_label(runner, fake, level, shown):
     actor = fake.spec.sample("simple-user", login="anna")
     fake.events[7] = [
         fake.spec.sample(
-            "labeled-issue-event", event="labeled", actor=actor, created_at="2026-11-20T08:00:00Z",
+            "labeled-issue-event",
+            event="labeled",
+            actor=actor,
+            created_at="2026-11-20T08:00:00Z",
             label={"name": name, "color": "red"},
         )
-    ]  # fmt: skip
+    ]
     runner.put(*drifted())
     assert runner() == 0
     assert ("**Accepted:** drift by anna, 2026-11-20: by label" in runner.body) == shown

@@ -109,9 +109,22 @@ def _zip(entries: dict[str, bytes]) -> bytes:
 
 def test_unpack_takes_records_and_pictures_and_nothing_else(tmp_path):
     names = [
-        "../out.json", "/etc/x.json", "a/b.json", "..\\x.json", "C:x.json", ".hidden.json", "a/../../x.png", "run.sh",
-        "a/b/c.png", "a/x.svg", "post-report.json", "report.html", "a/.x.png", "train.json\n", "a\x00b.json",
-    ]  # fmt: skip
+        "../out.json",
+        "/etc/x.json",
+        "a/b.json",
+        "..\\x.json",
+        "C:x.json",
+        ".hidden.json",
+        "a/../../x.png",
+        "run.sh",
+        "a/b/c.png",
+        "a/x.svg",
+        "post-report.json",
+        "report.html",
+        "a/.x.png",
+        "train.json\n",
+        "a\x00b.json",
+    ]
     good_names = {"train.json": b"{}", "train/x.png": png()}
     assert unpack(_zip({**dict.fromkeys(names, b"{}"), **good_names}), tmp_path / "results") == []
     written = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())

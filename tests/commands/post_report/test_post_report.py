@@ -55,10 +55,18 @@ class Runner:
         the_event = event() if the_event is None else the_event
         kind = next((name for name in ("pull_request", "workflow_run") if name in the_event), "push")
         context = Context(
-            on_github=True, workspace=self.folder, event_name=kind, event=the_event,
-            head_sha=head, repository="o/r", run_id="77", run_number=number, run_attempt=attempt,
-            api_url=self.fake.url, ref=given.pop("ref", ""),
-        )  # fmt: skip
+            on_github=True,
+            workspace=self.folder,
+            event_name=kind,
+            event=the_event,
+            head_sha=head,
+            repository="o/r",
+            run_id="77",
+            run_number=number,
+            run_attempt=attempt,
+            api_url=self.fake.url,
+            ref=given.pop("ref", ""),
+        )
         commands = Commands(on_github=True, stdout=out, stderr=err, env=env)
         values = {name.replace("_", "-"): value for name, value in {"token": TOKEN, **given}.items()}
         code = run_action(ACTION, values, env=env, context=context, commands=commands)
@@ -115,9 +123,14 @@ def good() -> list[records.Record]:
         make("pull-data", message="complete"),
         make("check-drift", message="Passed", headline="0 of 21 columns drifted"),
         make("train", message="41 s", details={"command": "dvc repro", "exit_code": 0, "last_lines": ["done"]}),
-        make("compare-metrics", message="better", headline="better: RMSE 1.50 → 1.30", tables=[metrics_table()],
-             details={"verdict": "better"}),
-    ]  # fmt: skip
+        make(
+            "compare-metrics",
+            message="better",
+            headline="better: RMSE 1.50 → 1.30",
+            tables=[metrics_table()],
+            details={"verdict": "better"},
+        ),
+    ]
 
 
 def test_a_good_change_is_approved_in_one_comment(runner, fake):
@@ -332,9 +345,11 @@ def png(colour: int = 0) -> bytes:
 
 
 FIGURE = {
-    "title": "Prediction error", "alt": "both centred near 0", "path": "compare-metrics/error.png",
+    "title": "Prediction error",
+    "alt": "both centred near 0",
+    "path": "compare-metrics/error.png",
     "fallback": {"kind": "bar", "x": ["-1", "0", "1"], "series": [{"name": "main", "y": [1, 5, 1]}]},
-}  # fmt: skip
+}
 
 
 def pictured(runner) -> list[records.Record]:

@@ -32,9 +32,15 @@ def test_a_fresh_clone_gets_the_exact_bytes(origin: Origin, clone: Path) -> None
     for name in ["data/soil.csv", "model.txt", "predictions.csv", *(f"data/plots/p{n}.csv" for n in range(5))]:
         assert (clone / name).read_bytes() == (origin.repo / name).read_bytes()
     assert (result.record.status, result.record.badge.message) == ("passed", "complete")
-    assert (result.outputs["files"], result.outputs["bytes"]) == ("8", str(sum(
-        (clone / e).stat().st_size for e in ["data/soil.csv", "model.txt", "predictions.csv",
-                                             *(f"data/plots/p{n}.csv" for n in range(5))])))  # fmt: skip
+    assert (result.outputs["files"], result.outputs["bytes"]) == (
+        "8",
+        str(
+            sum(
+                (clone / e).stat().st_size
+                for e in ["data/soil.csv", "model.txt", "predictions.csv", *(f"data/plots/p{n}.csv" for n in range(5))]
+            )
+        ),
+    )
     assert json.loads(result.outputs["changed"]) == ["data/plots", "data/soil.csv", "model.txt", "predictions.csv"]
     assert {f["path"]: f["md5"] for f in result.record.details["files"]}["data/soil.csv"] == hashlib.md5(
         b"soc\n1.5\n2.5\n"
@@ -179,12 +185,15 @@ def test_local_changes_are_not_overwritten(clone: Path) -> None:
     assert (clone / "data/soil.csv").read_text() == "mine, never saved\n"
 
 
-@pytest.mark.parametrize(("given", "code", "word"), [
-    ({"targets": "data/soli.csv"}, "bad-target", "data/soli.csv"),
-    ({"remote": "stroe"}, "unknown-remote", "stroe"),
-    ({"revision": "v9"}, "revision-not-fetched", "v9"),
-    ({"base-revision": "v9"}, "base-not-fetched", "v9"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "code", "word"),
+    [
+        ({"targets": "data/soli.csv"}, "bad-target", "data/soli.csv"),
+        ({"remote": "stroe"}, "unknown-remote", "stroe"),
+        ({"revision": "v9"}, "revision-not-fetched", "v9"),
+        ({"base-revision": "v9"}, "base-not-fetched", "v9"),
+    ],
+)
 def test_a_wrong_input_is_named(clone: Path, given: dict[str, str], code: str, word: str) -> None:
     refused(act(clone, given), 2, code, word)
 

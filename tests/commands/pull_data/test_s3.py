@@ -38,8 +38,9 @@ def s3(origin: Origin) -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
-    client = boto3.client("s3", endpoint_url=address, region_name="us-east-1",
-                          aws_access_key_id="good", aws_secret_access_key=SECRET)  # fmt: skip
+    client = boto3.client(
+        "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id="good", aws_secret_access_key=SECRET
+    )
     client.create_bucket(Bucket="soil-data")
     for path in origin.remote.rglob("*"):
         if path.is_file():
@@ -112,8 +113,9 @@ def test_s3_server_that_is_down(on_s3: Path) -> None:
 def test_s3_object_with_wrong_content(origin: Origin, s3: str, on_s3: Path) -> None:
     import boto3
 
-    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1",
-                          aws_access_key_id="good", aws_secret_access_key=SECRET)  # fmt: skip
+    client = boto3.client(
+        "s3", endpoint_url=s3, region_name="us-east-1", aws_access_key_id="good", aws_secret_access_key=SECRET
+    )
     md5 = hashlib.md5((origin.repo / "data/plots/p4.csv").read_bytes()).hexdigest()
     for path in origin.remote.rglob("*"):
         key = f"damaged/{path.relative_to(origin.remote).as_posix()}"

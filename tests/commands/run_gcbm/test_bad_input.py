@@ -104,22 +104,26 @@ FAULTS: dict[str, tuple[Callable[[Place], object], list[str]]] = {
         ["layers/tiled/wildfire.json", "layer wildfire", "EPSG:3005"],
     ),
     "other cell size": (
-        other_cells, ["layers/tiled/wildfire.json", "layer wildfire", "0.002 x 0.002 degrees", "says 0.001"],
+        other_cells,
+        ["layers/tiled/wildfire.json", "layer wildfire", "0.002 x 0.002 degrees", "says 0.001"],
     ),
     "no data everywhere": (
-        nodata_everywhere, ["layers/tiled/Species.json", "no pixel to simulate", "no value anywhere in layer Species"],
+        nodata_everywhere,
+        ["layers/tiled/Species.json", "no pixel to simulate", "no value anywhere in layer Species"],
     ),
     "attribute value without entry": (without_attribute, ["wildfire", "values without an entry", ": 1 ("]),
     "broken configuration": (
-        broken("config/variables.json"), ["landscape/config/variables.json:3", "not JSON", "column 3"],
+        broken("config/variables.json"),
+        ["landscape/config/variables.json:3", "not JSON", "column 3"],
     ),
     "broken layer description": (
-        broken("layers/tiled/wildfire.json"), ["landscape/layers/tiled/wildfire.json:3", "not JSON", "column 3"],
+        broken("layers/tiled/wildfire.json"),
+        ["landscape/layers/tiled/wildfire.json:3", "not JSON", "column 3"],
     ),
     "missing table": (drop, ["config/variables.json", "turnover_rates", "turnover_parameter"]),
     "unknown disturbance type": (flood, ["layers/tiled/wildfire.json", "disturbance type", "'Flood'"]),
     "end before start": (swapped_years, ["config/localdomain.json", "end_date 2009/01/01 is not after start_date"]),
-}  # fmt: skip
+}
 
 
 def said(place: Place, record: dict[str, Any]) -> str:
@@ -260,8 +264,10 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(place: Place, when: str, e
     paths = os.pathsep.join(map(str, (tests, tests.parent / "tools", scripts)))
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(place.folder), when],
-        env={**os.environ, "PYTHONPATH": paths}, capture_output=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     if when == "writing":
         assert everything(results) == before

@@ -67,8 +67,14 @@ def test_one_layer_changed_says_where_when_and_how_much(repository: Place) -> No
     assert after["2012/total_ecosystem_tC"] == pytest.approx(before["2012/total_ecosystem_tC"], rel=1e-14)
     table = record["tables"][0]
     assert [column["name"] for column in table["columns"]] == [
-        "Indicator (tC unless stated)", "year", "base", "this change", "change", "tolerance", "result",
-    ]  # fmt: skip
+        "Indicator (tC unless stated)",
+        "year",
+        "base",
+        "this change",
+        "change",
+        "tolerance",
+        "result",
+    ]
     row = next(row for row in table["rows"] if row[0] == "Disturbed area (ha)")
     assert row[1:4] == ["2013", before[name], after[name]]
     assert row[6] == "not declared"
@@ -262,8 +268,11 @@ def test_inputs_under_dvc_come_from_its_cache(repository: Place) -> None:
 
 
 def test_parameters_of_params_yaml_and_the_fit_to_observations(repository: Place) -> None:
-    lines = ["Species,year,indicator,value,standard_deviation", "Spruce,2015,total_ecosystem_tC_ha,250,5",
-             "Aspen,2015,total_ecosystem_tC_ha,240,5"]  # fmt: skip
+    lines = [
+        "Species,year,indicator,value,standard_deviation",
+        "Spruce,2015,total_ecosystem_tC_ha,250,5",
+        "Aspen,2015,total_ecosystem_tC_ha,240,5",
+    ]
     (repository.folder / "plots.csv").write_text("\n".join(lines) + "\n")
     (repository.folder / "params.yaml").write_text("gcbm: {turnover_parameter: {genus=Spruce: {stem: 0.006}}}\n")
     repository.commit("observations and parameters")

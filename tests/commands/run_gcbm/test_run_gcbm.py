@@ -40,8 +40,12 @@ def test_results_record_and_outputs(place: Place, landscape: Path) -> None:
     assert {name.partition("/")[2] for name in metrics if name.startswith("2013/")} == set(COLUMNS)
     assert record["metrics"]["2013/disturbed_area_ha"]["value"] == metrics["2013/disturbed_area_ha"] > 100
     assert record["metrics"]["nbp_tC"] == {
-        "value": last["nbp_tC"], "unit": "tC", "base": None, "direction": None, "note": None,
-    }  # fmt: skip
+        "value": last["nbp_tC"],
+        "unit": "tC",
+        "base": None,
+        "direction": None,
+        "note": None,
+    }
     assert float(place.output("total-ecosystem")) == last["total_ecosystem_tC"]
     assert float(place.output("npp")) == last["npp_tC"]
     assert place.output("engine") == "embedded"
@@ -229,7 +233,8 @@ def _remove(place: Place, path: str) -> None:
 
 BAD = {
     "missing layer": (
-        lambda p: _remove(p, "layers/tiled/Species.tiff"), "Species.tiff does not exist",
+        lambda p: _remove(p, "layers/tiled/Species.tiff"),
+        "Species.tiff does not exist",
     ),
     "attribute value without entry": (
         lambda p: p.edit(
@@ -238,13 +243,16 @@ BAD = {
         "values without an entry in its attributes: 1 (",
     ),
     "classifier values without growth curve": (
-        lambda p: p.edit("layers/tiled/Species.json", lambda a: a["attributes"].clear()), "no growth curve",
+        lambda p: p.edit("layers/tiled/Species.json", lambda a: a["attributes"].clear()),
+        "no growth curve",
     ),
     "broken JSON": (
-        lambda p: (p.project / "config/variables.json").write_text('{"Variables": {,}}'), "this is not JSON",
+        lambda p: (p.project / "config/variables.json").write_text('{"Variables": {,}}'),
+        "this is not JSON",
     ),
     "missing table": (
-        lambda p: _drop(p, "decay_parameter"), "decay_parameter",
+        lambda p: _drop(p, "decay_parameter"),
+        "decay_parameter",
     ),
     "unknown disturbance type": (
         lambda p: p.edit("layers/tiled/wildfire.json", lambda a: a["attributes"]["1"].update(disturbance_type="Flood")),
@@ -261,7 +269,7 @@ BAD = {
         ),
         "does not implement",
     ),
-}  # fmt: skip
+}
 
 
 def _drop(place: Place, table: str) -> None:

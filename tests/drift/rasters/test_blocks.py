@@ -100,8 +100,9 @@ def test_merging_keeps_all_cells() -> None:
 
 def test_classes_of_one_share_do_not_drift_and_others_do() -> None:
     rng = np.random.default_rng(7)
-    one, two, three = (rng.multinomial(9, share, (BLOCKS, BLOCKS)) for share in
-                       ([0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.4, 0.3, 0.3]))  # fmt: skip
+    one, two, three = (
+        rng.multinomial(9, share, (BLOCKS, BLOCKS)) for share in ([0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.4, 0.3, 0.3])
+    )
     same = permute_blocks(BlockCounts(one, two, ordered=False, paired=False), v_statistic)
     moved = permute_blocks(BlockCounts(one, three, ordered=False, paired=False), v_statistic)
     assert same.p_value > 0.05

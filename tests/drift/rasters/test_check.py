@@ -181,11 +181,14 @@ def test_a_palette_of_category_names_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("cover.json", '{"attributes": {"a": "b"}}'), ("cover.json", "{"), ("cover.json", '{"attributes": [1]}'),
-        ("cover.tif.aux.xml", "<PAMDataset>"), ("cover.tif.aux.xml", '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'),
+        ("cover.json", '{"attributes": {"a": "b"}}'),
+        ("cover.json", "{"),
+        ("cover.json", '{"attributes": [1]}'),
+        ("cover.tif.aux.xml", "<PAMDataset>"),
+        ("cover.tif.aux.xml", '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'),
         ("cover.json", "[" * 100_000),
     ],
-)  # fmt: skip
+)
 def test_a_broken_attribute_table_is_named(tmp_path: Path, name: str, text: str) -> None:
     path = write(tmp_path / "cover.tif", np.ones((9, 9), dtype="uint8"))
     (tmp_path / name).write_text(text)

@@ -63,9 +63,13 @@ class Seen(HTMLParser):
 def made(result: Result, pictures: list[tuple[Figure, bytes]] | None = None) -> Seen:
     finding = Finding(severity="warning", code="units", message="`<i>` & 'x'", hint="look")
     text = page.body(
-        result, title=("❌", "Data Drift Check", "Failed"), tables=(HOSTILE, "new.csv"),
-        headline=summary.headline(result), findings=[finding], pictures=pictures or [],
-    )  # fmt: skip
+        result,
+        title=("❌", "Data Drift Check", "Failed"),
+        tables=(HOSTILE, "new.csv"),
+        headline=summary.headline(result),
+        findings=[finding],
+        pictures=pictures or [],
+    )
     return Seen(whole_page(text, "Drift", wide=True))
 
 

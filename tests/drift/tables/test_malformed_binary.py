@@ -85,11 +85,23 @@ def odd_tables() -> Iterator[pa.Table]:
     yield pa.table([good["SOC"], good["pH"]], names=["SOC", "SOC"])
     yield pa.table({"": good["SOC"], " ": good["pH"]})
     for values in (
-        [[1.0, 2.0]] * ROWS, [{"a": 1}] * ROWS, [None] * ROWS, [b"\xff\x00"] * ROWS, [Decimal("1.5")] * ROWS,
-        [date(2024, 1, 1)] * ROWS, [datetime(2024, 1, 1, tzinfo=UTC)] * ROWS, [time(12)] * ROWS, [True, None] * 30,
-        [float("nan")] * ROWS, [float("inf")] * ROWS, [1e308, -1e308] * 30, [2**63 - 1] * ROWS, ["1,5"] * ROWS,
-        [""] * ROWS, ["5"] * ROWS,
-    ):  # fmt: skip
+        [[1.0, 2.0]] * ROWS,
+        [{"a": 1}] * ROWS,
+        [None] * ROWS,
+        [b"\xff\x00"] * ROWS,
+        [Decimal("1.5")] * ROWS,
+        [date(2024, 1, 1)] * ROWS,
+        [datetime(2024, 1, 1, tzinfo=UTC)] * ROWS,
+        [time(12)] * ROWS,
+        [True, None] * 30,
+        [float("nan")] * ROWS,
+        [float("inf")] * ROWS,
+        [1e308, -1e308] * 30,
+        [2**63 - 1] * ROWS,
+        ["1,5"] * ROWS,
+        [""] * ROWS,
+        ["5"] * ROWS,
+    ):
         yield pa.table({**COLUMNS, "SOC": values})
     yield pa.table({**COLUMNS, "SOC": pa.array([5] * ROWS, pa.duration("s"))})
     yield pa.table({**COLUMNS, "SOC": pa.array(COLUMNS["SOC"], pa.float16())})
@@ -119,12 +131,19 @@ def damaged() -> Iterator[tuple[str, bytes]]:
     for content in cut(book, 40):
         yield "new.xlsx", content
     for odd in (
-        [], [[]], [["SOC"]], [["SOC", "SOC"], [1, 2]], [[None, None], *rows], [["a title"], [], *rows],
+        [],
+        [[]],
+        [["SOC"]],
+        [["SOC", "SOC"], [1, 2]],
+        [[None, None], *rows],
+        [["a title"], [], *rows],
         [["SOC", "pH", "horizon"], *([date(2024, 1, 1), "x", True] for _ in range(30))],
-        [["SOC", "pH", "horizon"], *(["1,5", "=1/0", None] for _ in range(30))], [[1, 2, 3], *rows[1:]],
-        [*rows, ["total", None, None, "beyond the last column"]], [*rows, [HUGE, -HUGE, "A"]],
+        [["SOC", "pH", "horizon"], *(["1,5", "=1/0", None] for _ in range(30))],
+        [[1, 2, 3], *rows[1:]],
+        [*rows, ["total", None, None, "beyond the last column"]],
+        [*rows, [HUGE, -HUGE, "A"]],
         [*rows, [time(12), datetime(1900, 1, 1), date(9999, 12, 31)]],
-    ):  # fmt: skip
+    ):
         yield "new.xlsx", excel(odd)
     for name, content in (("new.csv.gz", gzip.compress(CSV.encode())), ("new.csv.bz2", bz2.compress(CSV.encode()))):
         yield name, content

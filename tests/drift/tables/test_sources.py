@@ -96,9 +96,12 @@ def test_cells_of_a_workbook(tmp_path: Path) -> None:
     source = open_table(tmp_path / "t.xlsx", "t.xlsx")
     table = read_columns(source, source.names)
     assert table.to_pydict() | {"when": None} == {
-        "depth": [10, 20, 30], "SOC": [1.5, None, 2.0], "mixed": ["a", "2", None], "when": None,
+        "depth": [10, 20, 30],
+        "SOC": [1.5, None, 2.0],
+        "mixed": ["a", "2", None],
+        "when": None,
         "flag": [True, False, None],
-    }  # fmt: skip
+    }
     assert pa.types.is_timestamp(table.schema.field("when").type)
     assert pa.types.is_integer(table.schema.field("depth").type)
 
@@ -138,8 +141,13 @@ def s3() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
-                          aws_access_key_id="AKIAGOODKEY", aws_secret_access_key=SECRET)  # fmt: skip
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="AKIAGOODKEY",
+        aws_secret_access_key=SECRET,
+    )
     client.create_bucket(Bucket="soil")
     client.put_object(Bucket="soil", Key="reference.csv", Body=csv(1))
     client.put_object(Bucket="soil", Key="new/a.csv.gz", Body=gzip.compress(csv(2)))
@@ -243,9 +251,13 @@ def test_http_gives_the_numbers_of_the_file(folder: Folder, site: str, engine: s
 
 @pytest.mark.parametrize(
     ("path", "code", "finding"),
-    [("/none.csv", 2, "missing-file"), ("/closed.csv", 3, "no-access"), ("/fault.csv", 3, "storage-failed"),
-     ("/broken.csv", 3, "storage-failed")],
-)  # fmt: skip
+    [
+        ("/none.csv", 2, "missing-file"),
+        ("/closed.csv", 3, "no-access"),
+        ("/fault.csv", 3, "storage-failed"),
+        ("/broken.csv", 3, "storage-failed"),
+    ],
+)
 def test_what_http_does_not_give(folder: Folder, site: str, path: str, code: int, finding: str) -> None:
     seen, record = folder.run(current=f"{site}{path}?signature={SECRET}")
     assert (seen, record["findings"][0]["code"]) == (code, finding)

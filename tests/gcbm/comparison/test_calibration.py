@@ -40,17 +40,33 @@ def test_metrics_are_those_of_the_formulas(result: Result, tmp_path: Path) -> No
     name = "calibration/total_biomass_tC_ha"
     values = {key.removeprefix(f"{name}/"): metric.value for key, metric in found.metrics.items()}
     mean = sum(observed) / 3
-    assert values == pytest.approx({
-        "bias": 2.0, "rmse": math.sqrt(10.0), "chi2": 2.5, "n": 3.0,
-        "r2": 1 - 30.0 / sum((o - mean) ** 2 for o in observed),
-    })  # fmt: skip
+    assert values == pytest.approx(
+        {
+            "bias": 2.0,
+            "rmse": math.sqrt(10.0),
+            "chi2": 2.5,
+            "n": 3.0,
+            "r2": 1 - 30.0 / sum((o - mean) ** 2 for o in observed),
+        }
+    )
     assert {key: found.metrics[f"{name}/{key}"].direction for key in values} == {
-        "bias": "zero", "rmse": "lower", "chi2": "lower", "r2": "higher", "n": None
-    }  # fmt: skip
+        "bias": "zero",
+        "rmse": "lower",
+        "chi2": "lower",
+        "r2": "higher",
+        "n": None,
+    }
     assert found.metrics[f"{name}/rmse"].unit == "tC/ha"
     assert found.table.columns == [
-        "Species", "Site", "year", "indicator", "observed", "standard_deviation", "modelled", "residual"
-    ]  # fmt: skip
+        "Species",
+        "Site",
+        "year",
+        "indicator",
+        "observed",
+        "standard_deviation",
+        "modelled",
+        "residual",
+    ]
     assert found.table.column("residual") == pytest.approx([2.0, -1.0, 5.0])
     assert found.table.column("Site") == [None, None, None]
 

@@ -162,8 +162,15 @@ def test_maps_of_other_extents_are_laid_over_each_other(tmp_path: Path) -> None:
     from rasterio.transform import from_origin
 
     def write(name: str, array: np.ndarray[tuple[int, int], np.dtype[np.float32]], west: float, north: float) -> Path:
-        profile = {"driver": "GTiff", "height": array.shape[0], "width": array.shape[1], "count": 1,
-                   "dtype": "float32", "nodata": -9999.0, "transform": from_origin(west, north, 0.1, 0.1)}  # fmt: skip
+        profile = {
+            "driver": "GTiff",
+            "height": array.shape[0],
+            "width": array.shape[1],
+            "count": 1,
+            "dtype": "float32",
+            "nodata": -9999.0,
+            "transform": from_origin(west, north, 0.1, 0.1),
+        }
         with rasterio.open(tmp_path / name, "w", **profile) as raster:
             raster.write(array, 1)
         return tmp_path / name

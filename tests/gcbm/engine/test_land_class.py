@@ -90,8 +90,14 @@ def test_age_classes() -> None:
     assert made.bounds[-2:] == [(280, 299), (300, -1)]
     ages = np.array([-1, 0, 19, 20, 299, 300, 900])
     assert [made.bounds[i] for i in made.of(ages)] == [
-        (-1, -1), (0, 19), (0, 19), (20, 39), (280, 299), (300, -1), (300, -1),
-    ]  # fmt: skip
+        (-1, -1),
+        (0, 19),
+        (0, 19),
+        (20, 39),
+        (280, 299),
+        (300, -1),
+        (300, -1),
+    ]
 
 
 def test_an_age_maximum_that_is_no_multiple() -> None:

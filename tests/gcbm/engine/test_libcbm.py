@@ -137,10 +137,19 @@ def library_parameters(side: str) -> dict[str, Any]:
     short = "sw" if side == "Softwood" else "hw"
     t = TURNOVER[GENUS[side]]
     turnover = {
-        "spatial_unit_id": 1, "sw_hw": short, "FoliageFallRate": t[0], "StemAnnualTurnoverRate": t[1],
-        "BranchTurnoverRate": t[2], "StemSnag": t[3], "BranchSnag": t[4], "CoarseRootTurnProp": t[5],
-        "FineRootTurnProp": t[6], "OtherToBranchSnagSplit": t[7], "CoarseRootAGSplit": t[8], "FineRootAGSplit": t[9],
-    }  # fmt: skip
+        "spatial_unit_id": 1,
+        "sw_hw": short,
+        "FoliageFallRate": t[0],
+        "StemAnnualTurnoverRate": t[1],
+        "BranchTurnoverRate": t[2],
+        "StemSnag": t[3],
+        "BranchSnag": t[4],
+        "CoarseRootTurnProp": t[5],
+        "FineRootTurnProp": t[6],
+        "OtherToBranchSnagSplit": t[7],
+        "CoarseRootAGSplit": t[8],
+        "FineRootAGSplit": t[9],
+    }
     keys = ("base_decay_rate", "reference_temp", "q10", "prop_to_atmosphere", "max_rate")
     decay = [
         {"pool": pool.removeprefix(side), **dict(zip(keys, row, strict=True))}
@@ -148,13 +157,17 @@ def library_parameters(side: str) -> dict[str, Any]:
         if not pool.startswith(("Softwood", "Hardwood")) or pool.startswith(side)
     ]
     values = [
-        {"disturbance_matrix_id": number, "source_pool": source.removeprefix(side),
-         "sink_pool": sink.removeprefix(side), "proportion": share}
+        {
+            "disturbance_matrix_id": number,
+            "source_pool": source.removeprefix(side),
+            "sink_pool": sink.removeprefix(side),
+            "proportion": share,
+        }
         for number, matrix in enumerate(MATRICES.values(), 1)
         for source, sinks in matrix.items()
         if not source.startswith(("Softwood", "Hardwood")) or source.startswith(side)
         for sink, share in {source: 0.0, **sinks}.items()  # without its own row a pool would keep all in libcbm
-    ]  # fmt: skip
+    ]
     associations = [
         {"spatial_unit_id": 1, "disturbance_type_id": number, "sw_hw": short, "disturbance_matrix_id": number}
         for number in range(1, len(MATRICES) + 1)
@@ -202,10 +215,17 @@ def pure(keys: GrowthKeys, number: int, side: str) -> tuple[GrowthTable, Array]:
     alone = CarbonCurve(parts={side: curve.parts[side]}, factors={side: curve.factors[side]})
     short = "sw" if side == "Softwood" else "hw"
     names = (
-        "foliage_turnover", "stem_turnover", "branch_turnover", "stem_snag_turnover", "branch_snag_turnover",
-        "coarse_root_turnover", "fine_root_turnover", "other_to_branch_snag_split", "coarse_root_split",
+        "foliage_turnover",
+        "stem_turnover",
+        "branch_turnover",
+        "stem_snag_turnover",
+        "branch_snag_turnover",
+        "coarse_root_turnover",
+        "fine_root_turnover",
+        "other_to_branch_snag_split",
+        "coarse_root_split",
         "fine_root_ag_split",
-    )  # fmt: skip
+    )
     row = {f"{p}_{name}": v for p in ("sw", "hw") for name, v in zip(names, TURNOVER[GENUS[side]], strict=True)}
     offset = 0 if short == "sw" else 3
     return GrowthTable.build([alone], [row]), alone.increments()[offset : offset + 3]

@@ -61,8 +61,10 @@ def test_four_jobs_and_merge_equal_one_run_to_the_last_bit(
     assert write_database(merged, tmp_path / "merged.db").read_bytes() == whole
     assert indicators(merged) == indicators(example_result)
     assert (merged.stands, merged.pixels, merged.area_ha) == (
-        example_result.stands, example_result.pixels, example_result.area_ha,
-    )  # fmt: skip
+        example_result.stands,
+        example_result.pixels,
+        example_result.area_ha,
+    )
     assert merged.checks == example_result.checks
 
 

@@ -19,11 +19,18 @@ TURNOVER = {
     f"{side}_{name}": value
     for side in ("sw", "hw")
     for name, value in {
-        "stem_turnover": 0.01, "foliage_turnover": 0.1, "branch_turnover": 0.04, "coarse_root_turnover": 0.02,
-        "fine_root_turnover": 0.6, "other_to_branch_snag_split": 0.25, "coarse_root_split": 0.5,
-        "fine_root_ag_split": 0.4, "stem_snag_turnover": 0.032, "branch_snag_turnover": 0.1,
+        "stem_turnover": 0.01,
+        "foliage_turnover": 0.1,
+        "branch_turnover": 0.04,
+        "coarse_root_turnover": 0.02,
+        "fine_root_turnover": 0.6,
+        "other_to_branch_snag_split": 0.25,
+        "coarse_root_split": 0.5,
+        "fine_root_ag_split": 0.4,
+        "stem_snag_turnover": 0.032,
+        "branch_snag_turnover": 0.1,
     }.items()
-}  # fmt: skip
+}
 ROOTS = {"sw_a": 0.2, "hw_a": 1.5, "hw_b": 0.6, "frp_a": 0.07, "frp_b": 0.35, "frp_c": -0.06}
 
 
@@ -50,16 +57,24 @@ def grow(table: GrowthTable, pools: np.ndarray, age: int) -> np.ndarray:
 def test_growth_and_turnover_by_hand() -> None:
     table = softwood((10.0, 2.0, 4.0), (12.0, 2.2, 4.6))
     pools = stand(
-        SoftwoodMerch=10.0, SoftwoodFoliage=2.0, SoftwoodOther=4.0, SoftwoodCoarseRoots=5.0, SoftwoodFineRoots=0.8,
-        SoftwoodStemSnag=3.0, SoftwoodBranchSnag=1.0,
-    )  # fmt: skip
+        SoftwoodMerch=10.0,
+        SoftwoodFoliage=2.0,
+        SoftwoodOther=4.0,
+        SoftwoodCoarseRoots=5.0,
+        SoftwoodFineRoots=0.8,
+        SoftwoodStemSnag=3.0,
+        SoftwoodBranchSnag=1.0,
+    )
     flows = grow(table, pools, 0)
     biomass = 0.2 * (18.8 / 0.5)  # 12 + 2.2 + 4.6 tC/ha above ground
     fine = 0.07 + 0.35 * math.exp(-0.06 * biomass)
     grown = {
-        "Merch": 2.0, "Foliage": 0.2, "Other": 0.6,
-        "CoarseRoots": 0.5 * biomass * (1 - fine) - 5.0, "FineRoots": 0.5 * biomass * fine - 0.8,
-    }  # fmt: skip
+        "Merch": 2.0,
+        "Foliage": 0.2,
+        "Other": 0.6,
+        "CoarseRoots": 0.5 * biomass * (1 - fine) - 5.0,
+        "FineRoots": 0.5 * biomass * fine - 0.8,
+    }
     start = {"Merch": 10.0, "Foliage": 2.0, "Other": 4.0, "CoarseRoots": 5.0, "FineRoots": 0.8}
     middle = {part: start[part] + grown[part] / 2 for part in start}
     for part, amount in start.items():  # what falls is grown again
@@ -184,14 +199,16 @@ def association(kind: str, unit: int, matrix: int) -> dict[str, object]:
 def test_an_event_uses_the_pools_before_it_and_is_not_rescaled() -> None:
     matrices = build_matrices(
         rows(
-            (1, "SoftwoodMerch", "SoftwoodStemSnag", 0.6), (1, "SoftwoodMerch", "Products", 0.3),
-            (1, "SoftwoodMerch", "Products", 0.05), (1, "SoftwoodStemSnag", "MediumSoil", 1.0),
+            (1, "SoftwoodMerch", "SoftwoodStemSnag", 0.6),
+            (1, "SoftwoodMerch", "Products", 0.3),
+            (1, "SoftwoodMerch", "Products", 0.05),
+            (1, "SoftwoodStemSnag", "MediumSoil", 1.0),
             (1, "SoftwoodStemSnag", "SoftwoodStemSnag", 0.2),
         ),
         [association("Fire", 3, 1), association("Fire", 3, 2)],
         INDEX,
         "test",
-    )  # fmt: skip
+    )
     matrix = matrices.find("Fire", 3)
     assert matrix is not None
     assert matrix.id == 1  # the first association wins

@@ -66,12 +66,21 @@ def values(result: Result, year: int) -> dict[str, float]:
 def test_all_checks_pass_on_the_example(example_result: Result) -> None:
     assert {check.name: check.status for check in example_result.checks} == dict.fromkeys(
         [
-            "carbon-balance", "area-constant", "area-of-rasters", "pools-not-negative", "disturbed-area",
-            "growth-curves", "missing-matrices", "matrix-rows", "spinup-stable", "null-temperature",
-            "events-outside-run", "layers-not-listened",
+            "carbon-balance",
+            "area-constant",
+            "area-of-rasters",
+            "pools-not-negative",
+            "disturbed-area",
+            "growth-curves",
+            "missing-matrices",
+            "matrix-rows",
+            "spinup-stable",
+            "null-temperature",
+            "events-outside-run",
+            "layers-not-listened",
         ],
         "passed",
-    )  # fmt: skip
+    )
     assert all(check.value <= check.tolerance for check in example_result.checks)
 
 
@@ -244,7 +253,7 @@ def test_a_missing_matrix_stops_the_run_unless_it_may_be_skipped(example_folder:
         (setting("pools_cbm", "Pools", value={"CO2": 0.0}), "Pools lacks"),
         (setting("variables", "Variables", "mean_annual_temperature", value="x{"), "temperature must be a number"),
     ],
-)  # fmt: skip
+)
 def test_faults_are_explained(example_folder: Path, tmp_path: Path, change: Change, message: str) -> None:
     project = changed(example_folder, tmp_path / "p", change)
     with pytest.raises(InputError, match=message) as caught:

@@ -38,12 +38,17 @@ def parts(example: Project) -> tuple[Model, GrowthTable, SpinupKeys]:
         model,
         keys.table,
         SpinupKeys(
-            growth=growth, interval=INTERVALS, rotations=np.array([30, 30, 30, 4, 30]),
+            growth=growth,
+            interval=INTERVALS,
+            rotations=np.array([30, 30, 30, 4, 30]),
             minimum=np.array([10, 25, 10, 10, 10]),
-            historic=np.zeros(n, dtype=np.int64), last=np.array([0, 1, 0, 1, 0]),
-            rates=model.decay.rates(TEMPERATURES), mixing=np.full(n, 0.006), matrices=[fire, cut],
+            historic=np.zeros(n, dtype=np.int64),
+            last=np.array([0, 1, 0, 1, 0]),
+            rates=model.decay.rates(TEMPERATURES),
+            mixing=np.full(n, 0.006),
+            matrices=[fire, cut],
         ),
-    )  # fmt: skip
+    )
 
 
 def stepped(model: Model, table: GrowthTable, keys: SpinupKeys, i: int) -> tuple[np.ndarray, int, bool]:
@@ -103,9 +108,7 @@ def test_growth_to_age_after_the_last_pass(parts: tuple[Model, GrowthTable, Spin
     pools, _, _ = spin_up(table, keys, model.decay.to_air, len(STANDARD))
     stand_key = np.array([0, 0, 1, 2, 3, 4, 4, 0])
     stand_age = np.array([0, 90, 35, 151, 1, 0, 44, 12])
-    got = grow_to_age(
-        table, keys, pools.copy(), model.decay.to_air, stand_key=stand_key, stand_age=stand_age
-    )  # fmt: skip
+    got = grow_to_age(table, keys, pools.copy(), model.decay.to_air, stand_key=stand_key, stand_age=stand_age)
     for column, (key, age) in enumerate(zip(stand_key, stand_age, strict=True)):
         one, flows = pools[:, [key]].copy(), np.zeros((len(FLOWS), 1))
         apply_matrix(keys.matrices[int(keys.last[key])], one)  # biomass is not cleared here

@@ -150,8 +150,14 @@ def test_each_failure_has_its_message(
 
 def test_every_row_of_the_table_has_a_code_of_its_own() -> None:
     """Rows of the same failure share one; no two failures do."""
-    shared = {"gcbm-flint-json", "gcbm-flint-library", "gcbm-flint-memory", "gcbm-flint-area", "gcbm-flint-fatal",
-              "gcbm-flint-output-database"}  # fmt: skip
+    shared = {
+        "gcbm-flint-json",
+        "gcbm-flint-library",
+        "gcbm-flint-memory",
+        "gcbm-flint-area",
+        "gcbm-flint-fatal",
+        "gcbm-flint-output-database",
+    }
     codes = [code for _, code, _, _ in ROWS if code not in shared]
     assert len(codes) == len(set(codes))
 
@@ -231,9 +237,11 @@ def test_output_folders_are_made_inside_the_run(example: tuple[Path, Path, int],
 
     def maps(content: dict[str, object]) -> None:
         content["Modules"]["WriteVariableGeotiff"] = {  # type: ignore[index]
-            "enabled": True, "order": 11, "library": "moja.modules.gdal",
+            "enabled": True,
+            "order": 11,
+            "library": "moja.modules.gdal",
             "settings": {"items": [], "output_path": r"..\output\spatial"},
-        }  # fmt: skip
+        }
 
     project = edited(example[0], tmp_path / "maps", "modules_output.json", maps)
     prepared = prepare(project, tmp_path / "run")
@@ -278,8 +286,10 @@ def unsupported_project(example: Path, target: Path) -> Project:
 
     def moss(content: dict[str, object]) -> None:
         content["Modules"]["MossGrowthModule"] = {  # type: ignore[index]
-            "enabled": True, "order": 20, "library": "moja.modules.cbm"
-        }  # fmt: skip
+            "enabled": True,
+            "order": 20,
+            "library": "moja.modules.cbm",
+        }
 
     return edited(example, target, "modules_cbm.json", moss)
 
@@ -362,8 +372,11 @@ def test_a_real_result_with_pixels_in_error_does_not_count(tmp_path: Path) -> No
         Verdict(Finished(0, 1.0, None, 1.0), book, database, project.years, landscape(project), classifiers=2)
     )
     assert [problem.code for problem in found] == [
-        "gcbm-flint-growth-curve", "gcbm-flint-pixel-errors", "gcbm-flint-area", "gcbm-flint-area",
-    ]  # fmt: skip
+        "gcbm-flint-growth-curve",
+        "gcbm-flint-pixel-errors",
+        "gcbm-flint-area",
+        "gcbm-flint-area",
+    ]
 
 
 def test_the_dockerfile_has_a_flint_target_and_builds_the_common_image_by_default() -> None:

@@ -10,9 +10,14 @@ import pytest
 from flint_ml.gcbm.project.classifiers import CurveChooser, TransitionChooser, sql_like
 
 VALUES = {
-    1: ("Species", "Spruce"), 2: ("Species", "?"), 3: ("Site", "good"), 4: ("Site", "?"), 5: ("Owner", "public"),
-    6: ("Species", "aSpen"), 7: ("Species", "NULL"),
-}  # fmt: skip
+    1: ("Species", "Spruce"),
+    2: ("Species", "?"),
+    3: ("Site", "good"),
+    4: ("Site", "?"),
+    5: ("Owner", "public"),
+    6: ("Species", "aSpen"),
+    7: ("Species", "NULL"),
+}
 
 
 @pytest.fixture

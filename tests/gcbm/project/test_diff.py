@@ -73,18 +73,28 @@ def test_parameters_are_named_by_what_they_mean(base: Path, head: Path) -> None:
     found = {c.group: (c.table, c.key, c.column, c.old, c.new) for c in changes(base, head).parameters}
     assert found == {
         "turnover": (
-            "turnover_parameter", "1 (genus=Spruce, eco_boundary=Example Plains)", "foliage", 0.1, 0.12,
+            "turnover_parameter",
+            "1 (genus=Spruce, eco_boundary=Example Plains)",
+            "foliage",
+            0.1,
+            0.12,
         ),
         "decay": ("decay_parameter", "dom_pool=MediumSoil", "base_decay_rate", 0.0374, 0.04),
         "growth curves": (
             "growth_curve_component_value",
-            "growth_curve_component=Site=good; Species=Spruce / Spruce, age=40", "merchantable_volume", 55.0, 60.0,
+            "growth_curve_component=Site=good; Species=Spruce / Spruce, age=40",
+            "merchantable_volume",
+            55.0,
+            60.0,
         ),
         "disturbance matrices": (
             "disturbance_matrix_value",
-            "disturbance_matrix=Clear-cut, source_pool=SoftwoodMerch, sink_pool=Products", "proportion", 0.85, 0.8,
+            "disturbance_matrix=Clear-cut, source_pool=SoftwoodMerch, sink_pool=Products",
+            "proportion",
+            0.85,
+            0.8,
         ),
-    }  # fmt: skip
+    }
 
 
 def test_new_ids_and_another_order_are_no_change(base: Path, head: Path) -> None:
@@ -107,8 +117,10 @@ def test_a_row_that_points_elsewhere_is_a_change(base: Path, head: Path) -> None
     sql(head, "UPDATE turnover_parameter_association SET turnover_parameter_id = 2 WHERE genus_id = 1")
     (found,) = changes(base, head).parameters
     assert (found.table, found.key, found.column) == (
-        "turnover_parameter_association", "genus=Spruce", "turnover_parameter_id",
-    )  # fmt: skip
+        "turnover_parameter_association",
+        "genus=Spruce",
+        "turnover_parameter_id",
+    )
 
 
 def test_equal_numbers_with_another_meaning_are_a_change(base: Path, head: Path) -> None:
@@ -188,8 +200,12 @@ def test_a_cropped_layer_is_the_same_where_the_rest_is_no_data(base: Path, head:
     rows, columns = np.nonzero(cells != nodata)
     window = Window(columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
     inside = cells[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    profile |= {"height": inside.shape[0], "width": inside.shape[1], "tiled": False,
-                "transform": rasterio.windows.transform(window, transform)}  # fmt: skip
+    profile |= {
+        "height": inside.shape[0],
+        "width": inside.shape[1],
+        "tiled": False,
+        "transform": rasterio.windows.transform(window, transform),
+    }
     for key in ("blockxsize", "blockysize"):
         profile.pop(key)
     with rasterio.open(file, "w", **profile) as raster:

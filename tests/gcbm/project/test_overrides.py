@@ -47,11 +47,13 @@ def test_rows_are_named_by_id_name_or_what_they_are_for(base: Path, tmp_path: Pa
         ("decay_parameter", "dom_pool=MediumSoil", "base_decay_rate", 0.04),
         ("spinup_parameter", "Wildfire", "return_interval", 150),
         (
-            "growth_curve_component_value", "growth_curve_component=Site=poor; Species=Spruce / Spruce, age=80",
-            "merchantable_volume", 81,
+            "growth_curve_component_value",
+            "growth_curve_component=Site=poor; Species=Spruce / Spruce, age=80",
+            "merchantable_volume",
+            81,
         ),
         ("land_class", "CL", "years_to_permanent", 10),
-    }  # fmt: skip
+    }
 
 
 def test_conditions_may_fit_several_rows(base: Path, tmp_path: Path) -> None:
@@ -125,9 +127,12 @@ def test_the_projects_own_database_is_never_the_copy(base: Path) -> None:
 
 
 def test_a_constraint_of_the_database_is_an_input_error(head: Path, tmp_path: Path) -> None:
-    sql(head, "CREATE UNIQUE INDEX one_code ON land_class (years_to_permanent, is_forest, code)",
+    sql(
+        head,
+        "CREATE UNIQUE INDEX one_code ON land_class (years_to_permanent, is_forest, code)",
         "CREATE TABLE x_parameter (id INTEGER PRIMARY KEY, share REAL CHECK (share <= 1))",
-        "INSERT INTO x_parameter VALUES (1, 0.5)")  # fmt: skip
+        "INSERT INTO x_parameter VALUES (1, 0.5)",
+    )
     with pytest.raises(InputError, match="refuses"):
         apply(gcbm.load_project(head), {"x_parameter": {1: {"share": 1.5}}}, folder=tmp_path / "copy")
     assert not list((tmp_path / "copy").iterdir())

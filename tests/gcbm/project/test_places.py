@@ -66,9 +66,14 @@ def test_several_tiles(tmp_path: Path) -> None:
     }
     fire = {"1": {"year": 2012, "disturbance_type": "Wildfire"}}
     write_project(
-        tmp_path / "p", layers, attributes={**CLASSIFIERS, "fire": fire}, events=["fire"], cell=0.01,
-        tiles=(12674, 12675), years=(2010, 2014),
-    )  # fmt: skip
+        tmp_path / "p",
+        layers,
+        attributes={**CLASSIFIERS, "fire": fire},
+        events=["fire"],
+        cell=0.01,
+        tiles=(12674, 12675),
+        years=(2010, 2014),
+    )
     project = load_project(tmp_path / "p")
     whole = run(project)
     assert whole.pixels == 20_000

@@ -79,7 +79,7 @@ def forget(table: str, which: str) -> Callable[[Path], None]:
         (forget("disturbance_matrix_association", "disturbance_type_id = 2"), "error", "gcbm-matrix-missing"),
         (forget("disturbance_matrix_association", "disturbance_type_id = 1"), "error", "gcbm-matrix-missing"),
     ],
-)  # fmt: skip
+)
 def test_each_fault_is_found(folder: Path, change: Callable[[Path], None], severity: str, code: str) -> None:
     change(folder)
     assert (severity, code) in codes(folder)

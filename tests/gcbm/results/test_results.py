@@ -92,8 +92,10 @@ def test_an_area_that_shrinks_and_a_negative_stock_are_failures() -> None:
     table.rows[1][area], table.rows[1][soil] = 0.9, -0.1
     checks = {check.name: check for check in dbchecks.table_checks(table, 1.0)}
     assert {name for name, check in checks.items() if check.status == "failed"} == {
-        "area-constant", "area-of-rasters", "stocks-not-negative",
-    }  # fmt: skip
+        "area-constant",
+        "area-of-rasters",
+        "stocks-not-negative",
+    }
     assert checks["area-of-rasters"].value == pytest.approx(0.1)
 
 
@@ -123,9 +125,15 @@ def test_outputs_appear_together_or_not_at_all(tmp_path: Path) -> None:
 
 def write_map(path: Path, values: np.ndarray, row: int = 0) -> Path:
     profile = {
-        "driver": "GTiff", "height": values.shape[0], "width": values.shape[1], "count": 1, "dtype": "float32",
-        "crs": "EPSG:4326", "nodata": -9999.0, "transform": from_origin(-106.0, 55.0 - 0.001 * row, 0.001, 0.001),
-    }  # fmt: skip
+        "driver": "GTiff",
+        "height": values.shape[0],
+        "width": values.shape[1],
+        "count": 1,
+        "dtype": "float32",
+        "crs": "EPSG:4326",
+        "nodata": -9999.0,
+        "transform": from_origin(-106.0, 55.0 - 0.001 * row, 0.001, 0.001),
+    }
     with rasterio.open(path, "w", **profile) as target:
         target.write(values.astype(np.float32), 1)
     return path

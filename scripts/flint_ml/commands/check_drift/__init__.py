@@ -74,9 +74,10 @@ class CheckDriftInputs(GateInputs):
         "holm", description="Correction for many columns: `holm`, `benjamini-hochberg` or `none`."
     )
     min_effect: float = Field(
-        0.1, ge=0,
+        0.1,
+        ge=0,
         description="Smallest effect that counts: KS distance D, Cramér's V, difference of missing shares.",
-    )  # fmt: skip
+    )
     groups: list[str] = Field(
         default_factory=list,
         description="Columns that say which samples belong together (site, profile); whole groups are then permuted.",
@@ -189,9 +190,14 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         if rasters:
             figures += draw_maps(rasters[0], job)
         details["page"] = write_page(
-            result, job, title=(mark, BADGE, message), tables=names, headline=headline,
-            findings=findings, drawn=figures,
-        )  # fmt: skip
+            result,
+            job,
+            title=(mark, BADGE, message),
+            tables=names,
+            headline=headline,
+            findings=findings,
+            drawn=figures,
+        )
     found, numbers = summary.tables(result), summary.metrics(result)
     if rasters:
         layers, more, further = reported(rasters[0])
@@ -275,9 +281,11 @@ def _files(job: Job, text: str, name: str) -> list[Path]:
     files = sorted(job.path(str(p), name) for p in found if p.is_file() and is_table(p))
     if not files:
         raise InputError(
-            f"{text!r} matches no CSV, Parquet or Excel file", where=name,
-            hint="check the pattern; if DVC tracks the files, run pull-data before this step", code="missing-file",
-        )  # fmt: skip
+            f"{text!r} matches no CSV, Parquet or Excel file",
+            where=name,
+            hint="check the pattern; if DVC tracks the files, run pull-data before this step",
+            code="missing-file",
+        )
     return files
 
 
@@ -289,9 +297,11 @@ def _reference(inputs: CheckDriftInputs, job: Job, folder: Path) -> tuple[list[P
     if is_remote(inputs.reference):
         if inputs.reference_rev:
             raise InputError(
-                "has a meaning for files in Git or DVC only", where="reference-rev",
-                hint="leave it out, or give a path as `reference`", code="invalid-input",
-            )  # fmt: skip
+                "has a meaning for files in Git or DVC only",
+                where="reference-rev",
+                hint="leave it out, or give a path as `reference`",
+                code="invalid-input",
+            )
         return find_remote(inputs.reference, "reference"), Trusted(())
     if inputs.reference_rev:
         place = job.path(inputs.reference, "reference")

@@ -37,9 +37,15 @@ def draw(result: Result, job: Job) -> list[Figure]:
 
 
 def write_page(
-    result: Result, job: Job, *, title: tuple[str, str, str], tables: tuple[str, str], headline: str,
-    findings: Sequence[Finding], drawn: Sequence[Figure],
-) -> str:  # fmt: skip
+    result: Result,
+    job: Job,
+    *,
+    title: tuple[str, str, str],
+    tables: tuple[str, str],
+    headline: str,
+    findings: Sequence[Finding],
+    drawn: Sequence[Figure],
+) -> str:
     """Write the page of all columns among the figures; returns its path as the record gives it."""
     pictures = [(figure, (job.figures_dir / figure.path.rpartition("/")[2]).read_bytes()) for figure in drawn]
     text = page.body(result, title=title, tables=tables, headline=headline, findings=findings, pictures=pictures)

@@ -69,10 +69,11 @@ def compare_rasters(
     if not files or not (here or revision):
         raster, other = (reference, current) if here else (current, reference)
         raise InputError(
-            f"{raster} is a raster, and {other} is none", where="reference" if files else "current",
+            f"{raster} is a raster, and {other} is none",
+            where="reference" if files else "current",
             hint="name GeoTIFF files, or a folder or pattern of them, on both sides; a profile of a raster is not made",
             code="raster-and-table",
-        )  # fmt: skip
+        )
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
         work = Path(folder)
         if revision:

@@ -202,9 +202,11 @@ def _leak(inputs: Inputs, job: Job, predictions: bench.Predictions) -> list[Find
         return []
     if predictions.head is None:
         raise InputError(
-            "needs `predictions`: their ids are the benchmark's samples", where="training", code="invalid-input",
+            "needs `predictions`: their ids are the benchmark's samples",
+            where="training",
+            code="invalid-input",
             hint="give the predictions on the benchmark, one line a sample with its id",
-        )  # fmt: skip
+        )
     paths = source.Here(job.workspace.base).expand(inputs.training, "training")
     training = {path: leaks.ids_of(job.existing(path, "training"), path, inputs.prediction_columns) for path in paths}
     found = leaks.find(list(predictions.head["id"]), training)
@@ -239,11 +241,12 @@ def _expected(inputs: Inputs, job: Job, sides: Sides) -> tuple[dict[str, Declare
     if stale:
         findings.append(
             Finding(
-                severity="info", code="expected-stale",
+                severity="info",
+                code="expected-stale",
                 message=f"declared by an earlier change and not counted: {', '.join(stale[:10])}",
                 hint=f"remove them from `expected` in {job.config}",
             )
-        )  # fmt: skip
+        )
     return declarations.parse_expected(own, f"{job.config}: expected"), findings
 
 
@@ -254,14 +257,17 @@ def _functions(inputs: Inputs, job: Job, sides: Sides, pairs: Pairs | None) -> d
     if job.context.on_github or inputs.token or any(job.env.get(name) for name in _TOKENS):
         raise InputError(
             "own functions are code of the change under test and are not run where a token may be",
-            where="functions", hint="compute the metric in the evaluation step, or compare at a terminal",
+            where="functions",
+            hint="compute the metric in the evaluation step, or compare at a terminal",
             code="function-refused",
-        )  # fmt: skip
+        )
     if pairs is None or not pairs.n:
         raise InputError(
-            "need predictions of both sides for the same samples", where="functions", code="invalid-input",
+            "need predictions of both sides for the same samples",
+            where="functions",
+            code="invalid-input",
             hint="give `predictions` and, where the base revision has none, `base-predictions`",
-        )  # fmt: skip
+        )
     loaded = functions.load(inputs.functions, job.workspace.base)
     own = {name: functions.estimate(name, call, pairs, _settings(inputs)) for name, call in loaded.items()}
     sides.head["functions"] = MetricsFile({name: Reading(found.head) for name, found in own.items()})

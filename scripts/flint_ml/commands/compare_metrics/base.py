@@ -113,9 +113,16 @@ def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:
         job.use(named)
     sides = _revision(inputs, job, head, must=False, content=False)
     return Sides(
-        head, base, f"`{inputs.base}`", sides.commit, sides.at, sides.at,
-        kind="file", label=inputs.base, named=inputs.base,
-    )  # fmt: skip
+        head,
+        base,
+        f"`{inputs.base}`",
+        sides.commit,
+        sides.at,
+        sides.at,
+        kind="file",
+        label=inputs.base,
+        named=inputs.base,
+    )
 
 
 def _revision(inputs: Inputs, job: Job, head: dict[str, MetricsFile], *, must: bool, content: bool = True) -> Sides:
@@ -158,9 +165,11 @@ def _with(sides: Sides, looked: _Looked, *, named: bool, because: str = "") -> S
     if looked.found is None:
         if named:
             raise InputError(
-                looked.why, where="base", code="base-not-found",
+                looked.why,
+                where="base",
+                code="base-not-found",
                 hint="`base: auto` takes the next one that there is; see docs/metrics.md",
-            )  # fmt: skip
+            )
         return sides
     found = looked.found
     there = None
@@ -173,9 +182,17 @@ def _with(sides: Sides, looked: _Looked, *, named: bool, because: str = "") -> S
     if because:
         findings.append(Finding(severity="info", code="base-elsewhere", message=f"compared with {how}"))
     return Sides(
-        sides.head, base or None, how, sides.commit, sides.at, kept,
-        kind=looked.kind, label=found.label, named=looked.named, findings=findings,
-    )  # fmt: skip
+        sides.head,
+        base or None,
+        how,
+        sides.commit,
+        sides.at,
+        kept,
+        kind=looked.kind,
+        label=found.label,
+        named=looked.named,
+        findings=findings,
+    )
 
 
 def _elsewhere(inputs: Inputs, job: Job, sides: Sides) -> Sides:
@@ -211,9 +228,11 @@ def _version_named(text: str) -> tuple[str, int | str] | None:
     found = parse_address(text)
     if found is None:
         raise InputError(
-            f"`{text}` is no version's address", where="base", hint="`models:/name/3` or `models:/name@staging`",
+            f"`{text}` is no version's address",
+            where="base",
+            hint="`models:/name/3` or `models:/name@staging`",
             code="invalid-input",
-        )  # fmt: skip
+        )
     return found
 
 
@@ -225,9 +244,11 @@ def _model_name(inputs: Inputs, job: Job, *, must: bool = False) -> str:
         name = str(source.section_at(at, job.config, "register-model").get("model-name") or "")
     if not name and must:
         raise InputError(
-            "is needed to find the version in Staging", where="model-name", code="missing-input",
+            "is needed to find the version in Staging",
+            where="model-name",
+            code="missing-input",
             hint="give the registered model's name, or `base: models:/name@staging`",
-        )  # fmt: skip
+        )
     return name
 
 
@@ -261,9 +282,13 @@ def _registered(inputs: Inputs, job: Job, name: str, which: int | str) -> _Looke
     record = _parsed(found.record(job.name), job.name)
     logged = {mlflow_name(key): value for key, value in found.metrics.items()}
     kept = stored.Stored(
-        f"version {number} of {name}{staged}", f"{name} v{number}", found.commit, record,
-        logged if record is None else {}, found.file,
-    )  # fmt: skip
+        f"version {number} of {name}{staged}",
+        f"{name} v{number}",
+        found.commit,
+        record,
+        logged if record is None else {},
+        found.file,
+    )
     findings = []
     if address.kind == "sqlite" and job.context.on_github:
         message = "the base comes from a registry file on this runner, which the change itself could write"
@@ -345,8 +370,11 @@ def _of_archive(
         problems = unpack(data, Path(folder))
         found, _ = records.read_all(Path(folder))
     fitting = [
-        record for record in found
-        if record.name == job.name and record.action == "compare-metrics" and record.status in ("passed", "warned")
+        record
+        for record in found
+        if record.name == job.name
+        and record.action == "compare-metrics"
+        and record.status in ("passed", "warned")
         and record.provenance.head_sha == head_sha
-    ]  # fmt: skip
+    ]
     return next(iter(fitting), None), problems

@@ -41,8 +41,9 @@ class Inputs(ActionInputs):
 
     manifests: str = Field(
         description="The manifests repository: `owner/name`, an https or SSH address, or a folder.",
-        min_length=1, max_length=2000,
-    )  # fmt: skip
+        min_length=1,
+        max_length=2000,
+    )
     branch: str = Field("", description="Branch that the cluster follows. Default: the repository's default branch.")
     token: SecretStr | None = Field(
         None,
@@ -82,14 +83,18 @@ class Inputs(ActionInputs):
         {}, description="blue-green: smoke tests by name, each with `path`, `status`, `contains` and `body`."
     )
     predict_path: str = Field(
-        "", description="blue-green: where the API takes samples in MLflow's JSON format, such as `/predict` or "
+        "",
+        description="blue-green: where the API takes samples in MLflow's JSON format, such as `/predict` or "
         "`/invocations`; its predictions must be those that were registered with the version.",
         pattern=r"^(/\S*)?$",
-    )  # fmt: skip
+    )
     tolerance: float = Field(
-        1e-4, description="blue-green: difference of two predictions that counts as none, relative to the prediction "
-        "(absolute below 1).", ge=0, le=1,
-    )  # fmt: skip
+        1e-4,
+        description="blue-green: difference of two predictions that counts as none, relative to the prediction "
+        "(absolute below 1).",
+        ge=0,
+        le=1,
+    )
     live_url: str = Field("", description="blue-green: address of the Service, checked after the switch.")
     smoke_timeout: float = Field(
         300,
@@ -99,9 +104,10 @@ class Inputs(ActionInputs):
     )
     rollback: bool = Field(False, description="Allow an older version than the one in the manifest.")
     kubernetes_version: str = Field(
-        "", description="Kubernetes that the manifest is checked for, such as `1.33`. Default: the newest known.",
+        "",
+        description="Kubernetes that the manifest is checked for, such as `1.33`. Default: the newest known.",
         pattern=r"^(v?1\.\d{1,3}(\.\d+)?)?$",
-    )  # fmt: skip
+    )
     timeout: float = Field(120, description="Seconds that the manifests repository may take.", gt=0, le=3600)
 
 
@@ -150,8 +156,10 @@ def _pulls(place: access.Place, login: access.Login, job: Job) -> Pulls:
     if not place.repository or not login.token:
         raise InputError(
             "a pull request needs a repository on GitHub and a token for it",
-            where="mode", hint="give `token`, or use `mode: push`", code="no-token",
-        )  # fmt: skip
+            where="mode",
+            hint="give `token`, or use `mode: push`",
+            code="no-token",
+        )
     address = api_of(place, job.context.server_url, job.context.api_url)
     return Pulls(GitHub(login.token, place.repository, address, say=job.say))
 
@@ -183,9 +191,11 @@ class _Registry:
             if run and (data := self.store.read(run, name)) is not None:
                 return parse_samples(data, f"{title}, {name}")
         raise InputError(
-            f"{title} has no stored samples to compare predictions with", where="predict-path", code="no-samples",
+            f"{title} has no stored samples to compare predictions with",
+            where="predict-path",
+            code="no-samples",
             hint="register it with `samples`, or leave `predict-path` out",
-        )  # fmt: skip
+        )
 
     def say_it(self, verb: str, where: str, number: int, edit: Edit, reason: str) -> str:
         return commit_message(self.origin(number), where, edit.old, edit.new, verb=verb, reason=reason)
@@ -199,11 +209,12 @@ def _findings(inputs: Inputs, done: Deployment) -> list[Finding]:
     if done.result == "newer":
         findings.append(
             Finding(
-                severity="warning", code="newer-deployed",
+                severity="warning",
+                code="newer-deployed",
                 message=f"{inputs.file} has `{done.old}`, which is newer than version {done.number}; it stays",
                 hint="to go back on purpose, set `rollback: true`",
             )
-        )  # fmt: skip
+        )
     return findings
 
 
@@ -225,9 +236,7 @@ def _headline(inputs: Inputs, branch: str, done: Deployment, title: str) -> str:
     return f"{title} is in {inputs.file} on {branch} (before: {done.old})"
 
 
-def _outcome(
-    inputs: Inputs, place: tuple[str, str], url: str | None, *, done: Deployment, origin: Origin
-) -> Outcome:  # fmt: skip
+def _outcome(inputs: Inputs, place: tuple[str, str], url: str | None, *, done: Deployment, origin: Origin) -> Outcome:
     (manifests, branch), changed = place, done.result == "changed"
     message = {"same": "unchanged", "newer": "a newer version stays"}.get(done.result) or (
         f"version {done.number} proposed" if done.pull else f"version {done.number}"
@@ -247,13 +256,24 @@ def _outcome(
         tables=[Table(title="Deployment", columns=[Column(name="what"), Column(name="value")], rows=rows)],
         findings=_findings(inputs, done),
         details={
-            "result": done.result, "model": origin.model, "version": done.number, "before": done.old,
-            "value": done.new, "manifests": manifests, "branch": branch, "file": inputs.file, "path": inputs.path,
-            "commit": done.commit, "pull_request": done.pull.number if done.pull else None, "url": url,
-            "tries": done.tries, "strategy": inputs.strategy, "mode": inputs.mode,
+            "result": done.result,
+            "model": origin.model,
+            "version": done.number,
+            "before": done.old,
+            "value": done.new,
+            "manifests": manifests,
+            "branch": branch,
+            "file": inputs.file,
+            "path": inputs.path,
+            "commit": done.commit,
+            "pull_request": done.pull.number if done.pull else None,
+            "url": url,
+            "tries": done.tries,
+            "strategy": inputs.strategy,
+            "mode": inputs.mode,
         },
         outputs={"changed": changed, "version": done.number, "commit": done.commit, "url": url},
-    )  # fmt: skip
+    )
 
 
 ACTION = Action(

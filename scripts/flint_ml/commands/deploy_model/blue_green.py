@@ -71,9 +71,10 @@ def _refuse_what_cannot_work(inputs: Any, checks: Mapping[str, Check]) -> None:
         raise _invalid("colours", f"{len(inputs.colours)} colours are given, not two", "give them in flint-ml.yml")
     if not any("{version}" in check.contains for check in checks.values()):
         raise _invalid(
-            "checks", "no check tells the new version from the old one",
+            "checks",
+            "no check tells the new version from the old one",
             "add one such as `version: {path: /version, contains: '\"{version}\"'}`",
-        )  # fmt: skip
+        )
 
 
 def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str], None]) -> Switch:
@@ -102,7 +103,7 @@ def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str
         if inputs.predict_path:
             checks["predictions"] = Check(
                 inputs.predict_path, samples=registry.samples(number), tolerance=inputs.tolerance
-            )  # fmt: skip
+            )
 
     def run_checks(address: str, number: int) -> list[Result]:
         say(f"checking version {number} at {address}")
@@ -115,9 +116,14 @@ def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str
         branch,
         Target(check_target(inputs.file, "{version}"), inputs.path, kubernetes=inputs.kubernetes_version),
         {name: Colour(places[name], _address("colours", colour.url)) for name, colour in colours.items()},
-        registry.number, run_checks, say_it, ready,
-        _address("live-url", inputs.live_url) if inputs.live_url else "", inputs.rollback, say,
-    )  # fmt: skip
+        registry.number,
+        run_checks,
+        say_it,
+        ready,
+        _address("live-url", inputs.live_url) if inputs.live_url else "",
+        inputs.rollback,
+        say,
+    )
 
 
 def _told(result: Result) -> str:
@@ -144,10 +150,12 @@ def outcome_of(inputs: Any, manifests: str, branch: str, done: Switched, web: st
         }
         findings.append(
             Finding(
-                severity="error", code="smoke-failed", message="; ".join(failed),
+                severity="error",
+                code="smoke-failed",
+                message="; ".join(failed),
                 hint=hints.get(done.result),
             )
-        )  # fmt: skip
+        )
     if done.result == "newer":
         hint = "to go back on purpose, set `rollback: true`"
         findings.append(Finding(severity="warning", code="newer-deployed", message=headline, hint=hint))
@@ -158,14 +166,27 @@ def outcome_of(inputs: Any, manifests: str, branch: str, done: Switched, web: st
     return Outcome(
         {"failed": "failed", "unwell": "failed", "newer": "warned"}.get(done.result, "passed"),  # type: ignore[arg-type]
         headline,
-        {"changed": f"{done.live} is live", "same": "unchanged", "newer": "a newer version stays",
-         "unwell": "live, but unwell"}.get(done.result, "taken back"),
+        {
+            "changed": f"{done.live} is live",
+            "same": "unchanged",
+            "newer": "a newer version stays",
+            "unwell": "live, but unwell",
+        }.get(done.result, "taken back"),
         tables=[Table(title="Smoke tests", columns=columns, rows=rows)] if rows else [],
         findings=findings,
         details={
-            "result": done.result, "model": inputs.model_name, "version": done.number, "before": done.old,
-            "live": done.live, "idle": done.idle, "manifests": manifests, "branch": branch,
-            "commits": list(done.commits), "commit": commit, "url": url, "strategy": "blue-green",
+            "result": done.result,
+            "model": inputs.model_name,
+            "version": done.number,
+            "before": done.old,
+            "live": done.live,
+            "idle": done.idle,
+            "manifests": manifests,
+            "branch": branch,
+            "commits": list(done.commits),
+            "commit": commit,
+            "url": url,
+            "strategy": "blue-green",
         },
         outputs={"changed": bool(done.commits), "version": done.number, "commit": commit, "url": url},
-    )  # fmt: skip
+    )

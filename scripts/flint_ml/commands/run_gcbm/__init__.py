@@ -163,10 +163,16 @@ def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: in
         runs.write_outputs(simulated, folder, tables.metrics_text(values), _about(simulated), inputs.parquet)
         _keep_maps(inputs, simulated, folder)
     found = outcome.Found(
-        simulated=simulated, problems=_shown(problems, warnings, simulated), chosen=chosen, metrics=values,
-        severities=dict(inputs.checks), output_dir=job.relative(target), compared=compared, scored=scored,
+        simulated=simulated,
+        problems=_shown(problems, warnings, simulated),
+        chosen=chosen,
+        metrics=values,
+        severities=dict(inputs.checks),
+        output_dir=job.relative(target),
+        compared=compared,
+        scored=scored,
         changes=_changes(inputs, job, project, compared),
-    )  # fmt: skip
+    )
     if inputs.figures != "none":
         from flint_ml.commands.run_gcbm.figures import draw
 
@@ -244,12 +250,17 @@ def _note_inputs(job: Job, project: Project, given: Path) -> None:
 def _about(simulated: runs.Simulated) -> str:
     """``run.json``: which engine made the results, from what."""
     about: dict[str, Any] = {
-        "format": "flint-ml/gcbm-run/1", "kind": simulated.kind, "engine": simulated.engine,
-        "years": [simulated.years[0], simulated.years[-1]], "pixels": simulated.pixels, "stands": simulated.stands,
+        "format": "flint-ml/gcbm-run/1",
+        "kind": simulated.kind,
+        "engine": simulated.engine,
+        "years": [simulated.years[0], simulated.years[-1]],
+        "pixels": simulated.pixels,
+        "stands": simulated.stands,
         "area_ha": simulated.area_ha,
-        "inputs": {key: simulated.fingerprint[key] for key in ("config", "database", "layers") if
-                   key in simulated.fingerprint},
-    }  # fmt: skip
+        "inputs": {
+            key: simulated.fingerprint[key] for key in ("config", "database", "layers") if key in simulated.fingerprint
+        },
+    }
     return json.dumps(about, indent=1) + "\n"
 
 

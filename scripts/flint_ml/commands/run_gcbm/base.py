@@ -54,9 +54,7 @@ def from_path(job: Job, text: str, rerun: Rerun) -> Baseline:
     if path.is_dir():
         if not (path / METRICS).is_file() and not (path / DATABASE).is_file():
             project, simulated = rerun(path, None)
-            return Baseline(
-                simulated.tables, how, None, simulated.kind, simulated.engine, simulated, project
-            )  # fmt: skip
+            return Baseline(simulated.tables, how, None, simulated.kind, simulated.engine, simulated, project)
         kind, engine = _engine(path / "run.json")
         file = path / (DATABASE if (path / DATABASE).is_file() else METRICS)
         job.use(file)
@@ -160,10 +158,11 @@ def materialise(git: Git, commit: str, folder: str, target: Path, without: Seque
     if missing:
         raise InputError(
             f"{len(missing)} inputs of the base {commit[:10]} are tracked by DVC and not in the cache, such as "
-            f"`{missing[0]}`", where="base",
+            f"`{missing[0]}`",
+            where="base",
             hint="run pull-data with `base-revision: auto` before this step, or set `base`",
             code=dvcfiles.NOT_IN_CACHE,
-        )  # fmt: skip
+        )
     return target if target.is_dir() and any(target.iterdir()) else None
 
 

@@ -83,14 +83,18 @@ def parse_params(data: bytes | None, text: str) -> dict[str, Any]:
         found = found.get(key) if isinstance(found, dict) else None
         if found is None:
             raise InputError(
-                f"there is no `{section}` in {name}", where="params", code="gcbm-params",
+                f"there is no `{section}` in {name}",
+                where="params",
+                code="gcbm-params",
                 hint="name a section of the file, or leave it out",
-            )  # fmt: skip
+            )
     if found is None or not isinstance(found, dict):
         raise InputError(
-            "holds no parameters", where=f"params: {text}", hint="write a mapping, as docs/actions/run-gcbm.md shows",
+            "holds no parameters",
+            where=f"params: {text}",
+            hint="write a mapping, as docs/actions/run-gcbm.md shows",
             code="gcbm-params",
-        )  # fmt: skip
+        )
     return found
 
 
@@ -107,9 +111,11 @@ def baseline(inputs: Inputs, job: Job, side: Side) -> Baseline | Nothing:
         return found
     raise InputError(
         f"the base was made by the engine `{found.kind}` ({found.engine}), this run by `{side.simulated.kind}`: "
-        "differences could be the engine's", where="base",
-        hint="run both with one engine, or set `allow-other-engine: true`", code="gcbm-other-engine",
-    )  # fmt: skip
+        "differences could be the engine's",
+        where="base",
+        hint="run both with one engine, or set `allow-other-engine: true`",
+        code="gcbm-other-engine",
+    )
 
 
 def _find(inputs: Inputs, job: Job, side: Side) -> Baseline | Nothing:
@@ -185,9 +191,11 @@ def compare(inputs: Inputs, job: Job, side: Side, chosen: Sequence[str]) -> Comp
     expected, stale = _expected(inputs, job, found.commit)
     names = ["year", *chosen]
     difference = judge(
-        keep(found.table, names), keep(side.simulated.table, [n for n in names if n in found.table.columns]),
-        tolerance={**inputs.tolerance, "*": inputs.tolerance.get("*", TOLERANCE)}, expected=expected,
-    )  # fmt: skip
+        keep(found.table, names),
+        keep(side.simulated.table, [n for n in names if n in found.table.columns]),
+        tolerance={**inputs.tolerance, "*": inputs.tolerance.get("*", TOLERANCE)},
+        expected=expected,
+    )
     compared = Compared(found, difference, findings=stale)
     if found.project is not None and found.simulated is not side.simulated:
         from flint_ml.gcbm.project.diff import changes
@@ -219,9 +227,14 @@ def _effects(compared: Compared, job: Job, side: Side) -> None:
         return indicators(run(runs.open_project(folder), max_memory=side.memory))
 
     compared.effects = one_at_a_time(
-        project, side.runnable, changes, again, before=compared.baseline.table,
-        after=side.simulated.table, progress=lambda what, done, of: job.say(f"{done} of {of}: {what}"),
-    )  # fmt: skip
+        project,
+        side.runnable,
+        changes,
+        again,
+        before=compared.baseline.table,
+        after=side.simulated.table,
+        progress=lambda what, done, of: job.say(f"{done} of {of}: {what}"),
+    )
 
 
 def _expected(inputs: Inputs, job: Job, commit: str | None) -> tuple[dict[str, Any], list[Finding]]:

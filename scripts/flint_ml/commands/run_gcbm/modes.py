@@ -57,18 +57,22 @@ def _count(number: int, what: str) -> str:
 def problem_dict(problem: Problem) -> dict[str, Any]:
     """A problem for the record's details."""
     return {
-        "severity": problem.severity, "code": problem.code, "where": problem.where, "message": problem.message,
+        "severity": problem.severity,
+        "code": problem.code,
+        "where": problem.where,
+        "message": problem.message,
         "hint": problem.hint,
-    }  # fmt: skip
+    }
 
 
 def problem_table(problems: list[Problem]) -> Table:
     """Problems as a table."""
     columns = [Column(name=name) for name in ("severity", "where", "problem", "what to do")]
     return Table(
-        title="Input check", columns=columns,
+        title="Input check",
+        columns=columns,
         rows=[[p.severity, p.where[:300], p.message[:2000], p.hint[:500]] for p in problems[:500]],
-    )  # fmt: skip
+    )
 
 
 def findings_of(problems: list[Problem]) -> list[Finding]:
@@ -122,19 +126,23 @@ def plan(project: Project, jobs: int) -> Outcome:
         badge="Plan",
         tables=[
             Table(
-                title="Jobs", columns=columns,
+                title="Jobs",
+                columns=columns,
                 rows=[[f"{p.part}/{p.of}", str(p.blocks)[:300], p.stands, p.pixels] for p in parts],
             )
         ],
         details={"matrix": matrix},
         outputs={"matrix": json.dumps(matrix)},
-    )  # fmt: skip
+    )
 
 
 def _entry(part: Part) -> dict[str, Any]:
     return {
-        "part": f"{part.part}/{part.of}", "name": f"run-gcbm-{part.part}", "stands": part.stands, "pixels": part.pixels
-    }  # fmt: skip
+        "part": f"{part.part}/{part.of}",
+        "name": f"run-gcbm-{part.part}",
+        "stands": part.stands,
+        "pixels": part.pixels,
+    }
 
 
 def parse_part(text: str) -> tuple[int, int]:
@@ -142,9 +150,11 @@ def parse_part(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise InputError(
-            f"{text!r} is no part", where="part", hint="write number/of, such as 2/4, as `plan` gives them",
+            f"{text!r} is no part",
+            where="part",
+            hint="write number/of, such as 2/4, as `plan` gives them",
             code="invalid-input",
-        )  # fmt: skip
+        )
     return int(match[1]), int(match[2])
 
 
@@ -158,9 +168,11 @@ def run_part(project: Project, job: Job, text: str, output_dir: str, max_memory:
     parts = split(project, of)
     if number > len(parts):
         raise InputError(
-            f"the project splits into {len(parts)} parts only", where="part", hint="use the matrix that `plan` gives",
+            f"the project splits into {len(parts)} parts only",
+            where="part",
+            hint="use the matrix that `plan` gives",
             code="gcbm-plan",
-        )  # fmt: skip
+        )
     result = run(project, blocks=[parts[number - 1].blocks], keep_partials=True, max_memory=max_memory, **options)
     file = write_part(result, job.path(output_dir, "output-dir") / f"part-{number}-of-{of}.npz")
     where = job.relative(file)
@@ -186,8 +198,10 @@ def part_files(job: Job, given: list[str]) -> list[str]:
             hits = sorted(place.rglob("part-*-of-*.npz")) if place.is_dir() else [place]
         if not hits:
             raise InputError(
-                f"there are no parts in {text!r}", where="merge", hint="give the folder that the parts are in",
+                f"there are no parts in {text!r}",
+                where="merge",
+                hint="give the folder that the parts are in",
                 code="gcbm-part",
-            )  # fmt: skip
+            )
         found += [str(job.path(str(path), "merge")) for path in hits]
     return list(dict.fromkeys(found))

@@ -137,9 +137,12 @@ def _tables(found: Found, checks: list[Judged]) -> list[RecordTable]:
     if not isinstance(compared, Compared):
         return [tables.results_table(simulated, found.chosen), *every]
     return [
-        tables.compared_table(compared), *tables.differences(compared), *tables.effects_tables(compared),
-        *tables.inputs_table(compared), *every,
-    ]  # fmt: skip
+        tables.compared_table(compared),
+        *tables.differences(compared),
+        *tables.effects_tables(compared),
+        *tables.inputs_table(compared),
+        *every,
+    ]
 
 
 def _status(checks: list[Judged], found: Found) -> Status:
@@ -245,11 +248,15 @@ def _check_table(checks: list[Judged]) -> RecordTable:
     columns += [Column(name="tolerance", type="number"), Column(name="unit"), Column(name="what was found")]
     rows: list[list[Cell]] = [
         [
-            c.check.name, c.status + (", as in the base" if c.known else ""), c.check.value, c.check.tolerance,
-            c.check.unit, c.check.message,
+            c.check.name,
+            c.status + (", as in the base" if c.known else ""),
+            c.check.value,
+            c.check.tolerance,
+            c.check.unit,
+            c.check.message,
         ]
         for c in checks
-    ]  # fmt: skip
+    ]
     return RecordTable(title=f"Checks ({check_words(checks)})", columns=columns, rows=rows)
 
 
@@ -263,10 +270,8 @@ def _check_findings(checks: list[Judged]) -> list[Finding]:
             None if item.known else f"docs/gcbm.md says what `{item.check.name}` means; `checks` decides what it does"
         )
         found.append(
-            Finding(
-                severity=severity, code=f"gcbm-{item.check.name}", message=item.check.message[:4000], hint=hint
-            )
-        )  # fmt: skip
+            Finding(severity=severity, code=f"gcbm-{item.check.name}", message=item.check.message[:4000], hint=hint)
+        )
     return found
 
 
@@ -318,14 +323,19 @@ def _details(found: Found, checks: list[Judged]) -> dict[str, Any]:
         "badges": badges(found, checks),
         "checks": [
             {
-                "name": c.check.name, "status": c.status, "value": c.check.value, "tolerance": c.check.tolerance,
-                "unit": c.check.unit, "message": c.check.message, "known": c.known,
+                "name": c.check.name,
+                "status": c.status,
+                "value": c.check.value,
+                "tolerance": c.check.tolerance,
+                "unit": c.check.unit,
+                "message": c.check.message,
+                "known": c.known,
             }
             for c in checks
         ],
         "problems": [problem_dict(problem) for problem in found.problems],
         "inputs": simulated.fingerprint,
-    }  # fmt: skip
+    }
 
 
 def _compared_details(found: Found) -> dict[str, Any]:
@@ -341,7 +351,9 @@ def _compared_details(found: Found) -> dict[str, Any]:
     return details | {
         "as_declared": difference.verdict == "as declared",
         "base": {
-            "commit": compared.baseline.commit, "how": compared.baseline.how, "engine": compared.baseline.engine,
+            "commit": compared.baseline.commit,
+            "how": compared.baseline.how,
+            "engine": compared.baseline.engine,
             "run_again": compared.baseline.simulated is not None,
         },
         "first_year": difference.first_year,
@@ -349,4 +361,4 @@ def _compared_details(found: Found) -> dict[str, Any]:
         "changed_pixels": compared.pixels.pixels if compared.pixels else None,
         "changed_area_ha": compared.pixels.area_ha if compared.pixels else None,
         "input_changes": compared.changes.as_dict() if compared.changes else None,
-    }  # fmt: skip
+    }

@@ -198,7 +198,8 @@ class ClassBins:
 
     def _too_many(self) -> None:
         raise InputError(
-            f"holds more than {_MOST_CLASSES:,} different classes", where=self.where,
+            f"holds more than {_MOST_CLASSES:,} different classes",
+            where=self.where,
             hint="compare it as numbers (`kind: numeric` under `columns`), or leave it out with `exclude`",
             code="raster-classes",
-        )  # fmt: skip
+        )

@@ -28,9 +28,13 @@ class RasterResult(Result):
 
 
 def check_rasters(
-    reference: Mapping[str, Band], current: Mapping[str, Band], rules: Rules, *,
-    labels: tuple[str, str] = ("reference", "new data"), mask: Band | None = None,
-) -> RasterResult:  # fmt: skip
+    reference: Mapping[str, Band],
+    current: Mapping[str, Band],
+    rules: Rules,
+    *,
+    labels: tuple[str, str] = ("reference", "new data"),
+    mask: Band | None = None,
+) -> RasterResult:
     """Compare the layers that both stacks have (see :func:`flint_ml.drift.rasters.source.layers_of`).
 
     Memory is bounded by the windows: about a million cells of each raster are read at a time.
@@ -44,8 +48,9 @@ def check_rasters(
         raise InputError(
             "names columns of a table; the cells of a raster have their places already",
             where="groups" if rules.groups else "coordinates",
-            hint="leave it out; `block-size` sets the side of the blocks of ground", code="invalid-input",
-        )  # fmt: skip
+            hint="leave it out; `block-size` sets the side of the blocks of ground",
+            code="invalid-input",
+        )
     current = _paired_names(reference, current)
     common = _common(reference, current, rules, labels)
     with gdal():
@@ -54,9 +59,11 @@ def check_rasters(
     family = [h for column in columns for h in column.hypotheses]
     if not family:
         raise InputError(
-            "no layer can be compared: all are empty or left out", where=labels[1],
-            hint="check the rasters, and `test: none` under `columns` in flint-ml.yml", code="nothing-to-compare",
-        )  # fmt: skip
+            "no layer can be compared: all are empty or left out",
+            where=labels[1],
+            hint="check the rasters, and `test: none` under `columns` in flint-ml.yml",
+            code="nothing-to-compare",
+        )
     decide(family, rules)
     columns.sort(key=lambda c: severity(c.leading) if c.leading else (True, True, 0.0, 2.0))
     cells = [max(layer.pair.total[side] for layer in layers) for side in (0, 1)]

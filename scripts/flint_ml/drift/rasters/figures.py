@@ -45,9 +45,14 @@ def change_map(layer: LayerResult, path: Path) -> tuple[str, Fallback | None]:
         most = float(np.quantile(np.abs(drawn.compressed()), 0.99)) or float(np.abs(drawn.compressed()).max()) or 1.0
         limits, label = (-most, most), f"mean change{f' ({layer.bands[1].unit})' if layer.bands[1].unit else ''}"
     image = axis.imshow(
-        drawn, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest", extent=_extent(layer),
+        drawn,
+        cmap=colours,
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation="nearest",
+        extent=_extent(layer),
         aspect=_aspect(layer),
-    )  # fmt: skip
+    )
     bar = figure.colorbar(image, ax=axis, shrink=0.85, extend="neither" if change.is_classes else "both")
     bar.set_label(label, fontsize=13)
     bar.ax.tick_params(labelsize=12)

@@ -107,8 +107,10 @@ def _refuse_empty(bands: tuple[Band, Band], present: tuple[int, int], mask: Mask
         if not count:
             raise InputError(
                 f"layer `{band.name}` has no values{' inside the mask' if mask else ''}, only nodata",
-                where=band.label, hint="fill the layer, or leave it out with `exclude`", code="all-missing",
-            )  # fmt: skip
+                where=band.label,
+                hint="fill the layer, or leave it out with `exclude`",
+                code="all-missing",
+            )
 
 
 def _odd_nodata(bands: tuple[Band, Band], new: Sample) -> float:
@@ -116,8 +118,12 @@ def _odd_nodata(bands: tuple[Band, Band], new: Sample) -> float:
     if nodata is None or math.isnan(nodata) or nodata == bands[1].nodata or not len(new.values):
         return 0.0
     with np.errstate(over="ignore"):
-        return float(np.mean(new.values.astype(np.float64) == np.float64(new.values.dtype.type(nodata)
-                     if new.values.dtype.kind == "f" else nodata)))  # fmt: skip
+        return float(
+            np.mean(
+                new.values.astype(np.float64)
+                == np.float64(new.values.dtype.type(nodata) if new.values.dtype.kind == "f" else nodata)
+            )
+        )
 
 
 def _bins(name: str, bands: tuple[Band, Band], samples: tuple[Sample, Sample], rules: Rules) -> NumberBins | ClassBins:
@@ -188,9 +194,11 @@ def _given_side(band: Band, box: tuple[int, int, int, int], size: float) -> Side
     if max((box[1] - box[0]) / side[0], (box[3] - box[2]) / side[1]) > _MOST_BLOCKS:
         least = max((box[1] - box[0]) * high, (box[3] - box[2]) * wide) / _MOST_BLOCKS
         raise InputError(
-            f"{size:g} makes more than {_MOST_BLOCKS} blocks along a side of {band.label}", where="block-size",
-            hint=f"use at least {least:.3g} (in the unit of the coordinate system)", code="invalid-input",
-        )  # fmt: skip
+            f"{size:g} makes more than {_MOST_BLOCKS} blocks along a side of {band.label}",
+            where="block-size",
+            hint=f"use at least {least:.3g} (in the unit of the coordinate system)",
+            code="invalid-input",
+        )
     return side
 
 
@@ -249,9 +257,11 @@ def _test_name(layer: LayerResult, rules: Rules) -> str | None:
         return wish if wish != "auto" else rules.numeric_test
     if wish not in {"auto", "chi2"}:
         raise InputError(
-            f"the test `{wish}` needs numbers, and `{layer.name}` holds classes", where=f"columns.{layer.name}",
-            hint="use `chi2`, leave the test out, or say `kind: numeric`", code="invalid-test",
-        )  # fmt: skip
+            f"the test `{wish}` needs numbers, and `{layer.name}` holds classes",
+            where=f"columns.{layer.name}",
+            hint="use `chi2`, leave the test out, or say `kind: numeric`",
+            code="invalid-test",
+        )
     return "chi2" if wish == "chi2" or "chi2" in rules.tests else None
 
 

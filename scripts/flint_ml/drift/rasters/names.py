@@ -31,9 +31,13 @@ class Names:
 def companions(path: Path) -> tuple[Path, ...]:
     """The files beside a raster that say what it holds."""
     return (
-        path.with_name(path.name + ".aux.xml"), path.with_suffix(".json"), path.with_suffix(".csv"),
-        path.with_name(path.name + ".msk"), path.with_suffix(".tfw"), path.with_suffix(".prj"),
-    )  # fmt: skip
+        path.with_name(path.name + ".aux.xml"),
+        path.with_suffix(".json"),
+        path.with_suffix(".csv"),
+        path.with_name(path.name + ".msk"),
+        path.with_suffix(".tfw"),
+        path.with_suffix(".prj"),
+    )
 
 
 def read_names(path: Path, label: str) -> Names:

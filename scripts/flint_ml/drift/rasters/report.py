@@ -47,9 +47,12 @@ def _change_row(layer: LayerResult) -> Row:
     area = "–" if change.areas is None else number(change.area, 4)
     mean = "–" if change.mean is None else _signed(change.mean)
     return [
-        layer.name, f"{change.changed:,} of {change.compared:,} ({_share(change.share)})", area, mean,
+        layer.name,
+        f"{change.changed:,} of {change.compared:,} ({_share(change.share)})",
+        area,
+        mean,
         f"{change.lost:,} / {change.gained:,}",
-    ]  # fmt: skip
+    ]
 
 
 def _share(share: float) -> str:
@@ -105,28 +108,39 @@ def details(result: RasterResult) -> list[dict[str, Any]]:
 def _detail(layer: LayerResult) -> dict[str, Any]:
     one, two = layer.bands
     entry: dict[str, Any] = {
-        "layer": layer.name, "kind": "classes" if layer.classes else "numbers",
-        "reference": _band(one), "new": _band(two), "same_grid": layer.change is not None, "bound_on_d": layer.bound,
-    }  # fmt: skip
+        "layer": layer.name,
+        "kind": "classes" if layer.classes else "numbers",
+        "reference": _band(one),
+        "new": _band(two),
+        "same_grid": layer.change is not None,
+        "bound_on_d": layer.bound,
+    }
     if layer.test is not None:
         blocks = layer.test.blocks
         entry["blocks"] = {
-            "cells": [[blocks.side * n for n in side] for side in layer.block], "counts": list(blocks.counts),
-            "reach": blocks.reach, "variance_ratio": blocks.spread,
-        }  # fmt: skip
+            "cells": [[blocks.side * n for n in side] for side in layer.block],
+            "counts": list(blocks.counts),
+            "reach": blocks.reach,
+            "variance_ratio": blocks.spread,
+        }
     change = layer.change
     if change is not None:
         known = change.areas is not None
         entry["change"] = {
-            "compared": change.compared, "changed": change.changed, "share": change.share,
-            "area_ha": change.area if known else None, "compared_area_ha": change.compared_area if known else None,
-            "mean": change.mean, "mean_absolute": _absolute(change),
-            "lost": change.lost, "gained": change.gained,
+            "compared": change.compared,
+            "changed": change.changed,
+            "share": change.share,
+            "area_ha": change.area if known else None,
+            "compared_area_ha": change.compared_area if known else None,
+            "mean": change.mean,
+            "mean_absolute": _absolute(change),
+            "lost": change.lost,
+            "gained": change.gained,
             "transitions": [
                 {"from": m.old, "to": m.new, "cells": m.cells, "area_ha": m.area}
                 for m in (change.transitions(layer.pair.labels) if layer.classes else [])
             ],
-        }  # fmt: skip
+        }
     return entry
 
 
@@ -139,7 +153,13 @@ def _band(band: Band) -> dict[str, Any]:
     grid: Grid = band.grid
     nodata = band.nodata
     return {
-        "crs": grid.system, "width": grid.width, "height": grid.height, "cell": list(grid.cell),
-        "bounds": list(grid.bounds), "dtype": band.stored.name, "band": band.index,
-        "nodata": None if nodata is None or math.isnan(nodata) else nodata, "classes_from": band.names.source or None,
-    }  # fmt: skip
+        "crs": grid.system,
+        "width": grid.width,
+        "height": grid.height,
+        "cell": list(grid.cell),
+        "bounds": list(grid.bounds),
+        "dtype": band.stored.name,
+        "band": band.index,
+        "nodata": None if nodata is None or math.isnan(nodata) else nodata,
+        "classes_from": band.names.source or None,
+    }

@@ -52,9 +52,11 @@ def sample(cells: Cells, mask: MaskReader | None) -> Sample:
             rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
             top, left = window[0], window[1]
             box = (
-                min(box[0], top + int(rows[0])), max(box[1], top + int(rows[-1]) + 1),
-                min(box[2], left + int(columns[0])), max(box[3], left + int(columns[-1]) + 1),
-            )  # fmt: skip
+                min(box[0], top + int(rows[0])),
+                max(box[1], top + int(rows[-1]) + 1),
+                min(box[2], left + int(columns[0])),
+                max(box[3], left + int(columns[-1]) + 1),
+            )
             known = values[there]
             parts.append(known[:: max(1, -(-len(known) // most))])
     if not parts:

@@ -236,13 +236,22 @@ def _bands(path: Path, label: str, name: str, names: Names) -> list[Band]:
             own = (descriptions[i - 1] or "").strip() or str(i)
             found.append(
                 Band(
-                    name if len(indexes) == 1 else f"{name}:{own}", path, label, i, grid, stored,
-                    names.nodata if nodata is None else nodata, (int(tile[0]), int(tile[1])),
-                    float(scales[i - 1]), float(offsets[i - 1]), units[i - 1] or "",
-                    MaskFlags.per_dataset in flags[i - 1], colours[i - 1] == ColorInterp.palette,
+                    name if len(indexes) == 1 else f"{name}:{own}",
+                    path,
+                    label,
+                    i,
+                    grid,
+                    stored,
+                    names.nodata if nodata is None else nodata,
+                    (int(tile[0]), int(tile[1])),
+                    float(scales[i - 1]),
+                    float(offsets[i - 1]),
+                    units[i - 1] or "",
+                    MaskFlags.per_dataset in flags[i - 1],
+                    colours[i - 1] == ColorInterp.palette,
                     names if i == indexes[0] else Names(),
                 )
-            )  # fmt: skip
+            )
     doubled = {band for band, count in Counter(band.name for band in found).items() if count > 1}
     return [_renamed(band, f"{name}:{band.index}") if band.name in doubled else band for band in found]
 

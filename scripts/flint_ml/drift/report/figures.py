@@ -102,8 +102,9 @@ def _draw(axis: Any, column: ColumnResult, label: str) -> None:
         _draw_classes(axis, column, label)
     else:
         for values, colour, style, name in (
-            (pair.reference, REFERENCE, "-", "reference"), (pair.current, CURRENT, "--", label),
-        ):  # fmt: skip
+            (pair.reference, REFERENCE, "-", "reference"),
+            (pair.current, CURRENT, "--", label),
+        ):
             x, y = _curve(values)
             axis.step(x, y, where="post", color=colour, linestyle=style, linewidth=2.2, label=name)
         axis.set_ylabel("share ≤ value", fontsize=12)
@@ -193,9 +194,14 @@ def _draw_spectra(result: Result, seen: SpectrumResult, path: Path, label: str) 
     middle.set_xlabel("wavelength or wavenumber", fontsize=12)
     for projection, (colour, _, name, side) in zip((comparison.reference, comparison.current), sides, strict=True):
         bottom.scatter(
-            *(np.clip(v, 1e-12, _LARGEST) for v in (projection.t2, projection.q)), s=16, color=colour, alpha=0.6,
-            marker="o" if side == 0 else "^", label=name, linewidths=0,
-        )  # fmt: skip
+            *(np.clip(v, 1e-12, _LARGEST) for v in (projection.t2, projection.q)),
+            s=16,
+            color=colour,
+            alpha=0.6,
+            marker="o" if side == 0 else "^",
+            label=name,
+            linewidths=0,
+        )
     bottom.axvline(comparison.limits[0], color="#666666", linestyle=":", linewidth=1.4)
     bottom.axhline(comparison.limits[1], color="#666666", linestyle=":", linewidth=1.4)
     bottom.set(xscale="log", yscale="log")

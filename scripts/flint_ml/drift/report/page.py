@@ -29,9 +29,14 @@ _WIDTH, _HEIGHT, _POINTS, _CLASSES = 150, 46, 48, 8
 
 
 def body(
-    result: Result, *, title: tuple[str, str, str], tables: tuple[str, str], headline: str,
-    findings: Sequence[Finding], pictures: Sequence[tuple[Figure, bytes]],
-) -> str:  # fmt: skip
+    result: Result,
+    *,
+    title: tuple[str, str, str],
+    tables: tuple[str, str],
+    headline: str,
+    findings: Sequence[Finding],
+    pictures: Sequence[tuple[Figure, bytes]],
+) -> str:
     """The body of the page; ``report.page.whole_page`` makes a document of it.
 
     Parameters
@@ -51,13 +56,22 @@ def body(
     text = (files("flint_ml.drift.report") / "templates" / "page.html.j2").read_text(encoding="utf-8")
     columns = [_row(column, result, drawn=place < _PLOTS) for place, column in enumerate(result.columns[:_ROWS])]
     return environment.from_string(text).render(
-        result=result, mark=title[0], badge=title[1], message=title[2], reference=tables[0], current=tables[1],
-        label="new data", headline=headline, notes=findings,
+        result=result,
+        mark=title[0],
+        badge=title[1],
+        message=title[2],
+        reference=tables[0],
+        current=tables[1],
+        label="new data",
+        headline=headline,
+        notes=findings,
         correction=_CORRECTIONS[result.rules.correction].format(result.tests),
         pictures=[_picture(figure, data) for figure, data in pictures],
-        wholes=[t for t in (_whole(result),) if t], columns=columns, grouped=bool(result.clustered),
+        wholes=[t for t in (_whole(result),) if t],
+        columns=columns,
+        grouped=bool(result.clustered),
         left_out=max(0, len(result.columns) - _ROWS),
-    )  # fmt: skip
+    )
 
 
 def _shown(value: Any) -> Any:
@@ -81,10 +95,20 @@ def _whole(result: Result) -> dict[str, Any] | None:
 def _row(column: ColumnResult, result: Result, *, drawn: bool) -> dict[str, Any]:
     pair, lead = column.column, column.leading
     row: dict[str, Any] = {
-        "name": pair.name, "kind": pair.kind, "drifted": column.drifted, "note": pair.why, "plot": "",
+        "name": pair.name,
+        "kind": pair.kind,
+        "drifted": column.drifted,
+        "note": pair.why,
+        "plot": "",
         "missing": " → ".join(_share(m, t) for m, t in zip(pair.missing, pair.total, strict=True)),
-        "result": "not compared", "effect": "–", "least": "–", "adjusted": "–", "p": "–", "test": "–", "typical": "–",
-    }  # fmt: skip
+        "result": "not compared",
+        "effect": "–",
+        "least": "–",
+        "adjusted": "–",
+        "p": "–",
+        "test": "–",
+        "typical": "–",
+    }
     if drawn and pair.kind in {"numeric", "category", "boolean"} and all(pair.present):
         row["plot"] = plot(pair)
     if lead is not None:

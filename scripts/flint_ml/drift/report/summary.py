@@ -191,10 +191,16 @@ def _hypothesis(hypothesis: Hypothesis | None) -> dict[str, Any]:
         )
     test = hypothesis.test
     return {
-        "test": test.name, "method": test.method, "aspect": hypothesis.aspect, "statistic": test.statistic,
-        "p_value": test.p_value, "p_adjusted": hypothesis.p_adjusted, "effect": test.effect,
-        "effect_name": test.effect_name, "min_effect": hypothesis.min_effect,
-    }  # fmt: skip
+        "test": test.name,
+        "method": test.method,
+        "aspect": hypothesis.aspect,
+        "statistic": test.statistic,
+        "p_value": test.p_value,
+        "p_adjusted": hypothesis.p_adjusted,
+        "effect": test.effect,
+        "effect_name": test.effect_name,
+        "min_effect": hypothesis.min_effect,
+    }
 
 
 def details(result: Result) -> dict[str, Any]:
@@ -210,15 +216,19 @@ def details(result: Result) -> dict[str, Any]:
         if pair.name in result.clustered:
             seen = result.clustered[pair.name]
             entry["clustering"] = {
-                "icc": seen.icc, "design_effect": seen.effect, "effective_n": [round(n, 1) for n in seen.effective]
-            }  # fmt: skip
+                "icc": seen.icc,
+                "design_effect": seen.effect,
+                "effective_n": [round(n, 1) for n in seen.effective],
+            }
         columns.append(entry)
     rules = result.rules
     return {
         "rows": list(result.rows),
         "engine": result.engine,
         "rules": {
-            "alpha": rules.alpha, "correction": rules.correction, "min_effect": rules.min_effect,
+            "alpha": rules.alpha,
+            "correction": rules.correction,
+            "min_effect": rules.min_effect,
             "tests": list(rules.tests),
         },
         "family": result.tests,
@@ -227,7 +237,7 @@ def details(result: Result) -> dict[str, Any]:
         "spectra": [_spectrum(r) for r in result.spectra],
         "multivariate": _whole(result),
         "groups": {"by": result.units.label, "counts": list(result.units.counts)} if result.units else None,
-    }  # fmt: skip
+    }
 
 
 def _spectrum(result: SpectrumResult) -> dict[str, Any]:
@@ -236,12 +246,18 @@ def _spectrum(result: SpectrumResult) -> dict[str, Any]:
     if seen is None:
         return entry | {"tested": False}
     return entry | {
-        "tested": True, "components": seen.model.components, "explained": seen.model.explained,
-        "fitted_on": seen.model.fitted, "held_out": len(seen.reference.q), "new": len(seen.current.q),
-        "outside_reference": seen.outside[0], "outside_new": seen.outside[1], "incomplete": list(seen.incomplete),
+        "tested": True,
+        "components": seen.model.components,
+        "explained": seen.model.explained,
+        "fitted_on": seen.model.fitted,
+        "held_out": len(seen.reference.q),
+        "new": len(seen.current.q),
+        "outside_reference": seen.outside[0],
+        "outside_new": seen.outside[1],
+        "incomplete": list(seen.incomplete),
         "drifted": bool(result.drifted),
         "tests": [{**_hypothesis(h), "drifted": h.drifted} for h in result.hypotheses],
-    }  # fmt: skip
+    }
 
 
 def _whole(result: Result) -> dict[str, Any] | None:
@@ -249,6 +265,9 @@ def _whole(result: Result) -> dict[str, Any] | None:
         return None
     seen = result.whole.separation
     return {
-        **_hypothesis(result.whole.hypothesis), "drifted": result.whole_drifted, "permutations": seen.permutations,
-        "rows": list(seen.rows), "carriers": list(seen.carriers),
-    }  # fmt: skip
+        **_hypothesis(result.whole.hypothesis),
+        "drifted": result.whole_drifted,
+        "permutations": seen.permutations,
+        "rows": list(seen.rows),
+        "carriers": list(seen.carriers),
+    }

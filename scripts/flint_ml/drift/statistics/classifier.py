@@ -196,9 +196,12 @@ def separate(
             break
     names = [(f.column,) for f in features] + [(features[i].column, features[j].column) for i, j in pairs]
     return Separation(
-        seen, monte_carlo_p(exceeded, drawn), drawn, sizes,
+        seen,
+        monte_carlo_p(exceeded, drawn),
+        drawn,
+        sizes,
         _carriers(designs[int(np.argmax(values))], truth, names),
-    )  # fmt: skip
+    )
 
 
 def _carriers(design: Floats, truth: Floats, names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

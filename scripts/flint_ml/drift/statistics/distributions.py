@@ -144,9 +144,12 @@ def _pelz_good_cdf(n: int, x: float) -> float:
     k1 = float(np.sum(q * (_PI2 / 4 * m2 - z2))) * _SQRT_2PI / (6 * z**4)
     second = 6 * z**6 + 2 * z**4 + (2 * z**4 - 5 * z2) * _PI2 / 4 * m2 + _PI2**2 * (1 - 2 * z2) / 16 * m2**2
     third = (
-        -30 * z**6 - 90 * z**8 + _PI2 * (135 * z**4 - 96 * z**6) / 4 * m2
-        + _PI2**2 * (212 * z**4 - 60 * z2) / 16 * m2**2 + _PI2**3 * (5 - 30 * z2) / 64 * m2**3
-    )  # fmt: skip
+        -30 * z**6
+        - 90 * z**8
+        + _PI2 * (135 * z**4 - 96 * z**6) / 4 * m2
+        + _PI2**2 * (212 * z**4 - 60 * z2) / 16 * m2**2
+        + _PI2**3 * (5 - 30 * z2) / 64 * m2**3
+    )
     k = np.arange(1, len(m) + 1, dtype=np.float64)
     k2 = k * k
     even = np.exp(-_PI2 / (2 * z2) * k2)

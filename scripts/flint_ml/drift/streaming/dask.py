@@ -26,9 +26,11 @@ def dask_scanner(address: str, timeout: float = 30) -> Iterator[Scanner]:
     """
     if not address:
         raise InputError(
-            "is needed with `engine: dask`", where="scheduler",
-            hint="give the address of the scheduler, such as `tcp://10.0.0.5:8786`", code="missing-input",
-        )  # fmt: skip
+            "is needed with `engine: dask`",
+            where="scheduler",
+            hint="give the address of the scheduler, such as `tcp://10.0.0.5:8786`",
+            code="missing-input",
+        )
     try:
         from distributed import Client
     except ImportError:
@@ -37,15 +39,19 @@ def dask_scanner(address: str, timeout: float = 30) -> Iterator[Scanner]:
         client = Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError) as error:
         raise OutsideError(
-            f"the Dask scheduler does not answer: {_first_line(error)}", where="scheduler",
-            hint="check the address, and that this machine may connect to it", code="scheduler-down",
-        ) from None  # fmt: skip
+            f"the Dask scheduler does not answer: {_first_line(error)}",
+            where="scheduler",
+            hint="check the address, and that this machine may connect to it",
+            code="scheduler-down",
+        ) from None
     try:
         if not client.scheduler_info(n_workers=-1)["workers"]:
             raise OutsideError(
-                "the Dask cluster has no workers", where="scheduler", hint="start some: `dask worker ADDRESS`",
+                "the Dask cluster has no workers",
+                where="scheduler",
+                hint="start some: `dask worker ADDRESS`",
                 code="no-workers",
-            )  # fmt: skip
+            )
         yield lambda units, order: _scan_all(client, units, order)
     finally:
         client.close()
@@ -68,10 +74,11 @@ def _scan_all(client: Any, units: Sequence[Unit], order: Order) -> Scan:
     except (KilledWorker, CancelledError, OSError, ImportError) as error:
         client.cancel(futures)
         raise OutsideError(
-            f"the Dask workers could not scan: {_first_line(error)}", where=f"{units[0].source.label}",
+            f"the Dask workers could not scan: {_first_line(error)}",
+            where=f"{units[0].source.label}",
             hint="they need flint-ml of this version, the same path to the data, and memory for a batch",
             code="workers-failed",
-        ) from None  # fmt: skip
+        ) from None
     return result
 
 

@@ -204,9 +204,15 @@ def _wider(kind: Any, value: str, source: Source) -> Any:
     import pyarrow.csv as pc
 
     ladder = [
-        pa.null(), pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), pa.timestamp("s"), pa.timestamp("ns"),
+        pa.null(),
+        pa.int64(),
+        pa.bool_(),
+        pa.date32(),
+        pa.time32("s"),
+        pa.timestamp("s"),
+        pa.timestamp("ns"),
         pa.float64(),
-    ]  # fmt: skip
+    ]
     for wider in ladder[ladder.index(kind) + 1 :] if kind in ladder else []:
         options = pc.ConvertOptions(column_types={"v": wider}, decimal_point=source.decimal, null_values=list(MISSING))
         quoted = '"' + value.replace('"', '""') + '"\n'

@@ -46,9 +46,12 @@ def scan_here(units: Sequence[Unit], order: Order) -> Scan:
 
 
 def stream_pairs(
-    sources: tuple[Source, Source], common: Sequence[str], places: Sequence[str], rules: Rules,
+    sources: tuple[Source, Source],
+    common: Sequence[str],
+    places: Sequence[str],
+    rules: Rules,
     scanner: Scanner = scan_here,
-) -> tuple[list[Pair], Frames]:  # fmt: skip
+) -> tuple[list[Pair], Frames]:
     """Compare the columns ``common`` of two tables one by one, and sample rows for what needs whole rows.
 
     Raises
@@ -155,12 +158,17 @@ class _Comparison:
         }
         modes = {c.name: c.modes for c in self.columns}
         scans = [
-            self._scan(side, Order({
-                name: Ask(modes[name][side], intervals=intervals, thin=thin)
-                for name, (intervals, thin) in asked.items()
-            }))
+            self._scan(
+                side,
+                Order(
+                    {
+                        name: Ask(modes[name][side], intervals=intervals, thin=thin)
+                        for name, (intervals, thin) in asked.items()
+                    }
+                ),
+            )
             for side in (0, 1)
-        ]  # fmt: skip
+        ]
         further: dict[str, Floats] = {}
         for name, (_, thin) in asked.items():
             values = [np.concatenate([np.empty(0), *scan.tallies.pop(name).collected]) for scan in scans]
@@ -173,7 +181,7 @@ class _Comparison:
             counted = [
                 self._scan(side, Order({n: Ask(modes[n][side], edges) for n, edges in further.items()}))
                 for side in (0, 1)
-            ]  # fmt: skip
+            ]
             for name, edges in further.items():
                 one, two = (scan.tallies[name].at_edges for scan in counted)
                 found.put(name, found.open[name][0].refined(edges, (one[0], two[0]), (one[1], two[1])))

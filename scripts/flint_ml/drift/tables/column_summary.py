@@ -48,8 +48,10 @@ def test_of(column: Pair, rules: Rules) -> str | None:
         if wish not in {"auto", "chi2"}:
             raise InputError(
                 f"the test `{wish}` needs numbers, and `{column.name}` holds categories",
-                where=f"columns.{column.name}", hint="use `chi2`, or leave the test out", code="invalid-test",
-            )  # fmt: skip
+                where=f"columns.{column.name}",
+                hint="use `chi2`, or leave the test out",
+                code="invalid-test",
+            )
         allowed = "chi2" in rules.tests and column.kind != "identifier"
         return "chi2" if wish == "chi2" or allowed else None
     if not holds_numbers:
@@ -171,9 +173,11 @@ def _streamed_test(
         one, two = tallies[0].values, tallies[1].values
         if one is None or two is None:
             raise InputError(
-                f"`{column.name}` has too many different numbers for `chi2` in a scan", where=f"columns.{column.name}",
-                hint="name `ks` as its test, or set `engine: memory`", code="invalid-test",
-            )  # fmt: skip
+                f"`{column.name}` has too many different numbers for `chi2` in a scan",
+                where=f"columns.{column.name}",
+                hint="name `ks` as its test, or set `engine: memory`",
+                code="invalid-test",
+            )
         values = sorted({*one, *two})
         counts = [np.array([side.get(v, 0) for v in values], dtype=np.int64) for side in (one, two)]
         return chi_squared(counts[0], counts[1])

@@ -33,9 +33,11 @@ def read_sheet(path: Path, label: str) -> tuple[Any, tuple[str, ...]]:
     # Whatever the reader stumbles over in a damaged file (zlib, XML, missing parts, odd types), the file is at fault.
     except Exception as error:
         raise InputError(
-            f"is no Excel workbook: {str(error)[:200] or type(error).__name__}", where=label,
-            hint="open and save it again, or save the sheet as CSV (UTF-8)", code="unreadable-table",
-        ) from None  # fmt: skip
+            f"is no Excel workbook: {str(error)[:200] or type(error).__name__}",
+            where=label,
+            hint="open and save it again, or save the sheet as CSV (UTF-8)",
+            code="unreadable-table",
+        ) from None
     rows = [row for row in rows if any(value not in (None, "") for value in row)]
     if not rows:
         raise InputError("is empty", where=label, hint="the first sheet needs a header and rows", code="empty-file")

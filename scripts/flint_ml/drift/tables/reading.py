@@ -25,9 +25,30 @@ _COMMA_NUMBER = re.compile(r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$")
 _POINT_NUMBER = re.compile(r"^\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*$")
 # What spreadsheets, R and databases write for "no value"; Arrow's own list is a part of it.
 MISSING = (
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "n/a", "nan", "null", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?",
-)  # fmt: skip
+    "",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "n/a",
+    "nan",
+    "null",
+    "#DIV/0!",
+    "#VALUE!",
+    "#REF!",
+    "#NUM!",
+    "#NAME?",
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +76,7 @@ class Source:
 
     def opened(self) -> Any:
         """What Arrow can read the table from."""
-        return opened(
-            self.path, address=self.address, member=self.member, label=self.label, ranges=self.parquet
-        )  # fmt: skip
+        return opened(self.path, address=self.address, member=self.member, label=self.label, ranges=self.parquet)
 
     @property
     def plain(self) -> bool:
@@ -103,9 +122,11 @@ def _located(place: Path | str, label: str) -> Source:
         return Source(remote_path(place), label, (), parquet=False, address=place)
     if not place.exists():
         raise _bad(
-            label, "does not exist", "check the spelling; if DVC tracks it, run pull-data before this step",
+            label,
+            "does not exist",
+            "check the spelling; if DVC tracks it, run pull-data before this step",
             "missing-file",
-        )  # fmt: skip
+        )
     if not place.is_file():
         raise _bad(label, "is a folder, not a table", "name a CSV, Parquet or Excel file")
     member = archived(place, label) if place.suffix.lower() == ".zip" else ""
@@ -160,9 +181,11 @@ def open_tables(paths: Sequence[Path | str], label: str) -> Source:
         differ = sorted(set(part.names) ^ set(parts[0].names))
         if differ:
             raise _bad(
-                part.label, f"has other columns than {_name(paths[0])}: {', '.join(differ[:4])}",
-                "the files of one table need the same columns", "different-columns",
-            )  # fmt: skip
+                part.label,
+                f"has other columns than {_name(paths[0])}: {', '.join(differ[:4])}",
+                "the files of one table need the same columns",
+                "different-columns",
+            )
     notes = tuple(note for part in parts for note in part.notes)
     return Source(parts[0].path, label, parts[0].names, parts[0].parquet, parts=parts, notes=notes)
 
@@ -233,9 +256,14 @@ def _open_text(source: Source) -> Source:
     decimal = _decimal(lines[1:], delimiter)
     notes = (f"{label} is not UTF-8; it was read as Windows-1252",) if encoding == "cp1252" else ()
     return replace(
-        source, names=_named(names), delimiter=delimiter, decimal=decimal, encoding=encoding, blank_lines=blank,
+        source,
+        names=_named(names),
+        delimiter=delimiter,
+        decimal=decimal,
+        encoding=encoding,
+        blank_lines=blank,
         notes=notes,
-    )  # fmt: skip
+    )
 
 
 def _named(names: Sequence[str]) -> tuple[str, ...]:
@@ -361,9 +389,10 @@ def no_rows(label: str) -> InputError:
 def bad_csv(label: str, text: str) -> InputError:
     """What is wrong with lines that Arrow could not read, from its message ``text``."""
     return _bad(
-        label, f"is no well-formed CSV: {_parse_message(text)}",
+        label,
+        f"is no well-formed CSV: {_parse_message(text)}",
         "each line needs as many fields as the header; quote fields that hold the separator",
-    )  # fmt: skip
+    )
 
 
 def bad_table(label: str, error: BaseException) -> InputError:

@@ -40,11 +40,12 @@ def schema_notes(reference: Source, current: Source, rules: Rules) -> list[Note]
     if gone:
         notes.append(
             Note(
-                "error", "missing-column",
+                "error",
+                "missing-column",
                 f"{current.label} lacks {len(gone)} of the reference's columns: {listed(gone)}",
                 "add the column, or leave it out of the comparison with `exclude`",
             )
-        )  # fmt: skip
+        )
     if new:
         notes.append(
             Note("info", "extra-column", f"{current.label} has {len(new)} more than the reference: {listed(new)}")
@@ -62,8 +63,9 @@ def new_categories(column: Pair) -> list[Note]:
     share = count / max(1, column.present[1])
     return [
         Note(
-            "warning" if share >= 0.01 else "info", "new-category",
+            "warning" if share >= 0.01 else "info",
+            "new-category",
             f"`{column.name}`: {count} values ({share:.1%}) in {len(names)} categories unknown to the reference",
             "A model trained on the reference has not seen them.",
         )
-    ]  # fmt: skip
+    ]

@@ -56,9 +56,11 @@ def _file_system(address: str, label: str) -> Any:
         return fsspec.filesystem(scheme, **options)
     except ImportError:
         raise InputError(
-            f"`{scheme}://` needs a package that is not installed", where=label,
-            hint="`pip install 'flint-ml-actions[remotes]'`; the image has it", code="no-file-system",
-        ) from None  # fmt: skip
+            f"`{scheme}://` needs a package that is not installed",
+            where=label,
+            hint="`pip install 'flint-ml-actions[remotes]'`; the image has it",
+            code="no-file-system",
+        ) from None
 
 
 def guarded(address: str, label: str, work: Callable[[], Any]) -> Any:
@@ -198,9 +200,11 @@ def archived(path: Path, label: str) -> str:
     tables = [name for name in names if is_table(Path(name)) and "__MACOSX" not in name]
     if len(tables) != 1:
         raise InputError(
-            f"holds {len(tables) or 'no'} tables", where=label, code="unreadable-table",
+            f"holds {len(tables) or 'no'} tables",
+            where=label,
+            code="unreadable-table",
             hint="an archive must hold one CSV or Parquet file; unpack it, and name the folder",
-        )  # fmt: skip
+        )
     return tables[0]
 
 

@@ -90,9 +90,17 @@ def score(observations: Path, result: Result | str | Path) -> Calibration:
             unmatched.append(f"{place}: {named}, {year}: no such stands in the result")
             continue
         spread = row.get(SPREAD)
-        rows.append([*(row[name] or None for name in keys), year, indicator, float(row["value"]),
-                     None if spread is None or math.isnan(spread) else float(spread), value,
-                     value - float(row["value"])])  # fmt: skip
+        rows.append(
+            [
+                *(row[name] or None for name in keys),
+                year,
+                indicator,
+                float(row["value"]),
+                None if spread is None or math.isnan(spread) else float(spread),
+                value,
+                value - float(row["value"]),
+            ]
+        )
     if not rows:
         raise InputError(
             f"none of the {len(frame)} observations is about stands of this result",
@@ -137,8 +145,9 @@ def _read(path: Path, groups: Sequence[str]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError("does not exist", where=str(path), hint="give a CSV of observations",
-                         code="gcbm-observations") from None  # fmt: skip
+        raise InputError(
+            "does not exist", where=str(path), hint="give a CSV of observations", code="gcbm-observations"
+        ) from None
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"is no CSV table: {error}", where=path.name, hint=_HINT, code="gcbm-observations") from None
     frame = frame.rename(columns=lambda name: str(name).strip())
@@ -148,8 +157,9 @@ def _read(path: Path, groups: Sequence[str]) -> pd.DataFrame:
     if missing or unknown:
         texts = [f"no column {name}" for name in missing]
         texts += [f"unknown column {name}{_meant(name, [*groups, SPREAD])}" for name in unknown]
-        raise InputError("; ".join(texts), where=f"{path.name}:1", hint=f"{_HINT} ({', '.join(groups)})",
-                         code="gcbm-observations")  # fmt: skip
+        raise InputError(
+            "; ".join(texts), where=f"{path.name}:1", hint=f"{_HINT} ({', '.join(groups)})", code="gcbm-observations"
+        )
     for name in ("year", "value", *([SPREAD] if SPREAD in frame.columns else [])):
         numbers = pd.to_numeric(frame[name].str.strip(), errors="coerce")
         bad = numbers.isna() & ~((frame[name].str.strip() == "") & (name == SPREAD))
@@ -157,9 +167,12 @@ def _read(path: Path, groups: Sequence[str]) -> pd.DataFrame:
             bad |= numbers <= 0
         if bool(bad.any()):
             line = int(bad.to_numpy().argmax())
-            raise InputError(f"{name} is {frame[name].iloc[line]!r}, not a {'positive ' * (name == SPREAD)}number",
-                             where=f"{path.name}:{line + 2}", hint="write a number with a decimal point",
-                             code="gcbm-observations")  # fmt: skip
+            raise InputError(
+                f"{name} is {frame[name].iloc[line]!r}, not a {'positive ' * (name == SPREAD)}number",
+                where=f"{path.name}:{line + 2}",
+                hint="write a number with a decimal point",
+                code="gcbm-observations",
+            )
         frame[name] = numbers
     frame["indicator"] = frame["indicator"].str.strip()
     return frame
@@ -206,9 +219,12 @@ class _Modelled:
         name = indicator.removesuffix(PER_HECTARE) if per_hectare else indicator
         if name not in COLUMNS:
             known = [*COLUMNS, *(f"{c}{PER_HECTARE}" for c in COLUMNS if c.endswith("_tC"))]
-            raise InputError(f"unknown indicator {indicator}{_meant(indicator, known)}", where=place,
-                             hint=f"one of {', '.join(COLUMNS)}; per hectare with _ha after _tC",
-                             code="gcbm-observations")  # fmt: skip
+            raise InputError(
+                f"unknown indicator {indicator}{_meant(indicator, known)}",
+                where=place,
+                hint=f"one of {', '.join(COLUMNS)}; per hectare with _ha after _tC",
+                code="gcbm-observations",
+            )
         if year not in self.years:
             raise InputError(
                 f"year {year} is not simulated",
@@ -218,9 +234,12 @@ class _Modelled:
             )
         for column, value in chosen.items():
             if value not in self.known[column]:
-                raise InputError(f"{column} has no value {value!r}{_meant(value, self.known[column])}", where=place,
-                                 hint=f"values are {', '.join(sorted(self.known[column])[:20])}",
-                                 code="gcbm-observations")  # fmt: skip
+                raise InputError(
+                    f"{column} has no value {value!r}{_meant(value, self.known[column])}",
+                    where=place,
+                    hint=f"values are {', '.join(sorted(self.known[column])[:20])}",
+                    code="gcbm-observations",
+                )
         facts = self._of(tuple(chosen))
         group = tuple(chosen.values())
         if (group, year) not in facts.area:
@@ -261,9 +280,11 @@ def _facts(connection: sqlite3.Connection, names: tuple[str, ...]) -> Facts:
     pool = "INNER JOIN PoolDimension {0} ON {0}.id = x.{1}"
     pools = query("p.poolName, SUM(x.poolValue)", "Pools", pool.format("p", "poolId"), 1)
     flows = query(
-        "x.disturbanceDimId IS NOT NULL, s.poolName, p.poolName, SUM(x.fluxValue)", "Fluxes",
-        f"{pool.format('s', 'poolSrcDimId')} {pool.format('p', 'poolDstDimId')}", 3,
-    )  # fmt: skip
+        "x.disturbanceDimId IS NOT NULL, s.poolName, p.poolName, SUM(x.fluxValue)",
+        "Fluxes",
+        f"{pool.format('s', 'poolSrcDimId')} {pool.format('p', 'poolDstDimId')}",
+        3,
+    )
     kinds = "INNER JOIN DisturbanceTypeDimension t ON t.id = x.disturbanceTypeDimId"
     events = query("t.disturbanceTypeName, SUM(x.area)", "DisturbanceDimension", kinds, 1)
     return Facts(

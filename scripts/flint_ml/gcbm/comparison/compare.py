@@ -144,10 +144,21 @@ class Comparison:
             "result",
         ]
         rows = [
-            [*c.group, c.year, c.indicator, c.unit, c.base, c.head, c.delta, c.relative,
-             str(c.declared) if c.declared else c.tolerance, c.word]
-            for c in self.changes if c.word != "same" or not changed_only
-        ]  # fmt: skip
+            [
+                *c.group,
+                c.year,
+                c.indicator,
+                c.unit,
+                c.base,
+                c.head,
+                c.delta,
+                c.relative,
+                str(c.declared) if c.declared else c.tolerance,
+                c.word,
+            ]
+            for c in self.changes
+            if c.word != "same" or not changed_only
+        ]
         return Table(columns, rows)
 
 
@@ -225,8 +236,12 @@ def _name(key: Key) -> str:
 
 def _cells(table: Table) -> dict[Key, float | None]:
     if YEAR not in table.columns:
-        raise InputError("a table without the column year cannot be compared", where="base",
-                         hint="give a table of indicators by year", code="gcbm-against")  # fmt: skip
+        raise InputError(
+            "a table without the column year cannot be compared",
+            where="base",
+            hint="give a table of indicators by year",
+            code="gcbm-against",
+        )
     at = table.columns.index(YEAR)
     cells: dict[Key, float | None] = {}
     for row in table.rows:
@@ -245,8 +260,9 @@ def _tolerances(tolerance: float | str | Mapping[str, float | str], indicator: s
     try:
         amount = parse_amount(chosen)
     except ValueError as error:
-        raise InputError(str(error), where=f"tolerance: {indicator}", hint="write 0.5 or 0.1 %",
-                         code="invalid-tolerance") from None  # fmt: skip
+        raise InputError(
+            str(error), where=f"tolerance: {indicator}", hint="write 0.5 or 0.1 %", code="invalid-tolerance"
+        ) from None
     if not amount.relative and amount.value < FLOOR.value:
         amount = Amount(amount.value, True)
     return amount, ROUNDING, FLOOR
@@ -303,8 +319,12 @@ def map_difference(before: Path, after: Path, *, floor: float = 1e-4) -> MapDiff
         offset = (b.c - a.c) / a.a, (b.f - a.f) / a.e
         aligned = all(abs(v - round(v)) < 1e-3 for v in offset)
         if abs(a.a / b.a - 1) > 1e-6 or abs(a.e / b.e - 1) > 1e-6 or not aligned:
-            raise InputError("the two maps do not lie on one grid of cells", where=str(after),
-                             hint="write both with the same cell size", code="gcbm-maps")  # fmt: skip
+            raise InputError(
+                "the two maps do not lie on one grid of cells",
+                where=str(after),
+                hint="write both with the same cell size",
+                code="gcbm-maps",
+            )
         column, row = round(offset[0]), round(offset[1])
         top, left = min(0, row), min(0, column)
         shape = max(one.height, row + two.height) - top, max(one.width, column + two.width) - left

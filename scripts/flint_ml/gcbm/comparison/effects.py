@@ -300,9 +300,11 @@ def with_tables(base: Path, head: Path, tables: set[str], target: Path) -> Path:
         connection.commit()
     except sqlite3.Error as error:
         raise InputError(
-            f"the tables {', '.join(sorted(tables))} cannot be taken over: {error}", where=str(head),
-            hint="compare the two databases by hand", code="gcbm-effects",
-        ) from None  # fmt: skip
+            f"the tables {', '.join(sorted(tables))} cannot be taken over: {error}",
+            where=str(head),
+            hint="compare the two databases by hand",
+            code="gcbm-effects",
+        ) from None
     finally:
         connection.close()
     return target

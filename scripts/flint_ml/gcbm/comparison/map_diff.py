@@ -87,8 +87,9 @@ def draw_changed(figure: Any, axis: Any, found: Changed, unit: str, year: int) -
         axis.plot(
             [left - pad, right + pad, right + pad, left - pad, left - pad],
             [top - pad, top - pad, bottom + pad, bottom + pad, top - pad],
-            color=RED, linewidth=1.2,
-        )  # fmt: skip
+            color=RED,
+            linewidth=1.2,
+        )
     axis.set_title(f"{found.pixels:,} pixels, {amount(found.area_ha)} ha differ in {year}", fontsize=11)
     return f"Map: {found.pixels:,} pixels ({amount(found.area_ha)} ha) differ, by up to {limit:.3g} {unit}."
 

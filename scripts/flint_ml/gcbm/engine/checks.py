@@ -112,21 +112,55 @@ def run_checks(result: Result, seen: Observed) -> list[Check]:
         _pools(result),
         _disturbed(result, seen),
         _curves(result),
-        _count("missing-matrices", sum(seen.skipped.values()), "stands",
-               "hit by events without a disturbance matrix, which were left out",
-               [f"{kind} in spatial unit {unit}" for kind, unit in sorted(seen.skipped)]),
-        _count("matrix-rows", seen.bad_matrix_rows, "rows",
-               f"of disturbance matrices do not sum to 1 within 1e-5 (worst by {seen.worst_matrix_row:.3g}; "
-               "the C++ does not rescale them, nor does this engine)", [], warn=True),
-        _count("spinup-stable", seen.unstable_ha, "ha",
-               "whose slow pools were not stable at the last rotation", [], warn=True),
-        _count("null-temperature", seen.null_temperature_ha, "ha",
-               "without mean annual temperature, taken as 0 degrees C as the C++ does", [], warn=True),
-        _count("events-outside-run", sum(seen.outside_area.values()), "ha", "of events in years outside the run",
-               [f"{layer} {year}" for layer, year in sorted(seen.outside_area)], warn=True),
-        _count("layers-not-listened", len(seen.unlistened), "layers",
-               "of disturbances that are not in CBMDisturbanceListener.vars", seen.unlistened, warn=True),
-    ]  # fmt: skip
+        _count(
+            "missing-matrices",
+            sum(seen.skipped.values()),
+            "stands",
+            "hit by events without a disturbance matrix, which were left out",
+            [f"{kind} in spatial unit {unit}" for kind, unit in sorted(seen.skipped)],
+        ),
+        _count(
+            "matrix-rows",
+            seen.bad_matrix_rows,
+            "rows",
+            f"of disturbance matrices do not sum to 1 within 1e-5 (worst by {seen.worst_matrix_row:.3g}; "
+            "the C++ does not rescale them, nor does this engine)",
+            [],
+            warn=True,
+        ),
+        _count(
+            "spinup-stable",
+            seen.unstable_ha,
+            "ha",
+            "whose slow pools were not stable at the last rotation",
+            [],
+            warn=True,
+        ),
+        _count(
+            "null-temperature",
+            seen.null_temperature_ha,
+            "ha",
+            "without mean annual temperature, taken as 0 degrees C as the C++ does",
+            [],
+            warn=True,
+        ),
+        _count(
+            "events-outside-run",
+            sum(seen.outside_area.values()),
+            "ha",
+            "of events in years outside the run",
+            [f"{layer} {year}" for layer, year in sorted(seen.outside_area)],
+            warn=True,
+        ),
+        _count(
+            "layers-not-listened",
+            len(seen.unlistened),
+            "layers",
+            "of disturbances that are not in CBMDisturbanceListener.vars",
+            seen.unlistened,
+            warn=True,
+        ),
+    ]
 
 
 def _count(name: str, value: float, unit: str, what: str, items: list[str], *, warn: bool = False) -> Check:
@@ -167,9 +201,12 @@ def _balance(result: Result) -> Check:
             worst, when = abs(gap) / size, step
     year = f" (worst in {result.years[when - 1]})" if when else ""
     return _judge(
-        "carbon-balance", worst, 1e-9, "relative",
+        "carbon-balance",
+        worst,
+        1e-9,
+        "relative",
         f"stock change less fluxes over the ecosystem's border: {worst:.3g} of the ecosystem's carbon{year}",
-    )  # fmt: skip
+    )
 
 
 def _failed_years(result: Result) -> list[int]:
@@ -191,9 +228,12 @@ def _raster_area(result: Result) -> Check:
     found = float(_steps(result)[-1][0])
     gap = abs(found - result.area_ha) / max(result.area_ha, 1e-30)
     return _judge(
-        "area-of-rasters", gap, 1e-9, "relative",
+        "area-of-rasters",
+        gap,
+        1e-9,
+        "relative",
         f"{found:.10g} ha in the last year, {result.area_ha:.10g} ha ({result.pixels} pixels) in the layers",
-    )  # fmt: skip
+    )
 
 
 def _pools(result: Result) -> Check:
@@ -221,9 +261,12 @@ def _disturbed(result: Result, seen: Observed) -> Check:
     scale = max([1.0, *seen.event_area.values()])
     text = f" ({worst[1]} in {worst[0]})" if worst and value > 1e-9 * scale else ""
     return _judge(
-        "disturbed-area", value / scale, 1e-9, "relative",
+        "disturbed-area",
+        value / scale,
+        1e-9,
+        "relative",
         f"disturbed area differs from the layers by {value:.6g} ha{text}",
-    )  # fmt: skip
+    )
 
 
 def _curves(result: Result) -> Check:

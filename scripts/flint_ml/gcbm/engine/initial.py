@@ -143,12 +143,20 @@ def prepare(
     key = keys.of(sets, place)
     n = inventory.stands
     stands = Stands(
-        inventory, view, np.zeros((len(model.pool_index), n)),
-        age=np.maximum(years, 0), delay=np.maximum(-years, 0), sets=sets, place=place, key=key,
+        inventory,
+        view,
+        np.zeros((len(model.pool_index), n)),
+        age=np.maximum(years, 0),
+        delay=np.maximum(-years, 0),
+        sets=sets,
+        place=place,
+        key=key,
         spatial_unit=view.numbers("spatial_unit_id").astype(np.int64),
-        rates=model.decay.rates(temperature), mixing=view.numbers(MIXING),
-        alive=key != NO_CURVE, skip_missing=skip_missing,
-    )  # fmt: skip
+        rates=model.decay.rates(temperature),
+        mixing=view.numbers(MIXING),
+        alive=key != NO_CURVE,
+        skip_missing=skip_missing,
+    )
     last_pass = _run_spinup(model, keys, stands, temperature, report)
     historic, current = (_names(view, name) for name in ("initial_historic_land_class", "initial_current_land_class"))
     return stands, LandClasses(model, historic, current, last_pass)
@@ -203,11 +211,16 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
             return np.array([int(rows[i][field]) for i in range(len(rows))], dtype=np.int64)[row_index[picked]]
 
         spin = SpinupKeys(
-            growth=stands.key[picked], interval=column("return_interval"), rotations=column("max_rotations"),
+            growth=stands.key[picked],
+            interval=column("return_interval"),
+            rotations=column("max_rotations"),
             minimum=np.full(picked.size, int(model.variables.constant("minimum_rotation", 0, spinup=True))),
-            historic=matrix_of("historic_disturbance_type"), last=matrix_of("last_pass_disturbance_type"),
-            rates=np.ascontiguousarray(stands.rates[:, picked]), mixing=stands.mixing[picked], matrices=matrices,
-        )  # fmt: skip
+            historic=matrix_of("historic_disturbance_type"),
+            last=matrix_of("last_pass_disturbance_type"),
+            rates=np.ascontiguousarray(stands.rates[:, picked]),
+            mixing=stands.mixing[picked],
+            matrices=matrices,
+        )
         table, to_air = keys.table, model.decay.to_air
         pools, turns, stable = spin_up(table, spin, to_air, stands.pools.shape[0])
         grown = grow_to_age(table, spin, pools, to_air, stand_key=key, stand_age=stands.age[chosen])
@@ -227,8 +240,10 @@ def _parameters(model: Model, stands: Stands) -> tuple[list[dict[str, Any]], Ind
     except NullVariableError as error:
         raise InputError(
             f"spinup_parameters needs {error.name}, which has no value on some pixels",
-            where=where, hint=f"give every simulated pixel a value of {error.name}", code="gcbm-spinup",
-        ) from None  # fmt: skip
+            where=where,
+            hint=f"give every simulated pixel a value of {error.name}",
+            code="gcbm-spinup",
+        ) from None
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             pixels = int(stands.inventory.stand_pixels()[index == number].sum())

@@ -96,9 +96,11 @@ def build_model(project: Project, variables: Variables, layers: dict[str, Layer]
     missing = [name for name in (*STANDARD[:21], "Atmosphere", "CO2") if name not in pool_names]
     if missing:
         raise InputError(
-            f"Pools lacks {', '.join(missing)}", where=project.source("Pools"),
-            hint="declare the pools with value 0.0", code="gcbm-pools",
-        )  # fmt: skip
+            f"Pools lacks {', '.join(missing)}",
+            where=project.source("Pools"),
+            hint="declare the pools with value 0.0",
+            code="gcbm-pools",
+        )
     order = [*STANDARD, *(name for name in pool_names if name not in STANDARD)]
     pool_index = {name: i for i, name in enumerate(order) if name in pool_names}
     where = project.source("Variables", "disturbance_matrices")

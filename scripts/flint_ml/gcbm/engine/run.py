@@ -328,10 +328,15 @@ def join_partials(parts: list[Partials], width: int) -> Partials:
     if not parts:
         none = np.zeros
         return Partials(
-            none((0, 5), dtype=np.int64), none((0, width + len(FLOWS))),
-            none((0, 9), dtype=np.int64), none(0), none((0, 11), dtype=np.int64), none(0),
-            none((0, 5), dtype=np.int64), none(0),
-        )  # fmt: skip
+            none((0, 5), dtype=np.int64),
+            none((0, width + len(FLOWS))),
+            none((0, 9), dtype=np.int64),
+            none(0),
+            none((0, 11), dtype=np.int64),
+            none(0),
+            none((0, 5), dtype=np.int64),
+            none(0),
+        )
     fields = []
     for key, value in (("keys", "sums"), ("events", "event_area"), ("moves", "moved"), ("failures", "failed")):
         keys = np.concatenate([getattr(part, key) for part in parts])
@@ -348,9 +353,16 @@ def result_of(whole: Partials, **about: Any) -> Result:
     moves, moved = fold(whole.moves, whole.moved)
     failures, failed = fold(whole.failures, whole.failed)
     return Result(
-        locations=locations, sums=sums, events=events, event_area=event_area.reshape(-1),
-        moves=moves, moved=moved.reshape(-1), failures=failures, failed=failed.reshape(-1), **about,
-    )  # fmt: skip
+        locations=locations,
+        sums=sums,
+        events=events,
+        event_area=event_area.reshape(-1),
+        moves=moves,
+        moved=moved.reshape(-1),
+        failures=failures,
+        failed=failed.reshape(-1),
+        **about,
+    )
 
 
 def fingerprint(project: Project) -> dict[str, Any]:

@@ -16,10 +16,21 @@ from flint_ml.gcbm.project.grid import BlockId, Domain, parse_blocks, project_do
 from flint_ml.gcbm.project.variables import open_database
 
 TABLES = (
-    "ClassifierSetDimension", "DateDimension", "PoolDimension", "LandClassDimension", "ModuleInfoDimension",
-    "AgeClassDimension", "LocationDimension", "DisturbanceTypeDimension", "DisturbanceDimension", "Pools",
-    "Fluxes", "ErrorDimension", "LocationErrorDimension", "AgeArea",
-)  # fmt: skip
+    "ClassifierSetDimension",
+    "DateDimension",
+    "PoolDimension",
+    "LandClassDimension",
+    "ModuleInfoDimension",
+    "AgeClassDimension",
+    "LocationDimension",
+    "DisturbanceTypeDimension",
+    "DisturbanceDimension",
+    "Pools",
+    "Fluxes",
+    "ErrorDimension",
+    "LocationErrorDimension",
+    "AgeArea",
+)
 
 
 @dataclass(frozen=True)

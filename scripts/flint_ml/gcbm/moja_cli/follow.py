@@ -60,9 +60,17 @@ def follow(
     with log.open("w", encoding="utf-8") as sink, log.with_suffix(".stdout").open("wb") as out:
         try:
             process = subprocess.Popen(
-                list(command), cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, stdout=out,
-                stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", start_new_session=True,
-            )  # fmt: skip
+                list(command),
+                cwd=folder,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
         except OSError as error:
             raise OutsideError(
                 f"{command[0]} cannot be started: {error.strerror or error}",

@@ -19,9 +19,15 @@ from flint_ml.gcbm.project.grid import BlockId, parse_blocks
 
 INPUT_KEYS = {"path", "layer_path", "queryFile"}
 OUTPUT_KEYS = {
-    "databasename", "output_path", "output_filename", "output_file_name", "output_info_path", "filename",
-    "stats_databasename", "debugging_output_path",
-}  # fmt: skip
+    "databasename",
+    "output_path",
+    "output_filename",
+    "output_file_name",
+    "output_info_path",
+    "filename",
+    "stats_databasename",
+    "debugging_output_path",
+}
 DATABASE = "gcbm_output.db"
 LOGGING = """[Core]
 DisableLogging=false

@@ -111,10 +111,15 @@ def run_flint(
         prepared = prepare(project, scratch, threads=threads, blocks=blocks)
         log, finished = _execute(binary, prepared, work / LOG, progress, timeout=timeout, quiet=quiet)
         run = Run(
-            finished=finished, log=log, database=prepared.database, years=project.years, expected=expected,
-            part=blocks is not None, classifiers=_classifiers(project),
+            finished=finished,
+            log=log,
+            database=prepared.database,
+            years=project.years,
+            expected=expected,
+            part=blocks is not None,
+            classifiers=_classifiers(project),
             printed=(work / LOG).with_suffix(".stdout").read_text(encoding="utf-8", errors="replace").strip(),
-        )  # fmt: skip
+        )
         if found := judge(run):
             raise _failure(found, log, work / LOG)
         output = _publish(prepared.output, work / "output")
@@ -124,9 +129,16 @@ def run_flint(
             (work / LOG).with_suffix(".stdout").unlink()
     database = output / prepared.database.name
     return FlintRun(
-        database, version_of(binary), [*(p for p in problems if p.severity != "error"), *messages], output,
-        work / LOG, log.pixels.processed, finished.seconds, finished.peak_mb, empty=not database.is_file(),
-    )  # fmt: skip
+        database,
+        version_of(binary),
+        [*(p for p in problems if p.severity != "error"), *messages],
+        output,
+        work / LOG,
+        log.pixels.processed,
+        finished.seconds,
+        finished.peak_mb,
+        empty=not database.is_file(),
+    )
 
 
 def _expected(project: Project, blocks: Sequence[str | BlockId] | None) -> tuple[Landscape | None, list[Problem]]:
@@ -161,9 +173,14 @@ def _execute(
             progress("simulated blocks", book.blocks, max(book.queued, book.blocks))
 
     finished = follow(
-        [str(binary), *prepared.arguments], folder=prepared.folder, env=environment(binary), log=log,
-        on_line=on_line, timeout=timeout, quiet=quiet,
-    )  # fmt: skip
+        [str(binary), *prepared.arguments],
+        folder=prepared.folder,
+        env=environment(binary),
+        log=log,
+        on_line=on_line,
+        timeout=timeout,
+        quiet=quiet,
+    )
     book.close()
     return book, finished
 

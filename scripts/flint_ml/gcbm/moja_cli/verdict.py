@@ -66,14 +66,16 @@ def _ended(run: Run) -> Problem | None:
     progress = f"after {run.log.blocks} of {run.log.queued or '?'} blocks, {done.seconds:.0f} s"
     if done.stopped == "timeout":
         return _problem(
-            "gcbm-flint-timeout", f"moja.cli was stopped: it took longer than allowed ({progress})",
+            "gcbm-flint-timeout",
+            f"moja.cli was stopped: it took longer than allowed ({progress})",
             "allow more time, more threads, or split the project into parts (plan)",
-        )  # fmt: skip
+        )
     if done.stopped == "quiet":
         return _problem(
-            "gcbm-flint-timeout", f"moja.cli was stopped: its log stood still ({progress})",
+            "gcbm-flint-timeout",
+            f"moja.cli was stopped: its log stood still ({progress})",
             "allow a longer silence if single blocks take that long; else look at the end of the log",
-        )  # fmt: skip
+        )
     if done.code == 139:
         several = (
             f" This project has {run.classifiers} classifiers, and the current public sources crash on two or more: "
@@ -95,9 +97,10 @@ def _ended(run: Run) -> Problem | None:
         )
     if done.code > 128:
         return _problem(
-            "gcbm-flint-killed", f"moja.cli was ended by signal {done.code - 128} ({progress})",
+            "gcbm-flint-killed",
+            f"moja.cli was ended by signal {done.code - 128} ({progress})",
             "run it again; if it happens again, look at the end of the log",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -114,9 +117,12 @@ def _stopped_itself(run: Run) -> list[Problem]:
     when = "after the simulation" if late else "before any block was done" if not run.log.blocks else "half-way"
     return [
         *(problem for problem in _causes(run, None) if problem.code != "gcbm-flint-fatal"),
-        _problem("gcbm-flint-exit", f"moja.cli ended with exit code {run.finished.code} {when}: {text}",
-                 "look at the end of its log"),
-    ]  # fmt: skip
+        _problem(
+            "gcbm-flint-exit",
+            f"moja.cli ended with exit code {run.finished.code} {when}: {text}",
+            "look at the end of its log",
+        ),
+    ]
 
 
 def _look(path: Path) -> tuple[Content | None, list[Problem]]:
@@ -154,9 +160,12 @@ def _signs(run: Run, content: Content | None) -> list[Problem]:
     units, found = run.log.pixels, []
     if units.errors:
         found.append(
-            _problem("gcbm-flint-pixel-errors", f"{units.errors} of {units.total} pixels ended in an error",
-                     "they are missing in the result; see the other messages for the cause")
-        )  # fmt: skip
+            _problem(
+                "gcbm-flint-pixel-errors",
+                f"{units.errors} of {units.total} pixels ended in an error",
+                "they are missing in the result; see the other messages for the cause",
+            )
+        )
     elif not units.processed and not run.log.nothing_to_load:
         found.append(_problem("gcbm-flint-no-pixels", "moja.cli processed no pixel", "look at the end of its log"))
     if run.log.queued and run.log.blocks < run.log.queued:

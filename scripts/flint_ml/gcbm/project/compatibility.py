@@ -43,16 +43,35 @@ TRANSFORMS = (
 )
 PROVIDERS = ("SQLite", "RasterTiledGDAL")
 _ENGINE_VARIABLES = (
-    "initial_classifier_set", "initial_age", "mean_annual_temperature", "slow_ag_to_bg_mixing_rate",
-    "spinup_parameters", "spatial_unit_id", "growth_curve_id", "softwood_yield_table",
-    "hardwood_yield_table", "volume_to_biomass_parameters", "turnover_rates", "decay_parameters",
-    "disturbance_matrices", "disturbance_matrix_associations",
-)  # fmt: skip
+    "initial_classifier_set",
+    "initial_age",
+    "mean_annual_temperature",
+    "slow_ag_to_bg_mixing_rate",
+    "spinup_parameters",
+    "spatial_unit_id",
+    "growth_curve_id",
+    "softwood_yield_table",
+    "hardwood_yield_table",
+    "volume_to_biomass_parameters",
+    "turnover_rates",
+    "decay_parameters",
+    "disturbance_matrices",
+    "disturbance_matrix_associations",
+)
 _OPTIONAL_VARIABLES = (
-    "disturbance_type_codes", "user_disturbance_order", "default_disturbance_order", "transition_rules",
-    "transition_rule_classifiers", "transition_rule_matches", "land_class_data", "land_class_transitions",
-    "initial_historic_land_class", "initial_current_land_class", "age_class_range", "age_maximum",
-)  # fmt: skip
+    "disturbance_type_codes",
+    "user_disturbance_order",
+    "default_disturbance_order",
+    "transition_rules",
+    "transition_rule_classifiers",
+    "transition_rule_matches",
+    "land_class_data",
+    "land_class_transitions",
+    "initial_historic_land_class",
+    "initial_current_land_class",
+    "age_class_range",
+    "age_maximum",
+)
 
 
 def reachable(project: Project) -> list[tuple[str, bool]]:
@@ -115,9 +134,11 @@ def _modules(project: Project) -> Iterator[Problem]:
         yield _refuse(project, "Modules", acting[0], f"the modules act in another order: {', '.join(acting)}")
     if ("CBMDisturbanceListener" in enabled) != ("CBMDisturbanceEventModule" in enabled):
         yield _refuse(
-            project, "Modules", "CBMDisturbanceListener",
+            project,
+            "Modules",
+            "CBMDisturbanceListener",
             "CBMDisturbanceListener and CBMDisturbanceEventModule are only implemented together",
-        )  # fmt: skip
+        )
     refused = {
         "CBMDisturbanceListener": ("conditions",),
         "CBMDecayModule": ("extra_decay_removals",),

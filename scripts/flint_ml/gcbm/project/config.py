@@ -182,9 +182,11 @@ def find_config_dir(start: Path) -> Path:
         return start.parent
     if not start.is_dir():
         raise InputError(
-            f"{start} is not a folder or a zip file", where=str(start), hint="give a GCBM project folder",
+            f"{start} is not a folder or a zip file",
+            where=str(start),
+            hint="give a GCBM project folder",
             code="gcbm-project",
-        )  # fmt: skip
+        )
     deeper = sorted(p for p in start.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
     for level in ([start], [start / "gcbm_project", start / "config"], list(_deeper(deeper))):
         hits = [folder for folder in level if (folder / CFG).is_file()]
@@ -249,9 +251,11 @@ def _read_cfg(cfg: Path) -> tuple[list[Path], list[Path]]:
         (files if key.strip() == "config" else providers).append(file)
     if not files:
         raise InputError(
-            "no config= line", where=str(cfg), hint="list the configuration's JSON files, one config=FILE a line",
+            "no config= line",
+            where=str(cfg),
+            hint="list the configuration's JSON files, one config=FILE a line",
             code="gcbm-config-file",
-        )  # fmt: skip
+        )
     default = cfg.parent / "provider_config.json"
     if not providers and default.is_file():
         providers = [default]
@@ -263,9 +267,11 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"not UTF-8 text (byte {error.start})", where=str(path), hint="save the file as UTF-8",
+            f"not UTF-8 text (byte {error.start})",
+            where=str(path),
+            hint="save the file as UTF-8",
             code="gcbm-encoding",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def read_json(path: Path) -> Json:

@@ -51,10 +51,15 @@ class LayerChange:
     def as_dict(self) -> dict[str, Any]:
         """For the record: aggregates only, no coordinates."""
         return {
-            "layer": self.name, "kind": self.kind, "pixels": self.pixels, "area_ha": self.area_ha, "note": self.note,
-            "transitions": [{"from": t.old, "to": t.new, "pixels": t.pixels, "area_ha": t.area_ha}
-                            for t in self.transitions],
-        }  # fmt: skip
+            "layer": self.name,
+            "kind": self.kind,
+            "pixels": self.pixels,
+            "area_ha": self.area_ha,
+            "note": self.note,
+            "transitions": [
+                {"from": t.old, "to": t.new, "pixels": t.pixels, "area_ha": t.area_ha} for t in self.transitions
+            ],
+        }
 
     def picture(self, margin: int = 10) -> tuple[NDArray[np.bool_], tuple[float, float, float, float]]:
         """Changed pixels as an image and its extent (west, east, south, north; degrees), with a margin in cells."""
@@ -174,6 +179,14 @@ class _Tally:
             transitions.append(Transition("other", "other", pixels, area))
         empty = [np.zeros(0, dtype=np.int64)]
         return LayerChange(
-            layer.name, kind, self.pixels, sum(self.area[key] for key in order), transitions, layer.tiff.name, note,
-            self.grid.cell, np.concatenate(self.rows or empty), np.concatenate(self.columns or empty),
-        )  # fmt: skip
+            layer.name,
+            kind,
+            self.pixels,
+            sum(self.area[key] for key in order),
+            transitions,
+            layer.tiff.name,
+            note,
+            self.grid.cell,
+            np.concatenate(self.rows or empty),
+            np.concatenate(self.columns or empty),
+        )

@@ -34,11 +34,13 @@ def unlisted(project: Project) -> list[Problem]:
             effect = "their events never happen" if event else "they count as no data"
             found.append(
                 Problem(
-                    "error" if event else "warning", "gcbm-attribute-missing",
+                    "error" if event else "warning",
+                    "gcbm-attribute-missing",
                     f"layer {layer.name}: values without an entry in its attributes: {listed}; {effect}",
-                    project.relative(layer.json), "add an entry for each value, or correct the raster",
+                    project.relative(layer.json),
+                    "add an entry for each value, or correct the raster",
                 )
-            )  # fmt: skip
+            )
     return found
 
 

@@ -73,8 +73,12 @@ def apply(project: Project, params: Mapping[str, Any], *, folder: Path | None = 
     place = Path(tempfile.mkdtemp(prefix="gcbm-params-")) if folder is None else folder
     target = place / "gcbm_input.db"
     if target.exists() and target.resolve() == source.resolve():
-        raise InputError("the copy would replace the project's own parameter database", where=str(folder),
-                         hint="give another folder", code=CODE)  # fmt: skip
+        raise InputError(
+            "the copy would replace the project's own parameter database",
+            where=str(folder),
+            hint="give another folder",
+            code=CODE,
+        )
     part = target.with_name(f".{target.name}.part")
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -90,10 +94,15 @@ def apply(project: Project, params: Mapping[str, Any], *, folder: Path | None = 
         with suppress(OSError):
             part.unlink(missing_ok=True)
         if isinstance(error, sqlite3.IntegrityError):
-            raise InputError(f"the database refuses the overrides: {error}", where="params",
-                             hint="look at the table's constraints", code=CODE) from None  # fmt: skip
-        raise OutsideError(f"the copy cannot be written: {error}", where=os.fspath(target), hint="free disk space",
-                           code=CODE) from None  # fmt: skip
+            raise InputError(
+                f"the database refuses the overrides: {error}",
+                where="params",
+                hint="look at the table's constraints",
+                code=CODE,
+            ) from None
+        raise OutsideError(
+            f"the copy cannot be written: {error}", where=os.fspath(target), hint="free disk space", code=CODE
+        ) from None
     return target
 
 
@@ -130,8 +139,12 @@ def _mapping(value: Any, place: str) -> Mapping[Any, Any]:
 def _unknown(kind: str, name: str, known: Sequence[str], place: str) -> InputError:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     meant = f"did you mean {near[0]}? " if near else ""
-    return InputError(f"there is no {kind} {name!r} in the parameter database", where=place,
-                      hint=f"{meant}There are {', '.join(sorted(known)[:30])}", code=CODE)  # fmt: skip
+    return InputError(
+        f"there is no {kind} {name!r} in the parameter database",
+        where=place,
+        hint=f"{meant}There are {', '.join(sorted(known)[:30])}",
+        code=CODE,
+    )
 
 
 def _value(table: TableContent, column: str, value: Any, place: str) -> float | int | str:
@@ -143,8 +156,12 @@ def _value(table: TableContent, column: str, value: Any, place: str) -> float | 
     if not number or value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
         raise InputError(f"{column} is {value!r}, not a number", where=place, hint="write a number", code=CODE)
     if whole and float(value) != int(value):
-        raise InputError(f"{column} is {value!r}, but the table holds whole numbers", where=place,
-                         hint="write a whole number", code=CODE)  # fmt: skip
+        raise InputError(
+            f"{column} is {value!r}, but the table holds whole numbers",
+            where=place,
+            hint="write a whole number",
+            code=CODE,
+        )
     return int(value) if whole else value
 
 
@@ -164,8 +181,12 @@ def _find(parameters: Parameters, table: TableContent, key: Any, place: str) -> 
     if not hits:
         raise _unknown(f"row of {table.name} called", text, known, place)
     if len(hits) > 1:
-        raise InputError(f"{len(hits)} rows of {table.name} are called {text!r}", where=place,
-                         hint="name one by its id, or several by conditions (column=value)", code=CODE)  # fmt: skip
+        raise InputError(
+            f"{len(hits)} rows of {table.name} are called {text!r}",
+            where=place,
+            hint="name one by its id, or several by conditions (column=value)",
+            code=CODE,
+        )
     return hits
 
 
@@ -183,8 +204,9 @@ def _by_conditions(parameters: Parameters, table: TableContent, text: str, place
     for part in re.split(r",\s*(?=\w+\s*=)", text):  # names may hold commas
         column, sign, value = part.partition("=")
         if not sign:
-            raise InputError(f"{part.strip()!r} is no condition", where=place, hint="write column=value, column=value",
-                             code=CODE)  # fmt: skip
+            raise InputError(
+                f"{part.strip()!r} is no condition", where=place, hint="write column=value, column=value", code=CODE
+            )
         wanted[column.strip().removesuffix("_id")] = value.strip()
     own = {c.removesuffix("_id"): c for c in table.columns}
     outside = {c: v for c, v in wanted.items() if c not in own}
@@ -203,15 +225,22 @@ def _by_conditions(parameters: Parameters, table: TableContent, text: str, place
             continue
         if others := [use for use in uses[number] if use not in fits]:
             also = "; ".join(", ".join(f"{c}={v}" for c, v in use.items()) for use in others[:3])
-            raise InputError(f"the row for {text} is also used for {also}", where=place,
-                             hint=f"name it by its id ({row[table.columns.index('id')]}) to change it for all",
-                             code=CODE)  # fmt: skip
+            raise InputError(
+                f"the row for {text} is also used for {also}",
+                where=place,
+                hint=f"name it by its id ({row[table.columns.index('id')]}) to change it for all",
+                code=CODE,
+            )
         hits.append(number)
     if not hits:
         there = {c: sorted({u[c] for found in uses for u in found if c in u}) for c in outside}
         shown = "; ".join(f"{c} is one of {', '.join(names[:20])}" for c, names in there.items())
-        raise InputError(f"no row of {table.name} fits {text}", where=place,
-                         hint=shown or "compare with the table's values", code=CODE)  # fmt: skip
+        raise InputError(
+            f"no row of {table.name} fits {text}",
+            where=place,
+            hint=shown or "compare with the table's values",
+            code=CODE,
+        )
     return hits
 
 

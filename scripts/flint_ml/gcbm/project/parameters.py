@@ -56,8 +56,14 @@ class ParameterChange:
         return group_of(self.table)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"table": self.table, "key": self.key, "column": self.column, "old": self.old, "new": self.new,
-                "group": self.group}  # fmt: skip
+        return {
+            "table": self.table,
+            "key": self.key,
+            "column": self.column,
+            "old": self.old,
+            "new": self.new,
+            "group": self.group,
+        }
 
 
 Row = tuple[Any, ...]
@@ -280,8 +286,9 @@ def _same_ids(one: Parameters, two: Parameters, name: str) -> bool:
     shared = set(before) & set(after)
     if not shared:
         return False
-    alike = sum(one._describe(one.tables[name], before[i], 0) == two._describe(two.tables[name], after[i], 0)
-                for i in shared)  # fmt: skip
+    alike = sum(
+        one._describe(one.tables[name], before[i], 0) == two._describe(two.tables[name], after[i], 0) for i in shared
+    )
     return alike * 2 > len(shared) or alike == len(shared)
 
 

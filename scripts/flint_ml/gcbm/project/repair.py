@@ -25,9 +25,11 @@ def mend(project: Project, folder: str | Path) -> list[str]:
     target = Path(folder)
     if target.exists() and any(target.iterdir()):
         raise InputError(
-            "the folder for the mended copy is not empty", where=str(target), hint="give a new folder",
+            "the folder for the mended copy is not empty",
+            where=str(target),
+            hint="give a new folder",
             code="gcbm-mend",
-        )  # fmt: skip
+        )
     part = target.with_name(f".{target.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
@@ -42,9 +44,11 @@ def mend(project: Project, folder: str | Path) -> list[str]:
         part.replace(target)
     except OSError as error:
         raise OutsideError(
-            f"the mended copy cannot be written: {error}", where=str(target), hint="free disk space",
+            f"the mended copy cannot be written: {error}",
+            where=str(target),
+            hint="free disk space",
             code="gcbm-mend",
-        ) from None  # fmt: skip
+        ) from None
     finally:
         with suppress(OSError):
             shutil.rmtree(part)
@@ -105,11 +109,21 @@ def _pad(layer: Layer) -> None:
     width = -(-(column + source.width) // side) * side - left
     cell = layer.grid.cell
     profile = {
-        "driver": "GTiff", "height": height, "width": width, "count": 1, "dtype": layer.dtype.name,
-        "crs": source.crs or "EPSG:4326", "nodata": layer.nodata.item(), "compress": "deflate", "tiled": True,
-        "blockxsize": 256, "blockysize": 256, "SPARSE_OK": True, "BIGTIFF": "IF_SAFER",
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": 1,
+        "dtype": layer.dtype.name,
+        "crs": source.crs or "EPSG:4326",
+        "nodata": layer.nodata.item(),
+        "compress": "deflate",
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+        "SPARSE_OK": True,
+        "BIGTIFF": "IF_SAFER",
         "transform": from_origin(left * cell - 180.0, 90.0 - top * cell, cell, cell),
-    }  # fmt: skip
+    }
     part = layer.tiff.with_name(f".{layer.tiff.name}.part")
     with rasterio.open(part, "w", **profile) as padded:
         for start in range(0, source.height, 512):

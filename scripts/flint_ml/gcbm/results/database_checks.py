@@ -25,9 +25,13 @@ def table_checks(table: Table, area_ha: float | None = None) -> list[Check]:
     if area_ha is not None:
         found = value(table, years_of(table)[-1], "area_ha") or 0.0
         checks.append(
-            _check("area-of-rasters", abs(found - area_ha) / max(area_ha, 1e-30), "relative",
-                   f"{found:.10g} ha in the last year, {area_ha:.10g} ha in the layers")
-        )  # fmt: skip
+            _check(
+                "area-of-rasters",
+                abs(found - area_ha) / max(area_ha, 1e-30),
+                "relative",
+                f"{found:.10g} ha in the last year, {area_ha:.10g} ha in the layers",
+            )
+        )
     return checks
 
 

@@ -15,8 +15,15 @@ from flint_ml.gcbm.results.tables import value, years_of
 from flint_ml.record import Fallback, Series
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
 GREY = "#8c8c8c"
 SIZE, DPI = (5.25, 3.4), 120
 _HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
@@ -101,9 +108,13 @@ def stocks(table: Table, base: Table | None, path: Path) -> Drawn:
     figure, axis = sheet()
     layers = [_series(table, name, years) for name, _, _ in POOLS]
     axis.stackplot(
-        years, *layers, colors=[colour for _, colour, _ in POOLS], labels=[text for *_, text in POOLS],
-        edgecolor="white", linewidth=0.6,
-    )  # fmt: skip
+        years,
+        *layers,
+        colors=[colour for _, colour, _ in POOLS],
+        labels=[text for *_, text in POOLS],
+        edgecolor="white",
+        linewidth=0.6,
+    )
     if base is not None:
         common = [year for year in years if value(base, year, "total_ecosystem_tC") is not None]
         line = _series(base, "total_ecosystem_tC", common)
@@ -158,9 +169,15 @@ def emissions(disturbances: Table, years: Sequence[int], path: Path) -> Drawn | 
     for number, kind in enumerate(order):
         heights = [kinds[kind].get(year, 0.0) for year in years]
         axis.bar(
-            years, heights, bottom=bottom, color=_BARS[number], hatch=_HATCHES[number], edgecolor="white",
-            linewidth=0.4, label=_short(kind),
-        )  # fmt: skip
+            years,
+            heights,
+            bottom=bottom,
+            color=_BARS[number],
+            hatch=_HATCHES[number],
+            edgecolor="white",
+            linewidth=0.4,
+            label=_short(kind),
+        )
         bottom = [low + high for low, high in zip(bottom, heights, strict=True)]
     axis.set_ylabel("disturbance emissions, tC a year", fontsize=11)
     thousands(axis)

@@ -40,7 +40,8 @@ def staged(target: Path) -> Iterator[Path]:
         raise OutsideError(
             f"the results cannot be written: {error.strerror or error}",
             where=str(error.filename or target).replace(str(part), str(target)),
-            hint="free disk space, or choose a writable output-dir", code="gcbm-output",
-        ) from None  # fmt: skip
+            hint="free disk space, or choose a writable output-dir",
+            code="gcbm-output",
+        ) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)

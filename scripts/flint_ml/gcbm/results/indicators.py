@@ -180,11 +180,17 @@ def _values(facts: Facts, group: Any, year: int) -> dict[str, float]:
             sums["harvest"] += value
     emitted = sums["CO2"] + sums["CH4"] + sums["CO"]
     out |= {
-        "npp_tC": sums["npp"], "rh_tC": sums["rh"], "nep_tC": sums["npp"] - sums["rh"],
-        "disturbance_emissions_tC": sums["dist"], "total_emissions_tC": emitted, "co2_tC": sums["CO2"],
-        "ch4_tC": sums["CH4"], "co_tC": sums["CO"], "harvest_tC": sums["harvest"],
+        "npp_tC": sums["npp"],
+        "rh_tC": sums["rh"],
+        "nep_tC": sums["npp"] - sums["rh"],
+        "disturbance_emissions_tC": sums["dist"],
+        "total_emissions_tC": emitted,
+        "co2_tC": sums["CO2"],
+        "ch4_tC": sums["CH4"],
+        "co_tC": sums["CO"],
+        "harvest_tC": sums["harvest"],
         "nbp_tC": sums["npp"] - emitted - sums["harvest"],
-    }  # fmt: skip
+    }
     out["disturbed_area_ha"] = facts_by_year(facts)[1].get((group, year), 0.0)
     return out
 

@@ -31,9 +31,14 @@ LABELS = {
     "co_tC": "CO emissions",
 }
 STOCKS = (
-    "total_ecosystem_tC", "total_biomass_tC", "aboveground_biomass_tC", "belowground_biomass_tC", "deadwood_tC",
-    "litter_tC", "soil_tC",
-)  # fmt: skip
+    "total_ecosystem_tC",
+    "total_biomass_tC",
+    "aboveground_biomass_tC",
+    "belowground_biomass_tC",
+    "deadwood_tC",
+    "litter_tC",
+    "soil_tC",
+)
 # Indicators of the last year that the metrics give without the year, and the first screen shows.
 HEADLINE = tuple(LABELS)[:8]
 # State after spinup has no fluxes.
@@ -89,7 +94,9 @@ def choose(patterns: list[str]) -> list[str]:
     wrong = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in COLUMNS)]
     if wrong:
         raise InputError(
-            f"there is no indicator {wrong[0]!r}", where="indicators", hint=f"known are: {', '.join(COLUMNS)}",
+            f"there is no indicator {wrong[0]!r}",
+            where="indicators",
+            hint=f"known are: {', '.join(COLUMNS)}",
             code="gcbm-indicator",
-        )  # fmt: skip
+        )
     return [name for name in COLUMNS if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]

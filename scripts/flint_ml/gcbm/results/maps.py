@@ -118,10 +118,17 @@ class MapRequest:
                 r, c = np.divmod(place, grid.per_block)
                 picture[row - top + r, column - left + c] = kept[name, year][stand]
         profile = {
-            "driver": "GTiff", "height": picture.shape[0], "width": picture.shape[1], "count": 1,
-            "dtype": "float32", "crs": "EPSG:4326", "nodata": NODATA, "compress": "deflate", "predictor": 3,
+            "driver": "GTiff",
+            "height": picture.shape[0],
+            "width": picture.shape[1],
+            "count": 1,
+            "dtype": "float32",
+            "crs": "EPSG:4326",
+            "nodata": NODATA,
+            "compress": "deflate",
+            "predictor": 3,
             "transform": from_origin(left * grid.cell - 180.0, 90.0 - top * grid.cell, grid.cell, grid.cell),
-        }  # fmt: skip
+        }
         part = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

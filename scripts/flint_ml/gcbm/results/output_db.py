@@ -291,9 +291,14 @@ class _Writer:
                 number += 1
                 source, sink = self.pool_of[row[9]], self.pool_of[row[10]]
                 yield (
-                    number, place[tuple(row[:4])], modules[EVENT], events[tuple(row[:9])],
-                    self.pool_ids[source], self.pool_ids[sink], value,
-                )  # fmt: skip
+                    number,
+                    place[tuple(row[:4])],
+                    modules[EVENT],
+                    events[tuple(row[:9])],
+                    self.pool_ids[source],
+                    self.pool_ids[sink],
+                    value,
+                )
 
         self._insert("Fluxes", event_rows())
 

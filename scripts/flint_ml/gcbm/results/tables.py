@@ -132,9 +132,11 @@ def table_of_metrics(values: Mapping[str, Any], where: str) -> Table:
     names = [name for name in COLUMNS if any(name in row for row in by_year.values())]
     if not names:
         raise InputError(
-            "holds no results of a GCBM run (no `<year>/<indicator>`)", where=where,
-            hint="give metrics.json or gcbm_output.db of run-gcbm", code="gcbm-base",
-        )  # fmt: skip
+            "holds no results of a GCBM run (no `<year>/<indicator>`)",
+            where=where,
+            hint="give metrics.json or gcbm_output.db of run-gcbm",
+            code="gcbm-base",
+        )
     rows = [[year, *(by_year[year].get(name, 0.0 if not year else None) for name in names)] for year in sorted(by_year)]
     return Table(["year", *names], rows)
 
