@@ -14,8 +14,7 @@ from pydantic.fields import FieldInfo
 
 from flint_ml import commands as actions
 from flint_ml.record import json_schema, write_atomically
-from flint_ml.runner.inputs import dashed, default_text, shape
-from flint_ml.runner.job import Action
+from flint_ml.runner import Action, dashed, default_text, shape
 from metadata_root import root_action_yml
 
 COMMON_OUTPUTS = {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from flint_ml.commands.gate_plan import ORDER
-from flint_ml.runner.inputs import dashed
-from flint_ml.runner.job import Action
+from flint_ml.runner import Action, dashed
 
 UPLOAD = "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0"
 _HIDDEN = {"name"}

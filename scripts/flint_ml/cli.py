@@ -33,11 +33,9 @@ def usage() -> str:
 
 
 def _action(name: str, arguments: Sequence[str]) -> int:
-    from flint_ml.commands import load
+    from flint_ml.commands import load, names
     from flint_ml.errors import FlintError
-    from flint_ml.runner.inputs import from_arguments, parser
-    from flint_ml.runner.run import run_action
-    from flint_ml.runner.workflow_commands import Commands
+    from flint_ml.runner import Commands, from_arguments, parser, run_action
 
     action = load(name)
     own, rest = list(arguments), tuple[str, ...]()
@@ -50,7 +48,7 @@ def _action(name: str, arguments: Sequence[str]) -> int:
     except FlintError as error:
         Commands(on_github=os.environ.get("GITHUB_ACTIONS") == "true").annotate("error", str(error), title=name)
         return int(error.exit_code)
-    return run_action(action, given, rest=rest)
+    return run_action(action, given, rest=rest, known=names())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

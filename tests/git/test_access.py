@@ -11,8 +11,8 @@ from flint_ml.deployment.message import Origin, commit_message
 from flint_ml.deployment.pull_requests import api_of
 from flint_ml.deployment.schemas import check, is_patch
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.git import errors as faults
-from flint_ml.git.access import Login, check_login, environment, place
+from flint_ml.git import errors
+from flint_ml.git.access import Login, check_login, git_environment, parse_address
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\r\nabc\r\n-----END OPENSSH PRIVATE KEY-----"
 PATCH = "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {spec: {containers: [{name: c}]}}}\n"
@@ -29,7 +29,7 @@ PATCH = "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {spec: {contain
     ],
 )
 def test_addresses(tmp_path: Path, text: str, kind: str, url: str, repository: str | None) -> None:
-    found = place(text, "https://github.com", tmp_path)
+    found = parse_address(text, "https://github.com", tmp_path)
     assert (found.kind, found.url, found.repository) == (kind, url, repository)
 
 
@@ -54,14 +54,16 @@ def test_addresses(tmp_path: Path, text: str, kind: str, url: str, repository: s
 )
 def test_refused_addresses(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError) as caught:
-        place(text, "https://github.com", tmp_path)
+        parse_address(text, "https://github.com", tmp_path)
     assert caught.value.code == "manifests-address"
     assert ":p@" not in str(caught.value)
 
 
 def test_secrets_stay_in_the_environment_and_in_a_private_file(tmp_path: Path) -> None:
-    where = place("git@git.example.org:o/r", "https://github.com", tmp_path)
-    env = environment(where, Login(ssh_key=KEY), tmp_path, {"GIT_TRACE_CURL": "1", "GIT_DIR": "x", "PATH": "/bin"})
+    address = parse_address("git@git.example.org:o/r", "https://github.com", tmp_path)
+    env = git_environment(
+        address, Login(ssh_key=KEY), tmp_path, {"GIT_TRACE_CURL": "1", "GIT_DIR": "x", "PATH": "/bin"}
+    )
     assert "GIT_TRACE_CURL" not in env
     assert "GIT_DIR" not in env
     assert "StrictHostKeyChecking=accept-new" in env["GIT_SSH_COMMAND"]
@@ -74,8 +76,8 @@ def test_secrets_stay_in_the_environment_and_in_a_private_file(tmp_path: Path) -
 
 
 def test_host_keys_that_are_known_are_asked_for(tmp_path: Path) -> None:
-    where = place("git@github.com:o/r", "https://github.com", tmp_path)
-    env = environment(where, Login(), tmp_path, {})
+    address = parse_address("git@github.com:o/r", "https://github.com", tmp_path)
+    env = git_environment(address, Login(), tmp_path, {})
     assert "StrictHostKeyChecking=yes" in env["GIT_SSH_COMMAND"]
     assert (tmp_path / "known_hosts").read_text().startswith("github.com ssh-ed25519 ")
 
@@ -90,7 +92,7 @@ def test_host_keys_that_are_known_are_asked_for(tmp_path: Path) -> None:
 )
 def test_secrets_that_do_not_fit(tmp_path: Path, text: str, login: Login, code: str) -> None:
     with pytest.raises(InputError) as caught:
-        check_login(place(text, "https://github.com", tmp_path), login)
+        check_login(parse_address(text, "https://github.com", tmp_path), login)
     assert caught.value.code == code
 
 
@@ -110,20 +112,22 @@ def test_secrets_that_do_not_fit(tmp_path: Path, text: str, login: Login, code: 
     ],
 )
 def test_what_git_says(said: str, code: str, kind: type) -> None:
-    error = faults.error_of(said, "push")
+    error = errors.error_of(said, "push")
     assert (error.code, type(error)) == (code, kind)
 
 
 def test_races_are_told_from_refusals() -> None:
-    assert faults.race("!\tx:refs/heads/main\t[rejected] (fetch first)")
-    assert faults.race("!\tx:refs/heads/main\t[remote rejected] (cannot lock ref 'refs/heads/main')")
-    assert not faults.race("!\tx:refs/heads/main\t[remote rejected] (pre-receive hook declined)")
+    assert errors.race("!\tx:refs/heads/main\t[rejected] (fetch first)")
+    assert errors.race("!\tx:refs/heads/main\t[remote rejected] (cannot lock ref 'refs/heads/main')")
+    assert not errors.race("!\tx:refs/heads/main\t[remote rejected] (pre-receive hook declined)")
 
 
 def test_the_api_of_a_server(tmp_path: Path) -> None:
     def api(text: str) -> str:
         return api_of(
-            place(text, "https://github.com", tmp_path), "https://ghe.example.org", "https://ghe.example.org/api/v3"
+            parse_address(text, "https://github.com", tmp_path),
+            "https://ghe.example.org",
+            "https://ghe.example.org/api/v3",
         )
 
     assert api("git@github.com:o/r") == "https://api.github.com"

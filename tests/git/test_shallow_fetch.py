@@ -16,7 +16,7 @@ import pytest
 from flint_ml.errors import InputError, OutsideError
 from flint_ml.git.base import find_base
 from flint_ml.git.repository import Git
-from flint_ml.git.shallow_fetch import Missing
+from flint_ml.git.shallow_fetch import ShallowFetch
 from helpers.git_server import TOKEN, Server, git, serve
 from helpers.metrics import BASE, Repo, codes
 
@@ -140,7 +140,7 @@ def test_a_push_a_merge_group_and_a_named_revision(story: Story) -> None:
     ]
     for number, (name, event, explicit, expected) in enumerate(cases):
         here = Git(story.clone("merge").folder.rename(story.folder / f"case-{number}"))
-        found = find_base(here, name, event, explicit, Missing(here, story.url, TOKEN))
+        found = find_base(here, name, event, explicit, ShallowFetch(here, story.url, TOKEN))
         assert found is not None
         assert found.commit == expected, (name, event, explicit)
         assert here.show(expected, "metrics.json") is not None
@@ -149,7 +149,7 @@ def test_a_push_a_merge_group_and_a_named_revision(story: Story) -> None:
 def test_what_the_server_does_not_have_is_not_in_this_clone(story: Story) -> None:
     here = Git(story.clone("merge").folder)
     with pytest.raises(InputError, match="not in this clone"):
-        find_base(here, "push", {}, "no-such-branch", Missing(here, story.url, TOKEN))
+        find_base(here, "push", {}, "no-such-branch", ShallowFetch(here, story.url, TOKEN))
 
 
 def test_a_wrong_token_is_a_mistake_and_a_dead_server_is_outside(
@@ -157,14 +157,14 @@ def test_a_wrong_token_is_a_mistake_and_a_dead_server_is_outside(
 ) -> None:
     here = Git(story.clone("merge").folder)
     with pytest.raises(InputError, match="could not be fetched") as wrong:
-        Missing(here, story.url, "ghs_wrong").commit(story.three)
+        ShallowFetch(here, story.url, "ghs_wrong").commit(story.three)
     assert "fetch-depth: 0" in (wrong.value.hint or "")
     monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(OutsideError, match="could not be fetched") as dead:
-        Missing(here, f"http://127.0.0.1:{closed_port}/o/r", TOKEN).commit(story.three)
+        ShallowFetch(here, f"http://127.0.0.1:{closed_port}/o/r", TOKEN).commit(story.three)
     assert TOKEN not in str(wrong.value) + str(dead.value)
     with pytest.raises(InputError, match="plain http"):
-        Missing(here, "http://git.example/o/r", TOKEN)
+        ShallowFetch(here, "http://git.example/o/r", TOKEN)
 
 
 def test_settings_that_the_change_wrote_see_no_token(story: Story, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from flint_ml.deployment.manifest import Target
 from flint_ml.deployment.rolling import Deployment, Order, push
 from flint_ml.errors import InputError
-from flint_ml.git.access import Login, check_login, environment, place
+from flint_ml.git.access import Login, check_login, git_environment, parse_address
 from flint_ml.git.remote import Remote
 from helpers.documented_errors import documented
 from helpers.git_server import bare, content, git
@@ -31,12 +31,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def deploy(server: Server, folder: Path, login: Login) -> Deployment:
-    where = place(server.url, "https://github.com", folder)
-    check_login(where, login)
+    address = parse_address(server.url, "https://github.com", folder)
+    check_login(address, login)
     private = folder / "private"
     private.mkdir()
-    env = environment(where, login, private)
-    remote = Remote(where, env, private / "manifests.git", time.monotonic() + 60)
+    env = git_environment(address, login, private)
+    remote = Remote(address, env, private / "manifests.git", time.monotonic() + 60)
     return push(remote, Order("main", Target("values.yaml", "version"), lambda: 3, lambda number, edit: f"to {number}"))
 
 

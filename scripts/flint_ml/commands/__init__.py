@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flint_ml.runner.job import Action
+    from flint_ml.runner import Action
 
 SUMMARIES = {
     "pull-data": "bring the exact DVC-tracked data of this commit onto this machine",

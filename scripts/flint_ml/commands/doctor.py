@@ -11,9 +11,7 @@ from pydantic import Field
 from flint_ml.commands import load, names
 from flint_ml.errors import ExitCode, FlintError
 from flint_ml.record import Column, Table
-from flint_ml.runner.inputs import ActionInputs, build, check_section, dashed
-from flint_ml.runner.job import Action, Job, Outcome
-from flint_ml.runner.settings import Settings, read_settings
+from flint_ml.runner import Action, ActionInputs, Job, Outcome, Settings, build, check_section, dashed, read_settings
 from flint_ml.text import markdown
 
 

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from flint_ml.errors import InputError
 from flint_ml.record import Metric
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 
 class DriftProfileInputs(ActionInputs):

@@ -13,12 +13,10 @@ from typing import Any
 from pydantic import Field, create_model
 
 from flint_ml import record as records
-from flint_ml.commands import load
+from flint_ml.commands import load, names
 from flint_ml.commands.gate_plan import OUTPUTS, GateOwnInputs, plan
 from flint_ml.errors import ExitCode
-from flint_ml.runner.inputs import ActionInputs, GateInputs, dashed
-from flint_ml.runner.job import Action, Job, Outcome
-from flint_ml.runner.run import run_action
+from flint_ml.runner import Action, ActionInputs, GateInputs, Job, Outcome, dashed, run_action
 
 STEPS = ("pull-data", "check-drift", "compare-metrics", "post-report", "register-model")
 COMMON = set(GateInputs.model_fields)
@@ -81,7 +79,7 @@ def _run_step(step: str, inputs: Any, require: list[str], job: Job) -> int:
     # The step must not read the gate's own INPUT_* again: its values were handed over.
     env = {key: value for key, value in job.env.items() if not key.startswith("INPUT_")}
     with job.group(f"flint-ml {step}"):
-        return run_action(action, values, env=env, context=job.context, commands=job.commands)
+        return run_action(action, values, env=env, context=job.context, commands=job.commands, known=names())
 
 
 def run(inputs: Any, job: Job) -> Outcome:

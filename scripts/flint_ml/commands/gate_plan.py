@@ -13,9 +13,7 @@ from pydantic import Field
 
 from flint_ml.commands import names
 from flint_ml.errors import InputError
-from flint_ml.runner.inputs import GateInputs
-from flint_ml.runner.job import Action, Job, Outcome
-from flint_ml.runner.settings import read_settings
+from flint_ml.runner import Action, GateInputs, Job, Outcome, read_settings
 
 EXPECT = ["pull-data", "check-drift", "train", "compare-metrics"]
 ORDER = ["pull-data", "check-drift", "run-gcbm", "train", "compare-metrics"]

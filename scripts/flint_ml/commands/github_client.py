@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flint_ml.errors import InputError
-from flint_ml.github.client import GitHub
-from flint_ml.runner.job import Job
+from flint_ml.github import GitHub
+from flint_ml.runner import Job
 
 MAX_TEXT = 5_000_000
 

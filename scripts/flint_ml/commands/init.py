@@ -11,8 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from flint_ml.errors import InputError
-from flint_ml.runner.inputs import ActionInputs, dashed
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome, dashed
 
 
 class Inputs(ActionInputs):

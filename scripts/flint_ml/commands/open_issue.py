@@ -7,8 +7,7 @@ from pydantic import Field
 from flint_ml.commands.github_client import client, text_of
 from flint_ml.errors import InputError
 from flint_ml.github import issue as issues
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 
 class Inputs(ActionInputs):

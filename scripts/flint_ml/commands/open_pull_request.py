@@ -11,10 +11,9 @@ from pydantic import Field
 
 from flint_ml.commands.github_client import client, text_of
 from flint_ml.errors import InputError
-from flint_ml.github.proposal import File, Start, propose
+from flint_ml.github import File, Start, propose
 from flint_ml.record import Column, Table
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 MAX_FILE, MAX_FILES = 10_000_000, 500
 _BRANCH = r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}$"

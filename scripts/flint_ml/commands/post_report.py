@@ -13,15 +13,13 @@ from pydantic import Field, SecretStr
 from flint_ml import record as records
 from flint_ml.decision import EXPECTED, Run, decide
 from flint_ml.errors import InputError
-from flint_ml.github.client import DEADLINE, GitHub
-from flint_ml.github.sticky import Marker
+from flint_ml.github import DEADLINE, GitHub, Marker
 from flint_ml.record import Figure, Finding, Severity, Status
 from flint_ml.report import extras, figures, files, pictures
 from flint_ml.report.model import Facts, Report, build, checks
 from flint_ml.report.publish import Letter, Sent, send
 from flint_ml.report.source import Subject, relayed
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 GUIDE = "https://github.com/moja-global/flint-ml-actions/blob/main/docs/report.md"
 # Events whose commit is the head of a pull request, so that a newer head makes the report stale.

@@ -11,8 +11,7 @@ from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Table, now
 from flint_ml.registry.connect import connect
 from flint_ml.registry.promote import GATE, Promotion, history_of, promote, wanted_version
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 
 class Inputs(ActionInputs):

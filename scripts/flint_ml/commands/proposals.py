@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 from flint_ml.scaffold.files import Proposal, agreed, write
 
 

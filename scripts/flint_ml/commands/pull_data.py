@@ -19,12 +19,9 @@ from flint_ml.dvc_project.pipeline import declared, joined, never_run, project_f
 from flint_ml.dvc_project.pull import Check, Project, size_text
 from flint_ml.dvc_project.targets import NAMED, WATCHED, named, of_base, select
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.git.base import Base
-from flint_ml.git.repository import Git
+from flint_ml.git import Base, Git
 from flint_ml.record import Column, Finding, Input, Metric, Table
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
-from flint_ml.runner.settings import parse_settings
+from flint_ml.runner import Action, ActionInputs, Job, Outcome, parse_settings
 
 _MAX_LISTED = 2_000
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSW|ACCESS_KEY|ACCOUNT_KEY|CONNECTION_STRING|SAS_", re.IGNORECASE)

@@ -21,8 +21,7 @@ from pydantic import Field
 
 from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Input, Metric, Table, file_md5, file_sha256, read_all, same_run
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 _LABELS = {"train": "Training", "test": "Tests"}
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")

@@ -27,8 +27,7 @@ from flint_ml.registry.register import Registration, Submission, register
 from flint_ml.registry.source import from_repository
 from flint_ml.registry.stages import Move, move_forward
 from flint_ml.registry.store import Store, Version
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 from flint_ml.text.yaml import parse_yaml
 
 

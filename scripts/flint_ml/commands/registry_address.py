@@ -6,7 +6,7 @@ from pydantic import Field
 
 from flint_ml.errors import InputError
 from flint_ml.registry.address import Address, resolve
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 
 TRACKING_URI = (
     "The registry: address of an `mlflow server`, or `sqlite:///file.db`. "

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flint_ml import record as records
 from flint_ml.errors import InputError
-from flint_ml.runner.inputs import ActionInputs, dashed
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome, dashed
 
 
 class _Part(BaseModel):
@@ -221,7 +220,7 @@ def _usual(job: Job, kept: Any, project: str) -> dict[str, Artifact]:
     """Data that people gave to DVC, the model, the simulation's results."""
     from flint_ml.commands import names
     from flint_ml.dvc_project.files import within
-    from flint_ml.runner.settings import read_settings
+    from flint_ml.runner import read_settings
     from flint_ml.sharing.metadata import identifier
 
     settings = read_settings(job.path(job.config, "config"), job.config, names(), named=False)

@@ -14,7 +14,7 @@ from flint_ml.deployment.manifest import Edit, Target, current, plan
 from flint_ml.deployment.rolling import tip_of, wait
 from flint_ml.deployment.smoke import Result
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.git.remote import Lost, Remote
+from flint_ml.git import PushLostError, Remote
 from flint_ml.record import Finding
 
 Smoke = Callable[[str, int], list[Result]]
@@ -126,7 +126,7 @@ def _commit(
         tries += 1
         try:
             remote.push(made, switch.branch)
-        except Lost as lost:
+        except PushLostError as lost:
             wait(remote, tries, str(lost), switch.say)
             continue
         return made, edit

@@ -12,7 +12,7 @@ from flint_ml.deployment import schemas
 from flint_ml.deployment.yaml_edit import decode, encode, replace
 from flint_ml.deployment.yaml_path import find
 from flint_ml.errors import InputError
-from flint_ml.git.remote import Remote
+from flint_ml.git import Remote
 from flint_ml.record import Finding
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flint_ml.errors import InputError
-from flint_ml.git.access import Place
-from flint_ml.github.client import ForbiddenError, GitHub, NotFoundError, RefusedError, WrongTokenError
+from flint_ml.git import Address
+from flint_ml.github import ForbiddenError, GitHub, NotFoundError, RefusedError, WrongTokenError
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Pull:
     url: str
 
 
-def api_of(place: Place, server_url: str, api_url: str) -> str:
+def api_of(address: Address, server_url: str, api_url: str) -> str:
     """Address of the API of the server that the manifests are on."""
-    page = urlsplit(place.web or "")
+    page = urlsplit(address.web or "")
     if page.netloc == urlsplit(server_url).netloc:
         return api_url
     if page.netloc == "github.com":

@@ -18,7 +18,7 @@ from typing import Literal
 from flint_ml.deployment.manifest import Edit, Target, plan, read_manifest
 from flint_ml.deployment.pull_requests import Pull, Pulls
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.git.remote import Lost, Remote
+from flint_ml.git import PushLostError, Remote
 from flint_ml.record import Finding, slug
 
 _MAX_TRIES = 30
@@ -149,7 +149,7 @@ def push(remote: Remote, order: Order) -> Deployment:
         tries += 1
         try:
             remote.push(made, order.branch)
-        except Lost as lost:
+        except PushLostError as lost:
             wait(remote, tries, str(lost), order.say)
             continue
         return Deployment("changed", number, edit.old, edit.new, made, tries=tries, findings=edit.findings)
@@ -191,7 +191,7 @@ def propose(remote: Remote, order: Order, pulls: Pulls, model: str) -> Deploymen
         tries += 1
         try:
             remote.push(made, head, theirs, replace=True)
-        except Lost as lost:
+        except PushLostError as lost:
             wait(remote, tries, str(lost), order.say)
             continue
         opened = pulls.put(pull, head, order.branch, message)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flint_ml.errors import FlintError
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 
 Mark = Literal["ok", "warning", "failure"]
 MARKS = {"ok": "✔", "warning": "!", "failure": "✖"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from flint_ml.drift.tables.reading import is_table
 from flint_ml.dvc_project.files import hash_at, members, read_at, tracked
 from flint_ml.errors import InputError
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 
 
 @dataclass(frozen=True)

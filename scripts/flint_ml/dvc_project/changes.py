@@ -13,7 +13,7 @@ from typing import Any
 from flint_ml.dvc_project.files import Entry, hash_at, holder, members, tracked, within
 from flint_ml.dvc_project.pipeline import declared, joined, listed_paths, plans, project_folder, stages
 from flint_ml.errors import InputError
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 from flint_ml.text.yaml import parse_yaml
 
 # Files of these kinds are data also where Git keeps them instead of DVC.

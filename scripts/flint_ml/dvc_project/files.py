@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 from flint_ml.text.yaml import parse_yaml
 
 NOT_IN_CACHE = "not-in-cache"

@@ -1,1 +1,49 @@
-"""The repository's code and data: Git revisions, DVC-tracked files, fingerprints. Knows nothing of GitHub."""
+"""The repository, asked by Git's own command: revisions, files at a revision, the base of a change, other repositories.
+
+Knows nothing of GitHub.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flint_ml.doors import door
+
+if TYPE_CHECKING:
+    from flint_ml.git.access import Address, Login, check_login, git_environment, parse_address
+    from flint_ml.git.base import Base, Fetcher, find_base
+    from flint_ml.git.remote import PushLostError, Remote
+    from flint_ml.git.repository import Git
+    from flint_ml.git.shallow_fetch import ShallowFetch
+
+_HOME = {
+    "Base": "base",
+    "Fetcher": "base",
+    "Git": "repository",
+    "Login": "access",
+    "PushLostError": "remote",
+    "Address": "access",
+    "Remote": "remote",
+    "ShallowFetch": "shallow_fetch",
+    "check_login": "access",
+    "git_environment": "access",
+    "find_base": "base",
+    "parse_address": "access",
+}
+
+__all__ = [
+    "Address",
+    "Base",
+    "Fetcher",
+    "Git",
+    "Login",
+    "PushLostError",
+    "Remote",
+    "ShallowFetch",
+    "check_login",
+    "find_base",
+    "git_environment",
+    "parse_address",
+]
+
+__getattr__ = door(__name__, _HOME)

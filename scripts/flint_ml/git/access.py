@@ -23,7 +23,7 @@ _HINT = "give https://host/owner/repository, git@host:owner/repository, owner/re
 
 
 @dataclass(frozen=True)
-class Place:
+class Address:
     """A manifests repository.
 
     Attributes
@@ -48,7 +48,7 @@ def _wrong(shown: str, why: str, hint: str = _HINT) -> InputError:
     return InputError(f"`{shown}` {why}", where="manifests", hint=hint, code="manifests-address")
 
 
-def place(text: str, server_url: str, folder: Path) -> Place:
+def parse_address(text: str, server_url: str, folder: Path) -> Address:
     """What the input ``manifests`` means.
 
     Parameters
@@ -68,21 +68,21 @@ def place(text: str, server_url: str, folder: Path) -> Place:
     if scheme in {"http", "https", "ssh"}:
         return _from_url(text)
     if scheme == "file":
-        return Place("folder", str(Path(unquote(urlsplit(text).path))))
+        return Address("folder", str(Path(unquote(urlsplit(text).path))))
     if scheme or "::" in text or text.startswith("-") or "\x00" in text or not text:
         raise _wrong(text[:80], "is not an address that can be used")
     if (folder / text).exists():
-        return Place("folder", str((folder / text).resolve()))
+        return Address("folder", str((folder / text).resolve()))
     if _SHORTHAND.match(text) and not text.startswith("."):
         return _from_url(f"{server_url.rstrip('/')}/{text}")
     match = _SCP.match(text)
     if match:
         host, path = match["host"], match["path"]
-        return Place("ssh", text, host=host, user=match["user"] or "", **_page("https", host, path))
+        return Address("ssh", text, host=host, user=match["user"] or "", **_page("https", host, path))
     raise _wrong(text, "is neither a folder here nor an address")
 
 
-def _from_url(text: str) -> Place:
+def _from_url(text: str) -> Address:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
@@ -101,10 +101,10 @@ def _from_url(text: str) -> Place:
     if parts.scheme.lower() == "ssh":
         if user.startswith("-"):
             raise _wrong(text, "has a user name that begins with a dash")
-        return Place("ssh", text, host=host, user=user, **_page("https", host, parts.path))
+        return Address("ssh", text, host=host, user=user, **_page("https", host, parts.path))
     clean = urlunsplit((parts.scheme.lower(), netloc, parts.path.rstrip("/"), "", ""))
     where = f"{host}:{port}" if port else host
-    return Place("http", clean, host=host, user=user, **_page(parts.scheme.lower(), where, parts.path))
+    return Address("http", clean, host=host, user=user, **_page(parts.scheme.lower(), where, parts.path))
 
 
 def _page(scheme: str, host: str, path: str) -> dict[str, str | None]:
@@ -126,7 +126,7 @@ class Login:
         return base64.b64encode(f"{user or 'x-access-token'}:{self.token}".encode()).decode()
 
 
-def check_login(where: Place, login: Login) -> None:
+def check_login(address: Address, login: Login) -> None:
     """Refuse secrets that do not fit the address.
 
     Raises
@@ -134,7 +134,7 @@ def check_login(where: Place, login: Login) -> None:
     InputError
         For a token that would be sent in the clear, or for a key that is none.
     """
-    if where.kind == "http" and login.token and where.url.startswith("http:") and where.host not in _LOOPBACK:
+    if address.kind == "http" and login.token and address.url.startswith("http:") and address.host not in _LOOPBACK:
         raise InputError(
             "the token would be sent over plain http",
             where="manifests",
@@ -156,7 +156,7 @@ def check_login(where: Place, login: Login) -> None:
             hint="give the whole private key with its BEGIN and END lines; its public part is the deploy key",
             code="wrong-ssh-key",
         )
-    if where.kind == "http" and login.ssh_key and not login.token:
+    if address.kind == "http" and login.ssh_key and not login.token:
         raise InputError(
             "a deploy key needs an SSH address",
             where="manifests",
@@ -165,7 +165,9 @@ def check_login(where: Place, login: Login) -> None:
         )
 
 
-def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
+def git_environment(
+    address: Address, login: Login, folder: Path, env: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The environment that Git is run with; key and known hosts are written into ``folder``, readable by us only.
 
     Settings go by ``GIT_CONFIG_*`` so that no secret is in a process list, and what the machine has set for other
@@ -184,10 +186,10 @@ def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str]
         "safe.directory": "*",
         "push.gpgSign": "false",
     }
-    if where.kind == "http" and login.token:
-        parts = urlsplit(where.url)
+    if address.kind == "http" and login.token:
+        parts = urlsplit(address.url)
         config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = (
-            f"Authorization: Basic {login.header(where.user)}"
+            f"Authorization: Basic {login.header(address.user)}"
         )
         # Git would send the header to wherever the server points.
         config["http.followRedirects"] = "false"
@@ -204,8 +206,8 @@ def environment(where: Place, login: Login, folder: Path, env: Mapping[str, str]
         "GIT_PROTOCOL_FROM_USER": "1",
         "LC_ALL": "C",
     }
-    if where.kind == "ssh":
-        clean["GIT_SSH_COMMAND"] = _ssh_command(where, login, folder)
+    if address.kind == "ssh":
+        clean["GIT_SSH_COMMAND"] = _ssh_command(address, login, folder)
     return clean
 
 
@@ -216,9 +218,9 @@ def _private(path: Path, text: str) -> Path:
     return path
 
 
-def _ssh_command(where: Place, login: Login, folder: Path) -> str:
+def _ssh_command(address: Address, login: Login, folder: Path) -> str:
     """SSH without questions. Host keys: those given; GitHub's own; else the first one seen holds for this job."""
-    known = login.known_hosts or (_GITHUB_HOST_KEY if where.host == "github.com" else "")
+    known = login.known_hosts or (_GITHUB_HOST_KEY if address.host == "github.com" else "")
     file = _private(folder / "known_hosts", known)
     options = {
         "BatchMode": "yes",

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.git import errors as faults
-from flint_ml.git.access import Place
+from flint_ml.git import errors
+from flint_ml.git.access import Address
 
 AUTHOR = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
 _FILE_MODES = {"100644", "100755"}
 
 
-class Lost(Exception):  # noqa: N818 - no error for a user: the reason to look again
+class PushLostError(Exception):
     """The push was not taken because the branch had moved, or its answer did not arrive."""
 
 
@@ -31,15 +31,15 @@ class Remote:
     Parameters
     ----------
     env
-        What Git is run with (:func:`flint_ml.git.access.environment`).
+        What Git is run with (:func:`flint_ml.git.access.git_environment`).
     folder
         An empty folder for the objects.
     end
         Moment of ``time.monotonic()`` after which nothing is begun or waited for.
     """
 
-    def __init__(self, place: Place, env: Mapping[str, str], folder: Path, end: float) -> None:
-        self.place = place
+    def __init__(self, address: Address, env: Mapping[str, str], folder: Path, end: float) -> None:
+        self.address = address
         self.folder = folder
         self.end = end
         self._env = {**env, "GIT_DIR": str(folder)}
@@ -86,7 +86,7 @@ class Remote:
     def _ask(self, did: str, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         code, out, said = self._run(*arguments, stdin=stdin, env=env)
         if code != 0:
-            raise faults.error_of(said, did)
+            raise errors.error_of(said, did)
         return out
 
     def fetch(self, branch: str) -> str | None:
@@ -99,19 +99,19 @@ class Remote:
         """
         self._check_branch(branch)
         ref = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
-        code, _, said = self._patient("fetch", "--quiet", "--no-tags", "--depth", "1", self.place.url, ref)
+        code, _, said = self._patient("fetch", "--quiet", "--no-tags", "--depth", "1", self.address.url, ref)
         if code == 0:
             name = f"refs/remotes/origin/{branch}"
             return self._ask("read the branch", "rev-parse", "--verify", name).decode().strip()
-        if faults.missing_branch(said):
+        if errors.missing_branch(said):
             return None
-        raise faults.error_of(said, "read the manifests")
+        raise errors.error_of(said, "read the manifests")
 
     def _patient(self, *arguments: str) -> tuple[int, bytes, str]:
         """A command that only reads from the server; what is only a disturbance is tried again."""
         for attempt in range(4):
             code, out, said = self._run(*arguments)
-            if code == 0 or attempt == 3 or not faults.passing(said) or self.left < 2.0**attempt:
+            if code == 0 or attempt == 3 or not errors.passing(said) or self.left < 2.0**attempt:
                 break
             time.sleep(2.0**attempt / 2)
         return code, out, said
@@ -120,7 +120,7 @@ class Remote:
         """Lines of ``git ls-remote``."""
         code, out, said = self._patient("ls-remote", *arguments)
         if code != 0:
-            raise faults.error_of(said, "read the manifests")
+            raise errors.error_of(said, "read the manifests")
         return out.decode(errors="replace").splitlines()
 
     def _check_branch(self, branch: str) -> None:
@@ -130,11 +130,11 @@ class Remote:
 
     def branches(self) -> list[str]:
         """Names of the branches."""
-        return [line.partition("\trefs/heads/")[2] for line in self._list("--heads", self.place.url)]
+        return [line.partition("\trefs/heads/")[2] for line in self._list("--heads", self.address.url)]
 
     def default_branch(self) -> str:
         """Name of the branch that the repository's HEAD is."""
-        lines = self._list("--symref", self.place.url, "HEAD")
+        lines = self._list("--symref", self.address.url, "HEAD")
         head = next((line for line in lines if line.startswith("ref: refs/heads/")), "")
         name = head.removeprefix("ref: refs/heads/").partition("\t")[0]
         if not name:
@@ -186,17 +186,17 @@ class Remote:
 
         Raises
         ------
-        Lost
+        PushLostError
             If the branch has moved meanwhile, or nobody knows whether the push worked: look again.
         """
         lease = [f"--force-with-lease=refs/heads/{branch}:{expected or ''}"] if replace else []
         target = f"{commit}:refs/heads/{branch}"
-        code, out, said = self._run("push", "--porcelain", "--no-verify", *lease, self.place.url, target)
+        code, out, said = self._run("push", "--porcelain", "--no-verify", *lease, self.address.url, target)
         if code == 0:
             return
         said = f"{said}\n{out.decode(errors='replace')}"
-        error = faults.error_of(said, "push")
+        error = errors.error_of(said, "push")
         special = error.code not in {"git-failed", "server-unavailable"}
-        if (faults.race(said) and not special) or faults.passing(said):
-            raise Lost(faults.server_words(said))
+        if (errors.race(said) and not special) or errors.passing(said):
+            raise PushLostError(errors.server_words(said))
         raise error

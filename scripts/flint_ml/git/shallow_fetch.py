@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.git import access
-from flint_ml.git import errors as faults
+from flint_ml.git import access, errors
 from flint_ml.git.repository import Git
 
 SECONDS = 180.0
@@ -30,7 +29,7 @@ _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", 
 
 
 @dataclass
-class Missing:
+class ShallowFetch:
     """Fetches single commits into the clone ``git``.
 
     Parameters
@@ -48,9 +47,9 @@ class Missing:
     seconds: float = SECONDS
 
     def __post_init__(self) -> None:
-        self._place = access.place(self.url, self.url, Path(os.devnull))
+        self._address = access.parse_address(self.url, self.url, Path(os.devnull))
         self._login = access.Login(self.token)
-        access.check_login(self._place, self._login)
+        access.check_login(self._address, self._login)
         self._end = time.monotonic() + self.seconds
 
     def commit(self, revision: str) -> str | None:
@@ -69,7 +68,7 @@ class Missing:
             folder = Path(name)
             self._ask(folder, "init", "--quiet", "--bare", ".")
             for ref in wanted:
-                arguments = ("fetch", "--quiet", "--no-tags", "--depth", "1", self._place.url, f"{ref}:{_KEEP}")
+                arguments = ("fetch", "--quiet", "--no-tags", "--depth", "1", self._address.url, f"{ref}:{_KEEP}")
                 if self._fetched(folder, *arguments):
                     return self._take(folder)
         return None
@@ -79,7 +78,7 @@ class Missing:
         with tempfile.TemporaryDirectory(prefix="flint-ml-git-") as name:
             folder = Path(name)
             self._ask(folder, "init", "--quiet", "--bare", ".")
-            self._ask(folder, "remote", "add", "origin", self._place.url)
+            self._ask(folder, "remote", "add", "origin", self._address.url)
             if not self._fetched(folder, "fetch", "--quiet", "--no-tags", "--filter=tree:0", "origin", one, other):
                 return None
             found = self._ask(folder, "merge-base", one, other).strip()
@@ -119,8 +118,8 @@ class Missing:
                 return True
             if re.search(r"couldn't find remote ref|not our ref|no such ref|unadvertised object", said, re.IGNORECASE):
                 return False
-            if attempt + 1 == _TRIES or not faults.passing(said) or self._left < 2.0**attempt:
-                raise _refused(said, outside=isinstance(faults.error_of(said, "fetch the base"), OutsideError))
+            if attempt + 1 == _TRIES or not errors.passing(said) or self._left < 2.0**attempt:
+                raise _refused(said, outside=isinstance(errors.error_of(said, "fetch the base"), OutsideError))
             time.sleep(2.0**attempt / 2)
         return False
 
@@ -132,7 +131,7 @@ class Missing:
 
     def _run(self, folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
         """A Git command in the new repository, with the token in its environment."""
-        env = access.environment(self._place, self._login, folder, self.env)
+        env = access.git_environment(self._address, self._login, folder, self.env)
         env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_DIR": str(folder)}
         # The token's header is all that a server is to see of us.
         env = {key: value for key, value in env.items() if not key.startswith("INPUT_")}

@@ -12,7 +12,7 @@ from typing import Any
 from flint_ml.dvc_project import files as dvcfiles
 from flint_ml.dvc_project import pipeline
 from flint_ml.errors import InputError
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 from flint_ml.metrics.read import MetricsFile, parse
 from flint_ml.text.yaml import parse_yaml
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from flint_ml.dvc_project import files as dvcfiles
 from flint_ml.dvc_project.fingerprint import fingerprint
 from flint_ml.dvc_project.pipeline import project_folder
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 from flint_ml.registry.version_tags import Source, pull_request_of
 
 

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.github.client import GitHub
-from flint_ml.github.sticky import Posted, author_check
+from flint_ml.github import GitHub, Posted, author_check
 from flint_ml.record import slug
 
 TIMEOUT = 180

@@ -6,10 +6,8 @@ from collections.abc import Callable
 
 from flint_ml.decision import Value
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.github import branch
+from flint_ml.github import Conversation, ForbiddenError, GitHub, branch
 from flint_ml.github import comments as conversation
-from flint_ml.github.client import ForbiddenError, GitHub
-from flint_ml.github.comments import Conversation
 from flint_ml.record import slug
 from flint_ml.report import badge
 from flint_ml.report.model import Report

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flint_ml.decision import Decision, Value
-from flint_ml.github.comments import Accepted
+from flint_ml.github import Accepted
 from flint_ml.record import Figure, Finding, Record, Status, Table
 from flint_ml.report import changes as changed
 from flint_ml.report.wording import LABELS, advice, label, last_lines, more_reasons, reason

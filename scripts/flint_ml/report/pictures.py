@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.github import branch
-from flint_ml.github.client import ForbiddenError, GitHub
+from flint_ml.github import ForbiddenError, GitHub, branch
 from flint_ml.record import Figure, slug
 from flint_ml.report import figures
 from flint_ml.report.figures import Draw, Load

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flint_ml.errors import FlintError, InputError, OutsideError
-from flint_ml.github import sticky
-from flint_ml.github.client import ForbiddenError, GitHub
-from flint_ml.github.sticky import Marker, Posted
+from flint_ml.github import ForbiddenError, GitHub, Marker, Posted, sticky
 from flint_ml.report import cml
 
 _NOT_WRITTEN = {

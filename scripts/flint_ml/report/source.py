@@ -13,8 +13,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from flint_ml.github import runs
-from flint_ml.github.client import GitHub
+from flint_ml.github import GitHub, runs
 from flint_ml.record import MAX_BYTES, MAX_RECORDS, NAME_PATTERN, write_atomically
 from flint_ml.report.figures import MAX_PICTURE, is_png
 

@@ -2,3 +2,79 @@
 
 The same code serves a plain terminal: there it prints what GitHub would show.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flint_ml.doors import door
+
+if TYPE_CHECKING:
+    from flint_ml.runner.context import Context, read_context
+    from flint_ml.runner.inputs import (
+        ActionInputs,
+        GateInputs,
+        build,
+        check_section,
+        dashed,
+        default_text,
+        from_arguments,
+        parser,
+        shape,
+        suggestion,
+    )
+    from flint_ml.runner.job import Action, Job, Outcome
+    from flint_ml.runner.run import run_action
+    from flint_ml.runner.settings import Settings, parse_settings, read_settings
+    from flint_ml.runner.workflow_commands import Commands
+    from flint_ml.runner.workspace import Workspace
+
+_HOME = {
+    "Action": "job",
+    "ActionInputs": "inputs",
+    "Commands": "workflow_commands",
+    "Context": "context",
+    "GateInputs": "inputs",
+    "Job": "job",
+    "Outcome": "job",
+    "Settings": "settings",
+    "Workspace": "workspace",
+    "build": "inputs",
+    "check_section": "inputs",
+    "dashed": "inputs",
+    "default_text": "inputs",
+    "from_arguments": "inputs",
+    "parse_settings": "settings",
+    "parser": "inputs",
+    "read_context": "context",
+    "read_settings": "settings",
+    "run_action": "run",
+    "shape": "inputs",
+    "suggestion": "inputs",
+}
+
+__all__ = [
+    "Action",
+    "ActionInputs",
+    "Commands",
+    "Context",
+    "GateInputs",
+    "Job",
+    "Outcome",
+    "Settings",
+    "Workspace",
+    "build",
+    "check_section",
+    "dashed",
+    "default_text",
+    "from_arguments",
+    "parse_settings",
+    "parser",
+    "read_context",
+    "read_settings",
+    "run_action",
+    "shape",
+    "suggestion",
+]
+
+__getattr__ = door(__name__, _HOME)

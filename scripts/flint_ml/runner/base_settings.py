@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.git.base import find_base
-from flint_ml.git.repository import Git
+from flint_ml.git import Git, find_base
 from flint_ml.record import Finding
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import GateInputs
-from flint_ml.runner.job import Action
+from flint_ml.runner.job import Action, base_fetcher
 from flint_ml.runner.settings import Settings, differences, parse_settings, read_settings
-from flint_ml.runner.shallow import fetcher
 from flint_ml.runner.workspace import Workspace
 
 GATE_CHANGED = "gate-changed"
@@ -29,15 +27,13 @@ def trusted_section(
     context: Context,
     *,
     env: Mapping[str, str] | None = None,
+    known: Sequence[str] | None = None,
 ) -> tuple[Mapping[str, Any], list[Finding]]:
     """The settings of ``action`` that hold for this run, and what the change did to them.
 
     Actions that are no gates read the working tree. A gate reads the base revision where there is one, and the
-    working tree only where the base has no settings file yet.
+    working tree only where the base has no settings file yet. ``known`` are the names that a section may have.
     """
-    from flint_ml.commands import names
-
-    known = names()
     path = workspace.path(config, "config")
     default = action.inputs.model_fields["config"].default
     here = read_settings(path, config, known, named=bool(values.get("config")) and config != default)
@@ -52,7 +48,7 @@ def trusted_section(
     if context.event_name in _ON_DEFAULT_BRANCH:
         explicit = "HEAD"
     try:
-        way = fetcher(values.get("token"), context, git, env or {}) if action.fetches_base else None
+        way = base_fetcher(values.get("token"), context, git, env or {}) if action.fetches_base else None
         base = find_base(git, context.event_name, context.event, str(explicit) if explicit else None, way)
     except InputError as error:
         if not here.sections:

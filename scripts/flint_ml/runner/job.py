@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flint_ml.git.base import Base, Fetcher, find_base
-from flint_ml.git.repository import Git
+from pydantic import SecretStr
+
+from flint_ml.git import Base, Fetcher, Git, ShallowFetch, find_base
 from flint_ml.record import Figure, Finding, Input, Metric, Status, Table, file_md5, file_sha256
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import ActionInputs
@@ -175,6 +176,15 @@ class Job:
         """Fold what is printed inside."""
         with self.commands.group(title):
             yield
+
+
+def base_fetcher(token: object, context: Context, git: Git, env: Mapping[str, str]) -> Fetcher | None:
+    """Fetches what a shallow clone lacks of the base; None without a token, at a terminal, and for a whole clone."""
+    text = token.get_secret_value() if isinstance(token, SecretStr) else token
+    text = text.strip() if isinstance(text, str) else ""
+    if not (text and context.on_github and context.repository) or not git.shallow:
+        return None
+    return ShallowFetch(git, f"{context.server_url}/{context.repository}", text, env)
 
 
 def output_text(value: Any) -> str:

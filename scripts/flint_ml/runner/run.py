@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -25,8 +25,7 @@ from flint_ml.record import Badge, Finding, Provenance, Record
 from flint_ml.runner.base_settings import trusted_section
 from flint_ml.runner.context import Context, read_context
 from flint_ml.runner.inputs import ActionInputs, GateInputs, build, check_section, from_environment
-from flint_ml.runner.job import Action, Job, Outcome, output_text
-from flint_ml.runner.shallow import fetcher
+from flint_ml.runner.job import Action, Job, Outcome, base_fetcher, output_text
 from flint_ml.runner.workflow_commands import Commands, Level
 from flint_ml.runner.workspace import Workspace
 from flint_ml.text import markdown
@@ -57,10 +56,12 @@ def run_action(
     env: Mapping[str, str] | None = None,
     context: Context | None = None,
     commands: Commands | None = None,
+    known: Sequence[str] | None = None,
 ) -> int:
     """Run ``action`` with the dashed input values ``given`` (command line) over ``INPUT_*`` (runner).
 
-    Returns the exit code of docs/architecture.md; never raises for a user's mistake.
+    ``known`` are the names that sections of flint-ml.yml may have (None: any). Returns the exit code of
+    docs/architecture.md; never raises for a user's mistake.
     """
     env = os.environ if env is None else env
     context = context or read_context(env)
@@ -71,7 +72,7 @@ def run_action(
         try:
             if context.on_github:
                 values = {**from_environment(action.inputs, env), **values}
-            _prepare(run, values, rest, env)
+            _prepare(run, values, rest, env, known)
             assert run.job is not None
             outcome = action.run(run.inputs, run.job)
         except FlintError as error:
@@ -103,7 +104,9 @@ def _text(values: Mapping[str, Any], name: str, action: Action) -> str:
     return str(values.get(name) or default)
 
 
-def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapping[str, str]) -> None:
+def _prepare(
+    run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapping[str, str], known: Sequence[str] | None
+) -> None:
     """Check inputs, open the results directory, build the job."""
     action, context = run.action, run.context
     run.name = _text(values, "name", action) or action.name
@@ -111,7 +114,9 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
     run.results_dir = workspace.path(_text(values, "results-dir", action), "results-dir")
     config = _text(values, "config", action)
     section, gate_findings = (
-        ({}, []) if action.standalone else trusted_section(action, values, config, workspace, context, env=env)
+        ({}, [])
+        if action.standalone
+        else trusted_section(action, values, config, workspace, context, env=env, known=known)
     )
     if action.settings is not None:
         check_section(action.settings, section, action.section_name, config)
@@ -136,7 +141,7 @@ def _prepare(run: _Run, values: dict[str, Any], rest: tuple[str, ...], env: Mapp
     )
     job.gate_findings = gate_findings
     if action.fetches_base:
-        job.fetcher = fetcher(values.get("token"), context, job.git, env)
+        job.fetcher = base_fetcher(values.get("token"), context, job.git, env)
     run.job = job
     if not action.standalone:
         _clean_results(run, job)

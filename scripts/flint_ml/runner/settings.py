@@ -6,7 +6,7 @@ is returned, to be shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,11 @@ class Settings:
         return self.sections.get(name, {})
 
 
-def parse_settings(text: str, file: str, known: list[str]) -> Settings:
-    """Check the outline of a settings file: a mapping of known sections to mappings."""
+def parse_settings(text: str, file: str, known: Sequence[str] | None) -> Settings:
+    """Check the outline of a settings file: a mapping of sections to mappings.
+
+    ``known`` are the names that a section may have (None: any).
+    """
     data = parse_yaml(text, file)
     if data is None:
         return Settings(file)
@@ -52,7 +55,7 @@ def parse_settings(text: str, file: str, known: list[str]) -> Settings:
             "must hold one section per action, such as `check-drift:`", where=file, code="invalid-settings"
         )
     for name, section in data.items():
-        if name not in known:
+        if known is not None and name not in known:
             raise InputError(
                 f"unknown section `{name}`", where=file, hint=suggestion(str(name), known), code="unknown-key"
             )
@@ -61,7 +64,7 @@ def parse_settings(text: str, file: str, known: list[str]) -> Settings:
     return Settings(file, {name: section or {} for name, section in data.items()})
 
 
-def read_settings(path: Path, file: str, known: list[str], *, named: bool) -> Settings:
+def read_settings(path: Path, file: str, known: Sequence[str] | None, *, named: bool) -> Settings:
     """Read ``path``; a file that the user named must exist, the default one may be absent."""
     if not path.is_file():
         if named:

@@ -14,7 +14,7 @@ from typing import Any
 from flint_ml.dvc_project.files import dvc_root, tracked, within
 from flint_ml.dvc_project.pipeline import declared, plans, project_folder
 from flint_ml.errors import InputError
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.scripts import Script, order, read_script
 from flint_ml.scaffold.tablefiles import TableFile, read_header

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flint_ml.errors import InputError
 from flint_ml.record import Figure, Finding, Input
-from flint_ml.runner.inputs import GateInputs, dashed, suggestion
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, GateInputs, Job, Outcome, dashed, suggestion
 from flint_ml.text.markdown import MARKS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flint_ml.drift.rasters.source import is_raster
 from flint_ml.errors import InputError
 from flint_ml.record import Figure, Metric, Table
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 
 if TYPE_CHECKING:
     from flint_ml.drift.base_reference import Trusted

@@ -22,8 +22,7 @@ from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile, Reading
 from flint_ml.metrics.rules import Rule
 from flint_ml.record import Figure, Finding, Status
-from flint_ml.runner.inputs import GateInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, GateInputs, Job, Outcome
 
 _NAME_OR_NONE = f"(?:{MODEL_NAME_PATTERN})|^$"
 

@@ -16,7 +16,7 @@ from flint_ml.metrics import source
 from flint_ml.metrics import stored_base as stored
 from flint_ml.metrics.read import MetricsFile
 from flint_ml.record import Finding, Record
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 
 if TYPE_CHECKING:
     from flint_ml.commands.compare_metrics import Inputs
@@ -328,8 +328,7 @@ def _token(inputs: Inputs, job: Job) -> str:
 
 def _last_run(inputs: Inputs, job: Job) -> _Looked:
     """The results of the last successful run on the default branch, from its artifact."""
-    from flint_ml.github import runs
-    from flint_ml.github.client import GitHub
+    from flint_ml.github import GitHub, runs
     from flint_ml.report.source import unpack
 
     context, env, token = job.context, job.env, _token(inputs, job)

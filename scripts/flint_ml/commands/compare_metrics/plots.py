@@ -12,7 +12,7 @@ from flint_ml.dvc_project import plots as dvcplots
 from flint_ml.metrics import plots
 from flint_ml.record import Figure, Finding, slug
 from flint_ml.report.figures import read_png
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 
 
 def figures(job: Job, base: str | None) -> tuple[list[Figure], list[Finding]]:

@@ -23,15 +23,13 @@ from flint_ml.deployment.samples import Samples
 from flint_ml.deployment.samples import parse as parse_samples
 from flint_ml.deployment.yaml_path import parse_path
 from flint_ml.errors import InputError
-from flint_ml.git import access
-from flint_ml.git.remote import Remote
+from flint_ml.git import Address, Login, Remote, check_login, git_environment, parse_address
 from flint_ml.record import Column, Finding, Table
 from flint_ml.registry.connect import connect
 from flint_ml.registry.promote import wanted_version
 from flint_ml.registry.register import FACTS_FOLDER, MODEL_FOLDER
 from flint_ml.registry.store import Version
-from flint_ml.runner.inputs import ActionInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 SAMPLES = (f"{FACTS_FOLDER}/{SAMPLES_FILE}", f"{MODEL_FOLDER}/{SAMPLES_FILE}")
 
@@ -121,7 +119,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     shown = job.relative(Path(place.url)) if place.kind == "folder" else place.url
     end = time.monotonic() + inputs.timeout
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder, job.group(f"Deploying to {shown}"):
-        env = access.environment(place, login, Path(folder))
+        env = git_environment(place, login, Path(folder))
         remote = Remote(place, env, Path(folder) / "manifests.git", end)
         branch = inputs.branch or remote.default_branch()
         if inputs.strategy == "blue-green":
@@ -133,11 +131,11 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     return _outcome(inputs, (shown, branch), _url(place, done), done=done, origin=registry.origin(done.number))
 
 
-def _login(inputs: Inputs, job: Job) -> tuple[access.Place, access.Login]:
-    place = access.place(inputs.manifests, job.context.server_url, job.workspace.base)
+def _login(inputs: Inputs, job: Job) -> tuple[Address, Login]:
+    place = parse_address(inputs.manifests, job.context.server_url, job.workspace.base)
     if place.kind == "folder":
         place = replace(place, url=str(job.existing(place.url, "manifests")))
-    login = access.Login(
+    login = Login(
         inputs.token.get_secret_value().strip() if inputs.token else "",
         inputs.ssh_key.get_secret_value() if inputs.ssh_key else "",
         inputs.known_hosts,
@@ -146,12 +144,12 @@ def _login(inputs: Inputs, job: Job) -> tuple[access.Place, access.Login]:
         job.commands.mask(login.token)
         job.commands.mask(login.header(place.user))
         job.commands.mask(base64.b64encode(login.token.encode()).decode())
-    access.check_login(place, login)
+    check_login(place, login)
     return place, login
 
 
-def _pulls(place: access.Place, login: access.Login, job: Job) -> Pulls:
-    from flint_ml.github.client import GitHub
+def _pulls(place: Address, login: Login, job: Job) -> Pulls:
+    from flint_ml.github import GitHub
 
     if not place.repository or not login.token:
         raise InputError(
@@ -218,7 +216,7 @@ def _findings(inputs: Inputs, done: Deployment) -> list[Finding]:
     return findings
 
 
-def _url(place: access.Place, done: Deployment) -> str | None:
+def _url(place: Address, done: Deployment) -> str | None:
     if done.pull:
         return done.pull.url
     return f"{place.web}/commit/{done.commit}" if place.web and done.commit else None

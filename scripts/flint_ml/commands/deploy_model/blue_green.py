@@ -14,8 +14,7 @@ from flint_ml.deployment.samples import Samples
 from flint_ml.deployment.smoke import Check, Result, smoke
 from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Table
-from flint_ml.runner.inputs import dashed
-from flint_ml.runner.job import Outcome
+from flint_ml.runner import Outcome, dashed
 
 
 class _Part(BaseModel):

@@ -21,8 +21,7 @@ from flint_ml.gcbm.project.problems import Problem
 from flint_ml.gcbm.results import labels as words
 from flint_ml.gcbm.results import tables
 from flint_ml.gcbm.results.files import staged
-from flint_ml.runner.inputs import GateInputs
-from flint_ml.runner.job import Action, Job, Outcome
+from flint_ml.runner import Action, GateInputs, Job, Outcome
 
 Severity = Literal["fail", "warn", "ignore"]
 

@@ -16,8 +16,8 @@ from flint_ml.gcbm.project.config import CFG, Project
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.tables import result_tables, table_of_metrics
 from flint_ml.gcbm.simulation import DATABASE, Kind, Simulated
-from flint_ml.git.repository import Git
-from flint_ml.runner.job import Job
+from flint_ml.git import Git
+from flint_ml.runner import Job
 
 METRICS = "metrics.json"
 _HINT = "give a metrics.json, a gcbm_output.db, a folder with them, or a GCBM project"

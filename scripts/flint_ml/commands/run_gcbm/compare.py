@@ -15,9 +15,9 @@ from flint_ml.gcbm import simulation as runs
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.tables import keep
-from flint_ml.git.base import Base
+from flint_ml.git import Base
 from flint_ml.record import Finding
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 from flint_ml.text.yaml import parse_yaml
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from flint_ml.gcbm.comparison import map_diff as maps
 from flint_ml.gcbm.results import figures
 from flint_ml.gcbm.simulation import Simulated
 from flint_ml.record import Figure
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 
 UNIT = "tC/ha"
 

@@ -11,7 +11,7 @@ from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.problems import Problem
 from flint_ml.gcbm.results.labels import amount
 from flint_ml.record import Column, Finding, Severity, Table
-from flint_ml.runner.job import Job, Outcome
+from flint_ml.runner import Job, Outcome
 
 if TYPE_CHECKING:
     from flint_ml.gcbm.engine.partition import Job as Part

@@ -18,7 +18,7 @@ from flint_ml.gcbm.results.tables import value
 from flint_ml.gcbm.simulation import DATABASE, Simulated
 from flint_ml.record import Cell, Column, Figure, Finding, Metric, Status
 from flint_ml.record import Table as RecordTable
-from flint_ml.runner.job import Job, Outcome
+from flint_ml.runner import Job, Outcome
 
 _FITS = ("better", "worse")
 _RANK: dict[str, int] = {"passed": 0, "ignored": 0, "warned": 1, "failed": 2}

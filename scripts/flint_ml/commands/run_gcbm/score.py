@@ -12,7 +12,7 @@ from flint_ml.metrics import compare as judging
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Rule, resolve
 from flint_ml.record import Finding, Metric
-from flint_ml.runner.job import Job
+from flint_ml.runner import Job
 
 if TYPE_CHECKING:
     from flint_ml.gcbm.comparison.calibration import Calibration

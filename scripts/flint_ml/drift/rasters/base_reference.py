@@ -11,7 +11,7 @@ from flint_ml.drift.rasters.names import companions
 from flint_ml.drift.rasters.source import is_raster
 from flint_ml.dvc_project.files import hash_at, read_at
 from flint_ml.errors import InputError
-from flint_ml.git.repository import Git
+from flint_ml.git import Git
 
 
 def rasters_at(git: Git, revision: str, place: Path, folder: Path) -> Trusted:
