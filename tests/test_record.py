@@ -10,6 +10,7 @@ import pytest
 
 from flint_ml import record as records
 from flint_ml.errors import InputError
+from flint_ml.hashing import write_atomically
 from flint_ml.record import Badge, Figure, Metric, Provenance, Record, Table
 
 DESIGN_EXAMPLE = {
@@ -151,14 +152,14 @@ def test_read_all_takes_the_first_level_in_order_and_names_the_rest(tmp_path: Pa
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.json"
-    records.write_atomically(path, "old")
+    write_atomically(path, "old")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        records.write_atomically(path, "new")
+        write_atomically(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
 

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from flint_ml import commands as actions
-from flint_ml.record import json_schema, write_atomically
+from flint_ml.hashing import write_atomically
+from flint_ml.record import json_schema
 from flint_ml.runner import Action, dashed, default_text, shape
 from metadata_root import root_action_yml
 

@@ -7,11 +7,8 @@ confined to the results directory.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -20,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flint_ml.errors import InputError
+from flint_ml.hashing import write_atomically
 
 SCHEMA: Literal["flint-ml/record/1"] = "flint-ml/record/1"
 MAX_BYTES = 4 * 1024 * 1024
@@ -28,6 +26,7 @@ MAX_RECORDS = 100
 Status = Literal["passed", "warned", "failed", "skipped", "error"]
 Severity = Literal["info", "warning", "error"]
 Cell = str | int | float | bool | None
+MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
@@ -197,21 +196,6 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write_atomically(path: Path, text: str | bytes) -> None:
-    """Write ``text`` under a temporary name beside ``path``, then rename: never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = text.encode() if isinstance(text, str) else text
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write(record: Record, results_dir: Path) -> Path:
     """Write ``record`` as ``<results_dir>/<name>.json`` and return its path."""
     path = results_dir / f"{record.name}.json"
@@ -276,18 +260,6 @@ def json_schema() -> dict[str, Any]:
     """The published JSON schema of a record (docs/schema/record-1.json)."""
     schema = Record.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}
-
-
-def file_md5(path: Path) -> str:
-    """The md5 of a file's bytes, as DVC computes it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def slug(text: str) -> str:

@@ -20,7 +20,8 @@ from typing import BinaryIO
 from pydantic import Field
 
 from flint_ml.errors import InputError
-from flint_ml.record import Column, Finding, Input, Metric, Table, file_md5, file_sha256, read_all, same_run
+from flint_ml.hashing import file_md5, file_sha256
+from flint_ml.record import Column, Finding, Input, Metric, Table, read_all, same_run
 from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 _LABELS = {"train": "Training", "test": "Tests"}

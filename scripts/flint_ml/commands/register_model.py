@@ -15,6 +15,7 @@ from flint_ml.commands.registry_address import MODEL_NAME_PATTERN, address_of, t
 from flint_ml.decision import EXPECTED, Run
 from flint_ml.deployment import samples
 from flint_ml.errors import InputError
+from flint_ml.hashing import write_atomically
 from flint_ml.record import Column, Finding, Metric, Table
 from flint_ml.registry import card, identity
 from flint_ml.registry import version_tags as facts
@@ -166,7 +167,7 @@ def _submission(
         **_samples(inputs, job),
     }
     for file, text in written.items():
-        records.write_atomically(folder / file, text)
+        write_atomically(folder / file, text)
     if content.kind == "onnx":
         content = described_as_mlflow(content, folder / "onnx")
     tags = facts.version_tags(source, content, metrics)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flint_ml import record as records
 from flint_ml.errors import InputError
+from flint_ml.hashing import file_md5
 from flint_ml.runner import Action, ActionInputs, Job, Outcome, dashed
 
 
@@ -211,7 +212,7 @@ def _items(inputs: Inputs, job: Job, title: str) -> list[Any]:
         folder = whole.is_dir if whole else place.is_dir()
         size = whole.size if whole else place.stat().st_size if place.is_file() else None
         text = artifact.description or f"{title}: {path}"
-        md5 = whole.md5 if whole else records.file_md5(place) if place.is_file() else None
+        md5 = whole.md5 if whole else file_md5(place) if place.is_file() else None
         items.append(Item(identifier(name), artifact.type, path, text, md5, size, folder))
     return items
 

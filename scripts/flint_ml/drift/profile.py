@@ -23,7 +23,7 @@ from flint_ml.drift.statistics.matrix import matrix
 from flint_ml.drift.statistics.spectra import Calibration, Model, Projection, calibrate
 from flint_ml.drift.tables.columns import Pair, distinct, pair
 from flint_ml.errors import InputError
-from flint_ml.record import write_atomically
+from flint_ml.hashing import write_atomically
 
 SCHEMA = "flint-ml/drift-profile/1"
 MAX_BYTES = 512 * 1024 * 1024

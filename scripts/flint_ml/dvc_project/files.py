@@ -21,6 +21,7 @@ from typing import Any
 
 from flint_ml.errors import InputError
 from flint_ml.git import Git
+from flint_ml.hashing import file_md5
 from flint_ml.text.yaml import parse_yaml
 
 NOT_IN_CACHE = "not-in-cache"
@@ -325,12 +326,6 @@ def read_at(git: Git, revision: str, path: str) -> bytes | None:
     if not entry.legacy and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise _not_in_cache(path, revision)
     return content
-
-
-def file_md5(path: Path) -> str:
-    """md5 of a file, as DVC computes it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def folder_md5(files: Mapping[str, str]) -> str:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flint_ml.dvc_project.errors import UNREACHABLE, logged_causes, only_missing, translate
-from flint_ml.dvc_project.files import Entry, cache_dir, file_md5, members, object_path
+from flint_ml.dvc_project.files import Entry, cache_dir, members, object_path
 from flint_ml.errors import FlintError
+from flint_ml.hashing import file_md5
 
 Say = Callable[[str], None]
 Value = TypeVar("Value")

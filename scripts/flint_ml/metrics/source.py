@@ -13,6 +13,7 @@ from flint_ml.dvc_project import files as dvcfiles
 from flint_ml.dvc_project import pipeline
 from flint_ml.errors import InputError
 from flint_ml.git import Git
+from flint_ml.hashing import file_md5
 from flint_ml.metrics.read import MetricsFile, parse
 from flint_ml.text.yaml import parse_yaml
 
@@ -183,7 +184,7 @@ def public_names(*sides: Mapping[str, MetricsFile]) -> dict[tuple[str, str], str
 def hash_here(git: Git, project: str, path: Path, shown: str) -> str | None:
     """md5 of a file or folder of the working tree, as DVC computes it."""
     if path.is_file():
-        return dvcfiles.file_md5(path)
+        return file_md5(path)
     return dvcfiles.hash_at(git, None, posixpath.normpath(posixpath.join(project, shown)))
 
 

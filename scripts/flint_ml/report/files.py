@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flint_ml.record import write_atomically
+from flint_ml.hashing import write_atomically
 from flint_ml.report import figures
 from flint_ml.report.badge import svg
 from flint_ml.report.figures import Draw, Load

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from flint_ml.decision import Decision, Value
 from flint_ml.github import Accepted
-from flint_ml.record import Figure, Finding, Record, Status, Table
+from flint_ml.record import MARKS, Figure, Finding, Record, Table
 from flint_ml.report import changes as changed
 from flint_ml.report.wording import LABELS, advice, label, last_lines, more_reasons, reason
 from flint_ml.text.markdown import Made, number
@@ -19,7 +19,6 @@ WORDS: dict[Value, tuple[str, str]] = {
     "review": ("🟡", "Review"),
     "request-changes": ("🔴", "Request changes"),
 }
-MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
 # Records whose first table is what a lead decides from, in this order.
 _RESULTS = ("compare-metrics", "run-gcbm", "run-gcbm-flint")
 MAX_BADGES = 8

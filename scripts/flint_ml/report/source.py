@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flint_ml.github import GitHub, runs
-from flint_ml.record import MAX_BYTES, MAX_RECORDS, NAME_PATTERN, write_atomically
+from flint_ml.hashing import write_atomically
+from flint_ml.record import MAX_BYTES, MAX_RECORDS, NAME_PATTERN
 from flint_ml.report.figures import MAX_PICTURE, is_png
 
 MAX_FILES = 400

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from flint_ml.git import Base, Fetcher, Git, ShallowFetch, find_base
-from flint_ml.record import Figure, Finding, Input, Metric, Status, Table, file_md5, file_sha256
+from flint_ml.hashing import file_md5, file_sha256
+from flint_ml.record import Figure, Finding, Input, Metric, Status, Table
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import ActionInputs
 from flint_ml.runner.workflow_commands import Commands

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from flint_ml import __version__
 from flint_ml import record as records
 from flint_ml.errors import ExitCode, FlintError, InputError
-from flint_ml.record import Badge, Finding, Provenance, Record
+from flint_ml.record import MARKS, Badge, Finding, Provenance, Record
 from flint_ml.runner.base_settings import trusted_section
 from flint_ml.runner.context import Context, read_context
 from flint_ml.runner.inputs import ActionInputs, GateInputs, build, check_section, from_environment
@@ -302,7 +302,7 @@ def _sentence(finding: Finding) -> str:
 
 def summary_markdown(record: Record, rows: int = 30) -> str:
     """A record as a section of the job summary."""
-    mark = markdown.MARKS[record.status]
+    mark = MARKS[record.status]
     lines = [
         f"### {mark} {markdown.escape(record.badge.label)}: {markdown.escape(record.badge.message)}",
         "",
@@ -324,7 +324,7 @@ def _show(run: _Run, record: Record, path: str) -> None:
         return
     for table in record.tables[:1]:
         commands.say(f"\n{table.title}\n{markdown.grid(table, limit=30, style='simple')}")
-    commands.say(f"\n{markdown.MARKS[record.status]} {record.badge.label}: {record.badge.message}")
+    commands.say(f"\n{MARKS[record.status]} {record.badge.label}: {record.badge.message}")
     commands.say(record.headline)
     if path:
         commands.say(f"record: {path}")

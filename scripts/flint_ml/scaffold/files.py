@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from flint_ml.errors import InputError
-from flint_ml.record import write_atomically
+from flint_ml.hashing import write_atomically
 
 State = Literal["new", "same", "differs"]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from flint_ml.record import Cell, Status, Table
-
-MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
+Cell = str | int | float | bool | None
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 # Control, bidirectional and zero-width characters, tags, interlinear marks: nothing of theirs is for a reader.
@@ -23,6 +21,26 @@ _STACKED = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})"
     r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
+
+
+class Column(Protocol):
+    """What a table's column must have: its title, ``number`` or another type, its unit."""
+
+    name: str
+    unit: str | None
+
+    @property
+    def type(self) -> str: ...
+
+
+class Table(Protocol):
+    """A table that can be laid out: columns, and rows of one cell a column (:class:`flint_ml.record.Table` is one)."""
+
+    @property
+    def columns(self) -> Sequence[Column]: ...
+
+    @property
+    def rows(self) -> Sequence[Sequence[Cell]]: ...
 
 
 class Made(str):

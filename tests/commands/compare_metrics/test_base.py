@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from flint_ml.record import Badge, Input, Metric, Provenance, Record, file_md5
+from flint_ml.hashing import file_md5
+from flint_ml.record import Badge, Input, Metric, Provenance, Record
 from flint_ml.registry import http, identity
 from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flint_ml.errors import InputError
-from flint_ml.record import Figure, Finding, Input
+from flint_ml.record import MARKS, Figure, Finding, Input
 from flint_ml.runner import Action, GateInputs, Job, Outcome, dashed, suggestion
-from flint_ml.text.markdown import MARKS
 
 if TYPE_CHECKING:
     from flint_ml.drift.base_reference import Trusted

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flint_ml.errors import InputError
 from flint_ml.gcbm.project.problems import FLINT_HINT
+from flint_ml.hashing import file_sha256
 
 NAME = "moja.cli"
 
@@ -77,7 +78,7 @@ def version_of(binary: Path) -> dict[str, str]:
     and contents.
     """
     home = home_of(binary)
-    found = {NAME: _digest(binary)}
+    found = {NAME: file_sha256(binary)}
     others = hashlib.sha256()
     seen: set[tuple[int, int]] = set()
     for path in sorted(home.glob("lib*.so*")):
@@ -85,18 +86,13 @@ def version_of(binary: Path) -> dict[str, str]:
             continue
         about = path.stat()
         if path.name.startswith(("libmoja", "libsawtooth")):
-            found[path.name] = _digest(path)
+            found[path.name] = file_sha256(path)
         elif (about.st_dev, about.st_ino) not in seen:  # libx.so -> libx.so.1 -> libx.so.1.2 counts once
             seen.add((about.st_dev, about.st_ino))
-            others.update(f"{path.name} {_digest(path)}\n".encode())
+            others.update(f"{path.name} {file_sha256(path)}\n".encode())
     if seen:
         found["other libraries"] = others.hexdigest()
     return found
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def environment(binary: Path) -> dict[str, str]:
