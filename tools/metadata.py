@@ -138,7 +138,7 @@ def generated(root: Path) -> dict[Path, str]:
             text = fill(text, "inputs", inputs_table(action))
             files[page] = fill(text, "outputs", outputs_table(action))
     dump = {"indent": 2, "ensure_ascii": False}
-    files[root / "docs/schema/record-1.json"] = json.dumps(json_schema(), **dump) + "\n"  # type: ignore[arg-type]
+    files[root / "docs/schema/record-2.json"] = json.dumps(json_schema(), **dump) + "\n"  # type: ignore[arg-type]
     files[root / "docs/schema/flint-ml.json"] = json.dumps(settings_schema(loaded), **dump) + "\n"  # type: ignore[arg-type]
     return files
 
