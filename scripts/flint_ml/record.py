@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -27,6 +27,7 @@ SCHEMA: Literal["flint-ml/record/2"] = "flint-ml/record/2"
 SCHEMA_BEFORE: Literal["flint-ml/record/1"] = "flint-ml/record/1"
 MAX_BYTES = 4 * 1024 * 1024
 MAX_RECORDS = 100
+MAX_CHANGES = 20_000
 
 Status = Literal["passed", "warned", "failed", "skipped", "error"]
 Severity = Literal["info", "warning", "error"]
@@ -246,9 +247,23 @@ class Changes(_Part):
 
     data: Annotated[list[DataChange], Field(max_length=20_000)] = Field(default_factory=list)
     params: Annotated[list[ParameterChange], Field(max_length=20_000)] = Field(default_factory=list)
-    code: Annotated[list[str], Field(max_length=50_000)] = Field(default_factory=list)
+    code: Annotated[list[str], Field(max_length=20_000)] = Field(default_factory=list)
     gate: Annotated[list[str], Field(max_length=20_000)] = Field(default_factory=list)
     by: Literal["hash", "content"] = "hash"
+
+    @classmethod
+    def clipped(cls, data: Mapping[str, Any], by: Literal["hash", "content"] = "hash") -> Changes:
+        """The changes that ``data`` lists by the names of the fields, cut where a record cannot take them all."""
+        rows = {name: list(data.get(name) or ())[:MAX_CHANGES] for name in ("data", "params", "code", "gate")}
+        files = [
+            {key: value[:1_000] if isinstance(value, str) else value for key, value in row.items()}
+            for row in rows["data"]
+        ]
+        params = [
+            {"path": str(row["path"])[:1_000], **{side: finite(row.get(side)) for side in ("base", "head")}}
+            for row in rows["params"]
+        ]
+        return cls.model_validate({**rows, "data": files, "params": params, "by": by})
 
 
 # The kinds of pieces that a decision may ask for (docs/report.md, "Evidence").
