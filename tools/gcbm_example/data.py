@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flint_ml.gcbm.engine.pools import DOM, LIVE
+from flint_ml.gcbm.engine.pools import DOM
 
 SPECIES = (("Spruce", "Softwood", "Spruce"), ("Aspen", "Hardwood", "Poplar"))  # name, forest type, genus
 
@@ -162,4 +162,3 @@ TRANSITIONS: tuple[tuple[int, int, int, int, dict[str, str]], ...] = (
 RULES: tuple[tuple[int, str, dict[str, str]], ...] = ((2, "Clear-cut", {"Species": "?", "Site": "?"}),)
 
 SPINUP: dict[str, Any] = {"return_interval": 120, "max_rotations": 30, "historic": "Wildfire"}
-ALL_LIVE = LIVE

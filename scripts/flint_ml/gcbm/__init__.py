@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING
 from flint_ml.doors import door
 
 if TYPE_CHECKING:
-    from flint_ml.gcbm.engine.checks import Check
-    from flint_ml.gcbm.engine.partition import merge, plan, write_part
-    from flint_ml.gcbm.engine.run import Result, run
+    from flint_ml.gcbm.engine.aggregate import Check, Result
+    from flint_ml.gcbm.engine.run import run
+    from flint_ml.gcbm.partition import merge, plan, write_part
     from flint_ml.gcbm.project.compatibility import unsupported
     from flint_ml.gcbm.project.config import Project, load_project
     from flint_ml.gcbm.project.problems import Problem
@@ -49,24 +49,24 @@ if TYPE_CHECKING:
     from flint_ml.gcbm.results.output_db import write_database
 
 _HOME = {
-    "Check": "engine.checks",
+    "Check": "engine.aggregate",
     "MapRequest": "results.maps",
     "Problem": "project.problems",
     "Project": "project.config",
-    "Result": "engine.run",
+    "Result": "engine.aggregate",
     "Table": "results.indicators",
     "disturbance_carbon": "results.indicators",
     "disturbed_area": "results.indicators",
     "indicators": "results.indicators",
     "load_project": "project.config",
     "mend": "project.repair",
-    "merge": "engine.partition",
-    "plan": "engine.partition",
+    "merge": "partition",
+    "plan": "partition",
     "run": "engine.run",
     "unsupported": "project.compatibility",
     "validate": "project.validation",
     "write_database": "results.output_db",
-    "write_part": "engine.partition",
+    "write_part": "partition",
 }
 
 __all__ = [

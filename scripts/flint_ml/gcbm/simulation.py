@@ -18,8 +18,7 @@ from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.tables import result_tables, years_of
 
 if TYPE_CHECKING:
-    from flint_ml.gcbm.engine.checks import Check
-    from flint_ml.gcbm.engine.run import Result
+    from flint_ml.gcbm.engine.aggregate import Check, Result
     from flint_ml.gcbm.results.maps import MapRequest
 
 Kind = Literal["embedded", "flint"]

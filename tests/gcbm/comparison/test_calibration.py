@@ -10,7 +10,7 @@ import pytest
 from flint_ml import gcbm
 from flint_ml.errors import InputError
 from flint_ml.gcbm.comparison.calibration import score
-from flint_ml.gcbm.engine.run import Result
+from flint_ml.gcbm.engine.aggregate import Result
 
 HEADER = "Species,Site,year,indicator,value,standard_deviation\n"
 

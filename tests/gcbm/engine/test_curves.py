@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.curves import CurveSource, build_curves, component_carbon, interpolate_yield, stand_volume
-from flint_ml.gcbm.engine.smoother import start_age
+from flint_ml.gcbm.engine.curves import (
+    CurveSource,
+    build_curves,
+    component_carbon,
+    interpolate_yield,
+    stand_volume,
+    start_age,
+)
 from gcbm_example.data import FACTORS, STUMP
 
 

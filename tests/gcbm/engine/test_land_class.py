@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.land_class import LandClasses
 from flint_ml.gcbm.engine.model import AgeClasses, LandClass
+from flint_ml.gcbm.engine.state import LandClasses
 
 
 def classes(historic: list[Any], current: list[Any], last: str = "Wildfire") -> LandClasses:

@@ -22,10 +22,10 @@ import pytest
 from flint_ml.gcbm.engine.curves import CarbonCurve
 from flint_ml.gcbm.engine.decay import decay_year
 from flint_ml.gcbm.engine.disturbance import apply_matrix
-from flint_ml.gcbm.engine.growth import GrowthTable, grow_year
-from flint_ml.gcbm.engine.growth_keys import GrowthKeys
+from flint_ml.gcbm.engine.growth import GrowthKeys, GrowthTable, grow_year
 from flint_ml.gcbm.engine.model import Model, build_model
-from flint_ml.gcbm.engine.pools import FLOWS, INDEX, LIVE_END, STANDARD
+from flint_ml.gcbm.engine.pools import INDEX, LIVE_END, STANDARD
+from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.run import Reader
 from flint_ml.gcbm.project.config import Project
 from gcbm_example.data import CURVES, DECAY, FACTORS, MATRICES, ROOTS, STUMP, TURNOVER

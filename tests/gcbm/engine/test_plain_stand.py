@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flint_ml.gcbm import Result, load_project, run
-from flint_ml.gcbm.engine.growth_keys import GrowthKeys
+from flint_ml.gcbm.engine.growth import GrowthKeys
 from flint_ml.gcbm.engine.model import build_model
 from flint_ml.gcbm.engine.pools import SIDES
 from flint_ml.gcbm.engine.run import Reader

@@ -9,10 +9,13 @@ import pytest
 
 from flint_ml.errors import InputError
 from flint_ml.gcbm.engine.curves import CarbonCurve
-from flint_ml.gcbm.engine.decay import DecayParameters, decay_year
-from flint_ml.gcbm.engine.disturbance import apply_matrix, build_matrices
-from flint_ml.gcbm.engine.growth import GrowthTable, grow_year
-from flint_ml.gcbm.engine.pools import FLOW_SNAG, FLOW_UPTAKE, FLOWS, INDEX, STANDARD
+from flint_ml.gcbm.engine.decay import FLOWS as DECAY_FLOWS
+from flint_ml.gcbm.engine.decay import decay_year
+from flint_ml.gcbm.engine.disturbance import apply_matrix
+from flint_ml.gcbm.engine.growth import FLOW_SNAG, FLOW_UPTAKE, GrowthTable, grow_year
+from flint_ml.gcbm.engine.growth import FLOWS as GROWTH_FLOWS
+from flint_ml.gcbm.engine.model import DecayParameters, build_matrices
+from flint_ml.gcbm.engine.pools import INDEX, STANDARD
 from gcbm_example.data import DECAY
 
 TURNOVER = {
@@ -48,7 +51,7 @@ def stand(**pools: float) -> np.ndarray:
 
 
 def grow(table: GrowthTable, pools: np.ndarray, age: int) -> np.ndarray:
-    flows = np.zeros((len(FLOWS), pools.shape[1]))
+    flows = np.zeros((len(GROWTH_FLOWS), pools.shape[1]))
     n = pools.shape[1]
     grow_year(table, pools, flows, np.zeros(n, dtype=np.int64), np.full(n, age))
     return flows
@@ -149,7 +152,7 @@ def parameters() -> DecayParameters:
 
 def decay(pools: np.ndarray, temperature: float, mixing: float = 0.006) -> np.ndarray:
     p = parameters()
-    flows = np.zeros((len(FLOWS), 1))
+    flows = np.zeros((len(DECAY_FLOWS), 1))
     decay_year(pools, flows, p.rates(np.array([temperature])), p.to_air, np.array([mixing]))
     return flows
 
@@ -173,7 +176,7 @@ def test_trap_slow_pools_decay_after_the_fast_ones() -> None:
     pools = stand(MediumSoil=100.0)
     flows = decay(pools, 10.0)
     entered = 100.0 * 0.0374 * 0.17
-    assert flows[[i for i, f in enumerate(FLOWS) if f[1:] == ("AboveGroundSlowSoil", "CO2")], 0] == pytest.approx(
+    assert flows[[i for i, f in enumerate(DECAY_FLOWS) if f == ("AboveGroundSlowSoil", "CO2")], 0] == pytest.approx(
         entered * 0.015
     )
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from flint_ml.gcbm.engine import spinup
-from flint_ml.gcbm.engine.decay import decay_year
-from flint_ml.gcbm.engine.disturbance import Matrix, apply_matrix
-from flint_ml.gcbm.engine.dom import DomYears, apply, power
-from flint_ml.gcbm.engine.growth import GrowthTable, grow_year
-from flint_ml.gcbm.engine.growth_keys import GrowthKeys
-from flint_ml.gcbm.engine.model import Model, build_model
-from flint_ml.gcbm.engine.pools import DOM_END, FLOWS, LIVE_END, STANDARD
+from flint_ml.gcbm.engine.decay import DomYears, affine, decay_year, matrix_power
+from flint_ml.gcbm.engine.disturbance import apply_matrix
+from flint_ml.gcbm.engine.growth import GrowthKeys, GrowthTable, grow_year
+from flint_ml.gcbm.engine.model import Matrix, Model, build_model
+from flint_ml.gcbm.engine.pools import DOM_END, LIVE_END, STANDARD
+from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.run import Reader
 from flint_ml.gcbm.engine.spinup import SpinupKeys, grow_to_age, spin_up
 from flint_ml.gcbm.project.config import Project
@@ -140,8 +139,8 @@ def test_matrix_power_is_repeated_stepping(parts: tuple[Model, GrowthTable, Spin
     stepping = x.copy()
     for _ in range(13):
         years.step(stepping, np.zeros((11, n)))
-    assert apply(power(years.matrix(), 13), x, np.zeros((11, n))) == pytest.approx(stepping, rel=1e-13)
-    assert apply(power(years.matrix(), 0), x, np.zeros((11, n))) == pytest.approx(x)
+    assert affine(matrix_power(years.matrix(), 13), x, np.zeros((11, n))) == pytest.approx(stepping, rel=1e-13)
+    assert affine(matrix_power(years.matrix(), 0), x, np.zeros((11, n))) == pytest.approx(x)
 
 
 def test_disturb_leaves_columns_without_matrix_alone() -> None:

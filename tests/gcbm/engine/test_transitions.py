@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flint_ml.gcbm import MapRequest, Project, indicators, load_project, run
-from flint_ml.gcbm.engine.growth_keys import GrowthKeys
+from flint_ml.gcbm.engine.growth import GrowthKeys
 from gcbm_example import write_layer
 
 AGE = 100

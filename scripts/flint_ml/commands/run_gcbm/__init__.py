@@ -214,7 +214,7 @@ def _engine(
 ) -> tuple[runs.Simulated, list[Problem]]:
     """The result, from parts, from the embedded engine or from ``moja.cli``, and what the engine warned of."""
     if inputs.merge:
-        from flint_ml.gcbm.engine.partition import merge
+        from flint_ml.gcbm.partition import merge
 
         _no_maps(inputs, "a single run makes maps, `merge` cannot")
         return runs.of_result(merge(modes.part_files(job, inputs.merge))), []

@@ -14,7 +14,7 @@ from flint_ml.record import Column, Finding, Severity, Table
 from flint_ml.runner import Job, Outcome
 
 if TYPE_CHECKING:
-    from flint_ml.gcbm.engine.partition import Job as Part
+    from flint_ml.gcbm.partition import Job as Part
 
 _SEVERITY: dict[str, Severity] = {"error": "error", "unsupported": "error", "warning": "warning"}
 _ORDER = {"error": 0, "unsupported": 1, "warning": 2}
@@ -111,7 +111,7 @@ def fix(project: Project, job: Job, folder: str) -> Outcome:
 
 def plan(project: Project, jobs: int) -> Outcome:
     """Split ``project`` into at most ``jobs`` parts, as the matrix of a workflow."""
-    from flint_ml.gcbm.engine.partition import plan as split
+    from flint_ml.gcbm.partition import plan as split
 
     parts = split(project, jobs)
     matrix = {"include": [_entry(part) for part in parts]}
@@ -160,9 +160,9 @@ def parse_part(text: str) -> tuple[int, int]:
 
 def run_part(project: Project, job: Job, text: str, output_dir: str, max_memory: int | None, **options: Any) -> Outcome:
     """Run one part of ``project`` and leave its sums for ``merge``."""
-    from flint_ml.gcbm.engine.partition import plan as split
-    from flint_ml.gcbm.engine.partition import write_part
     from flint_ml.gcbm.engine.run import run
+    from flint_ml.gcbm.partition import plan as split
+    from flint_ml.gcbm.partition import write_part
 
     number, of = parse_part(text)
     parts = split(project, of)

@@ -11,7 +11,7 @@ from flint_ml.commands.run_gcbm.compare import Compared, Nothing
 from flint_ml.commands.run_gcbm.modes import findings_of, problem_dict
 from flint_ml.commands.run_gcbm.score import Scored
 from flint_ml.gcbm.comparison.compare import Change
-from flint_ml.gcbm.engine.checks import Check
+from flint_ml.gcbm.engine.aggregate import Check
 from flint_ml.gcbm.project.problems import Problem
 from flint_ml.gcbm.results import labels as words
 from flint_ml.gcbm.results.tables import value

@@ -33,7 +33,7 @@ from flint_ml.record import Metric
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flint_ml.gcbm.engine.run import Result
+    from flint_ml.gcbm.engine.aggregate import Result
 
 REQUIRED = ("year", "indicator", "value")
 SPREAD = "standard_deviation"

@@ -1,21 +1,29 @@
-"""Sums over pixels: by block first, then over blocks in block order, so that parts merge bit for bit.
+"""Result of a run, and how it is added up.
+
+Sums over pixels are made by block first, then over blocks in block order, so that parts merge bit for bit.
 
 A *location* is (step, reporting classifiers, land class, age class), as in the reference's database.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flint_ml.gcbm.engine.pools import FLOWS
+from flint_ml.gcbm.engine.disturbance import EventPlan
+from flint_ml.gcbm.engine.initial import SpinupReport
+from flint_ml.gcbm.engine.model import Model
+from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.stands import Inventory, add_up
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+ENGINE = "flint-ml embedded GCBM engine"
+ENGINE_VERSION = "1"
 Location = tuple[int, int, int, int]  # step, reporting set, land class, age class
 
 
@@ -57,6 +65,122 @@ class Partials:
     failed: Array
 
 
+Status = Literal["passed", "warned", "failed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: ``value`` is compared with ``tolerance`` (both in ``unit``); above it, ``status`` tells."""
+
+    name: str
+    status: Status
+    value: float
+    tolerance: float
+    unit: str
+    message: str
+
+
+@dataclass
+class Observed:
+    """What a run saw beside its sums."""
+
+    event_area: Counter[tuple[int, str]] = field(default_factory=Counter)
+    outside_area: Counter[tuple[str, int]] = field(default_factory=Counter)
+    skipped: Counter[tuple[str, int]] = field(default_factory=Counter)
+    unlistened: list[str] = field(default_factory=list)
+    bad_matrix_rows: int = 0
+    worst_matrix_row: float = 0.0
+    unstable_ha: float = 0.0
+    null_temperature_ha: float = 0.0
+
+    def add(self, model: Model, inventory: Inventory, events: EventPlan, skipped: dict[tuple[str, int], int]) -> None:
+        area = inventory.stand_area()
+        inside = set(model.years)
+        for event, members in events.all():
+            size = float(area[members].sum())
+            if event.year in inside:
+                self.event_area[event.year, event.kind] += size  # type: ignore[assignment]
+            else:
+                self.outside_area[event.layer, event.year] += size  # type: ignore[assignment]
+        self.skipped.update(skipped)
+
+    def to_json(self) -> dict[str, Any]:
+        """For a part's file; ``join`` reads it back."""
+        return {
+            "event_area": [[*key, area] for key, area in self.event_area.items()],
+            "outside_area": [[*key, area] for key, area in self.outside_area.items()],
+            "skipped": [[*key, count] for key, count in self.skipped.items()],
+            "unlistened": self.unlistened,
+            "bad_matrix_rows": self.bad_matrix_rows,
+            "worst_matrix_row": self.worst_matrix_row,
+            "unstable_ha": self.unstable_ha,
+            "null_temperature_ha": self.null_temperature_ha,
+        }
+
+    @classmethod
+    def join(cls, parts: list[dict[str, Any]]) -> Observed:
+        """What several parts of one run saw together."""
+        seen = cls(
+            unlistened=parts[0]["unlistened"],
+            bad_matrix_rows=parts[0]["bad_matrix_rows"],
+            worst_matrix_row=parts[0]["worst_matrix_row"],
+        )
+        for part in parts:
+            for name in ("event_area", "outside_area", "skipped"):
+                for first, second, amount in part[name]:
+                    getattr(seen, name)[first, second] += amount
+            seen.unstable_ha += part["unstable_ha"]
+            seen.null_temperature_ha += part["null_temperature_ha"]
+        return seen
+
+    def finish(self, model: Model, spinup: SpinupReport, unlistened: list[str]) -> None:
+        self.unstable_ha, self.null_temperature_ha = spinup.unstable_ha, spinup.null_temperature_ha
+        self.bad_matrix_rows = model.matrices.bad_rows
+        self.worst_matrix_row = max(model.matrices.row_deviation.values(), default=0.0)
+        self.unlistened = unlistened
+
+
+@dataclass
+class Result:
+    """Results of a run, added up by location.
+
+    ``locations`` (rows, 4): step, reporting set, land class, age class (numbers into ``names``);
+    ``sums`` (rows, 1 + pools + flows): area (ha), pools and flows (tC), columns ``pool_names`` and
+    ``processes.FLOWS``. ``events``, ``moves``, ``failures``: as in ``Partials`` without the block.
+    """
+
+    years: list[int]
+    first_day: tuple[int, int]
+    pool_names: list[str]
+    pool_index: dict[str, int]
+    classifiers: list[str]
+    names: Names
+    locations: Index
+    sums: Array
+    events: Index
+    event_area: Array
+    moves: Index
+    moved: Array
+    failures: Index
+    failed: Array
+    age_bounds: list[tuple[int, int]]
+    age_indicators: bool
+    stands: int
+    pixels: int
+    area_ha: float
+    blocks: list[str]
+    checks: list[Check] = field(default_factory=list)
+    partials: Partials | None = None
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    observed: Observed | None = None
+    block_areas: list[tuple[int, float]] = field(default_factory=list)
+    stand_ids: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+
+    @property
+    def engine(self) -> str:
+        return f"{ENGINE} {ENGINE_VERSION} (not moja.cli)"
+
+
 def fold(keys: Index, sums: Array) -> tuple[Index, Array]:
     """Add rows of equal key (without the block, column 0) in block order; keys come out sorted.
 
@@ -74,6 +198,56 @@ def fold(keys: Index, sums: Array) -> tuple[Index, Array]:
     columns = sums.reshape(keys.shape[0], -1)
     out = np.stack([add_up(inverse, column, distinct.shape[0]) for column in columns.T], axis=1)
     return distinct, out.reshape((distinct.shape[0], *sums.shape[1:]))
+
+
+def total(values: Any) -> float:
+    """Sum in the given order."""
+    out = 0.0
+    for value in values:
+        out += value
+    return out
+
+
+def join_partials(parts: list[Partials], width: int) -> Partials:
+    """All rows of several parts, sorted by block."""
+    if not parts:
+        none = np.zeros
+        return Partials(
+            none((0, 5), dtype=np.int64),
+            none((0, width + len(FLOWS))),
+            none((0, 9), dtype=np.int64),
+            none(0),
+            none((0, 11), dtype=np.int64),
+            none(0),
+            none((0, 5), dtype=np.int64),
+            none(0),
+        )
+    fields = []
+    for key, value in (("keys", "sums"), ("events", "event_area"), ("moves", "moved"), ("failures", "failed")):
+        keys = np.concatenate([getattr(part, key) for part in parts])
+        values = np.concatenate([getattr(part, value) for part in parts])
+        order = np.argsort(keys[:, 0], kind="stable")
+        fields += [keys[order], values[order]]
+    return Partials(*fields)
+
+
+def result_of(whole: Partials, **about: Any) -> Result:
+    """Fold partial sums into a result."""
+    locations, sums = fold(whole.keys, whole.sums)
+    events, event_area = fold(whole.events, whole.event_area)
+    moves, moved = fold(whole.moves, whole.moved)
+    failures, failed = fold(whole.failures, whole.failed)
+    return Result(
+        locations=locations,
+        sums=sums,
+        events=events,
+        event_area=event_area.reshape(-1),
+        moves=moves,
+        moved=moved.reshape(-1),
+        failures=failures,
+        failed=failed.reshape(-1),
+        **about,
+    )
 
 
 class Recorder:

@@ -3,93 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 
-from flint_ml.gcbm.engine.pools import ATMOSPHERE, DOM_END, FLOWS, INDEX
-
-if TYPE_CHECKING:
-    from flint_ml.gcbm.engine.events import EventPlan
-    from flint_ml.gcbm.engine.initial import SpinupReport
-    from flint_ml.gcbm.engine.model import Model
-    from flint_ml.gcbm.engine.run import Result
-    from flint_ml.gcbm.engine.stands import Inventory
-
-Status = Literal["passed", "warned", "failed"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: ``value`` is compared with ``tolerance`` (both in ``unit``); above it, ``status`` tells."""
-
-    name: str
-    status: Status
-    value: float
-    tolerance: float
-    unit: str
-    message: str
-
-
-@dataclass
-class Observed:
-    """What a run saw beside its sums."""
-
-    event_area: Counter[tuple[int, str]] = field(default_factory=Counter)
-    outside_area: Counter[tuple[str, int]] = field(default_factory=Counter)
-    skipped: Counter[tuple[str, int]] = field(default_factory=Counter)
-    unlistened: list[str] = field(default_factory=list)
-    bad_matrix_rows: int = 0
-    worst_matrix_row: float = 0.0
-    unstable_ha: float = 0.0
-    null_temperature_ha: float = 0.0
-
-    def add(self, model: Model, inventory: Inventory, events: EventPlan, skipped: dict[tuple[str, int], int]) -> None:
-        area = inventory.stand_area()
-        inside = set(model.years)
-        for event, members in events.all():
-            size = float(area[members].sum())
-            if event.year in inside:
-                self.event_area[event.year, event.kind] += size  # type: ignore[assignment]
-            else:
-                self.outside_area[event.layer, event.year] += size  # type: ignore[assignment]
-        self.skipped.update(skipped)
-
-    def to_json(self) -> dict[str, Any]:
-        """For a part's file; ``join`` reads it back."""
-        return {
-            "event_area": [[*key, area] for key, area in self.event_area.items()],
-            "outside_area": [[*key, area] for key, area in self.outside_area.items()],
-            "skipped": [[*key, count] for key, count in self.skipped.items()],
-            "unlistened": self.unlistened,
-            "bad_matrix_rows": self.bad_matrix_rows,
-            "worst_matrix_row": self.worst_matrix_row,
-            "unstable_ha": self.unstable_ha,
-            "null_temperature_ha": self.null_temperature_ha,
-        }
-
-    @classmethod
-    def join(cls, parts: list[dict[str, Any]]) -> Observed:
-        """What several parts of one run saw together."""
-        seen = cls(
-            unlistened=parts[0]["unlistened"],
-            bad_matrix_rows=parts[0]["bad_matrix_rows"],
-            worst_matrix_row=parts[0]["worst_matrix_row"],
-        )
-        for part in parts:
-            for name in ("event_area", "outside_area", "skipped"):
-                for first, second, amount in part[name]:
-                    getattr(seen, name)[first, second] += amount
-            seen.unstable_ha += part["unstable_ha"]
-            seen.null_temperature_ha += part["null_temperature_ha"]
-        return seen
-
-    def finish(self, model: Model, spinup: SpinupReport) -> None:
-        self.unstable_ha, self.null_temperature_ha = spinup.unstable_ha, spinup.null_temperature_ha
-        self.bad_matrix_rows = model.matrices.bad_rows
-        self.worst_matrix_row = max(model.matrices.row_deviation.values(), default=0.0)
-        self.unlistened = unlistened_layers(model)
+from flint_ml.gcbm.engine.aggregate import Check, Observed, Result, Status
+from flint_ml.gcbm.engine.model import Model
+from flint_ml.gcbm.engine.pools import ATMOSPHERE, DOM_END, INDEX
+from flint_ml.gcbm.engine.processes import FLOWS
 
 
 def unlistened_layers(model: Model) -> list[str]:

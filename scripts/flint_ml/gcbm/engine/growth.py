@@ -1,17 +1,20 @@
-"""One year of growth, roots and turnover (2.5), for many stands side by side."""
+"""Growth, roots and turnover of a year (2.5), and which growth parameters each stand has."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flint_ml.gcbm.engine import libm
-from flint_ml.gcbm.engine.curves import CarbonCurve
-from flint_ml.gcbm.engine.pools import FLOW_LITTER, FLOW_SNAG, FLOW_UPTAKE, INDEX, SIDES
+from flint_ml.gcbm import libm
+from flint_ml.gcbm.engine.curves import CarbonCurve, CurveSource, build_curves
+from flint_ml.gcbm.engine.model import Model
+from flint_ml.gcbm.engine.pools import INDEX, LIVE, SIDES
+from flint_ml.gcbm.engine.state import State
+from flint_ml.gcbm.project.variables import CLASSIFIER_SET, NullVariableError, freeze
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -21,6 +24,32 @@ _RATES = ("stem", "foliage", "branch", "coarse_root", "fine_root")
 _SPLITS = ("other_to_branch_snag_split", "coarse_root_split", "fine_root_ag_split")
 _SNAGS = ("stem_snag", "branch_snag")
 # Order of biomass parts in the pools: Merch, Foliage, Other, CoarseRoots, FineRoots.
+
+
+def litter_targets(side: str) -> tuple[tuple[str, str], ...]:
+    """Turnover of one forest type: (biomass part, dead organic matter pool), eight transfers."""
+    return (
+        (f"{side}Merch", f"{side}StemSnag"),
+        (f"{side}Foliage", "AboveGroundVeryFastSoil"),
+        (f"{side}Other", f"{side}BranchSnag"),
+        (f"{side}Other", "AboveGroundFastSoil"),
+        (f"{side}CoarseRoots", "AboveGroundFastSoil"),
+        (f"{side}CoarseRoots", "BelowGroundFastSoil"),
+        (f"{side}FineRoots", "AboveGroundVeryFastSoil"),
+        (f"{side}FineRoots", "BelowGroundVeryFastSoil"),
+    )
+
+
+UPTAKE = tuple(("Atmosphere", pool) for pool in LIVE)
+LITTER_FALL = tuple(pair for side in SIDES for pair in litter_targets(side))
+SNAG_FALL = tuple(
+    pair for side in SIDES for pair in ((f"{side}StemSnag", "MediumSoil"), (f"{side}BranchSnag", "AboveGroundFastSoil"))
+)
+# Rows of the flux array: first row of each kind of transfer.
+FLOWS = (*UPTAKE, *LITTER_FALL, *SNAG_FALL)
+FLOW_UPTAKE = 0
+FLOW_LITTER = len(UPTAKE)
+FLOW_SNAG = FLOW_LITTER + len(LITTER_FALL)
 
 
 @dataclass
@@ -126,7 +155,7 @@ def grow_year(table: GrowthTable, pools: Array, flows: Array, keys: Index, age: 
     pools
         (pools, n) tC/ha in the order of ``pools.STANDARD``; changed in place.
     flows
-        (51, n) tC/ha, rows of ``pools.FLOWS``; this year's amounts are added.
+        (30, n) tC/ha, rows of ``FLOWS``; this year's amounts are added.
     keys, age
         (n,) growth key and stand age.
     """
@@ -215,3 +244,128 @@ def _litter_split(
         (row + offset, source, INDEX[first], amount * split * scale),
         (row + offset + 1, source, INDEX[second], amount * (1.0 - split) * scale),
     ]
+
+
+NO_CURVE = -1
+_TABLES = ("softwood_yield_table", "hardwood_yield_table", "volume_to_biomass_parameters")
+PLACE_VARIABLES = (*_TABLES, "turnover_rates", "growth_curve_id", "spatial_unit_id")
+
+
+class GrowthKeys:
+    """Growth keys, made when first needed; classifier sets and places are numbered here.
+
+    A *place* is a combination of the layers that growth parameters depend on. ``ids`` are the growth
+    curve ids of the keys, ``NO_CURVE`` stands for a classifier set that no curve matches.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.sets: list[dict[str, Any]] = []
+        self._set_number: dict[Any, int] = {}
+        self.places: list[dict[str, Any]] = []
+        self._known: dict[tuple[int, int], int] = {}
+        self._by_curve: dict[tuple[Any, ...], int] = {}
+        self.ids: list[int] = []
+        self.curves: list[CarbonCurve] = []
+        self._turnover: list[dict[str, Any] | None] = []
+        self._waiting: list[tuple[CurveSource, dict[str, Any] | None]] = []
+        self.grows: list[bool] = []
+        self.table = GrowthTable.build([], [])
+        self.above: list[NDArray[np.float64]] = []
+
+    def set_number(self, classifier_set: dict[str, Any]) -> int:
+        key = freeze(classifier_set)
+        if key not in self._set_number:
+            self._set_number[key] = len(self.sets)
+            self.sets.append(classifier_set)
+        return self._set_number[key]
+
+    def changed_set(self, number: int, changes: tuple[tuple[str, str], ...]) -> int:
+        """Number of the classifier set after a transition."""
+        return self.set_number(dict(sorted({**self.sets[number], **dict(changes)}.items())))
+
+    def of(self, sets: Index, places: Index) -> Index:
+        """Growth key of each stand, -1 without curve; builds what is new and refreshes ``table``."""
+        if sets.size == 0:
+            return np.zeros(0, dtype=np.int64)
+        joint = sets * (len(self.places) + 1) + places
+        distinct, first, inverse = np.unique(joint, return_index=True, return_inverse=True)
+        del distinct
+        keys = np.array([self._key(int(sets[i]), int(places[i])) for i in first], dtype=np.int64)
+        self._build()
+        return keys[inverse]
+
+    def _key(self, number: int, place: int) -> int:
+        found = self._known.get((number, place))
+        if found is None:
+            found = self._make({**self.places[place], CLASSIFIER_SET: self.sets[number]})
+            self._known[number, place] = found
+        return found
+
+    def _make(self, leaves: dict[str, Any]) -> int:
+        variables = self.model.variables
+        curve = variables.evaluate("growth_curve_id", leaves)
+        try:
+            tables = [variables.evaluate(name, leaves) for name in _TABLES]
+            turnover = variables.evaluate("turnover_rates", leaves)
+        except NullVariableError:
+            if curve is None:
+                return NO_CURVE
+            raise
+        place = tuple(
+            freeze(leaves[leaf])
+            for leaf in sorted(set().union(*(variables.leaves(name) for name in PLACE_VARIABLES)))
+            if leaf != CLASSIFIER_SET
+        )
+        key = (curve, *place)
+        if key not in self._by_curve:
+            self._by_curve[key] = len(self.ids)
+            self.ids.append(NO_CURVE if curve is None else int(curve))
+            self.grows.append(curve is not None)
+            self._waiting.append((CurveSource(str(curve), *tables), turnover))
+        return self._by_curve[key]
+
+    def _build(self) -> None:
+        if not self._waiting:
+            return
+        made = build_curves([source for source, _ in self._waiting], smoothing=self.model.smoothing)
+        self.curves += made
+        self.above += [curve.above_ground() for curve in made]
+        self._turnover += [turnover for _, turnover in self._waiting]
+        self._waiting = []
+        self.table = GrowthTable.build(self.curves, self._turnover)
+
+
+class Growth:
+    """CBMGrowthModule: growth, roots and turnover of the stands that grow this year (2.5)."""
+
+    name: ClassVar[str] = "CBMGrowthModule"
+    identity: ClassVar[tuple[int, int, int, int]] = (3, 5, 0, 6)
+    flows: ClassVar[tuple[tuple[str, str], ...]] = FLOWS
+
+    def __init__(self, model: Model, keys: GrowthKeys) -> None:
+        self.keys = keys
+
+    def step(self, state: State, flows: Array) -> None:
+        """Grow each living stand on forest land that waits for no regeneration; a stand without curve fails."""
+        stands, land = state.stands, state.land
+        waiting = stands.delay > 0
+        ready = stands.alive & ~waiting
+        lost = ready & (stands.key == NO_CURVE)
+        if lost.any():
+            state.fail(np.flatnonzero(lost))
+            ready &= ~lost
+        stands.delay[waiting] -= 1
+        stopped = ready & ~np.array([*self.keys.grows, True])[stands.key]
+        land.decaying[stopped] = False
+        growing = np.flatnonzero(ready & land.forest & ~stopped)
+        if growing.size == 0:
+            return
+        if growing.size == stands.count:
+            grow_year(self.keys.table, stands.pools, flows, stands.key, stands.age)
+        else:
+            pools, own = stands.pools[:, growing], np.zeros((len(FLOWS), growing.size))
+            grow_year(self.keys.table, pools, own, stands.key[growing], stands.age[growing])
+            stands.pools[:, growing] = pools
+            flows[:, growing] = own
+        stands.age[growing] += 1

@@ -10,44 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.disturbance import Matrix
-from flint_ml.gcbm.engine.growth_keys import NO_CURVE, PLACE_VARIABLES, GrowthKeys
-from flint_ml.gcbm.engine.land_class import LandClasses
-from flint_ml.gcbm.engine.model import Model, StandVariables
+from flint_ml.gcbm.engine.growth import NO_CURVE, PLACE_VARIABLES, GrowthKeys
+from flint_ml.gcbm.engine.model import Matrix, Model, StandVariables
 from flint_ml.gcbm.engine.spinup import SpinupKeys, grow_to_age, spin_up
-from flint_ml.gcbm.engine.stands import Inventory
+from flint_ml.gcbm.engine.stands import Inventory, combine
+from flint_ml.gcbm.engine.state import LandClasses, Stands
 from flint_ml.gcbm.project.problems import FLINT_HINT
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, NullVariableError, Variables
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-SPINUP_VARIABLES = ("spinup_parameters", "minimum_rotation")
 MIXING = "slow_ag_to_bg_mixing_rate"
 TEMPERATURE = "mean_annual_temperature"
-
-
-@dataclass
-class Stands:
-    """State of a chunk's stands. Pools are (pools, stands) in tC/ha; the rest has one entry per stand."""
-
-    inventory: Inventory
-    variables: StandVariables
-    pools: Array
-    age: Index
-    delay: Index
-    sets: Index
-    place: Index
-    key: Index
-    spatial_unit: Index
-    rates: Array
-    mixing: Array
-    alive: NDArray[np.bool_]
-    skip_missing: bool = False
-
-    @property
-    def count(self) -> int:
-        return int(self.age.size)
 
 
 @dataclass
@@ -192,8 +167,6 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
         columns = [stands.key[chosen], row_index[chosen], stands.spatial_unit[chosen]]
         floats = [temperature[chosen], stands.mixing[chosen]]
         spans = [np.unique(c, return_inverse=True)[1] for c in (*columns, *floats)]
-        from flint_ml.gcbm.engine.stands import combine
-
         first, key = combine([(c, int(c.max()) + 1) for c in spans], chosen.size)
         picked = chosen[first]
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.decay import DecayParameters
-from flint_ml.gcbm.engine.disturbance import Matrices, build_matrices
-from flint_ml.gcbm.engine.pools import STANDARD
+from flint_ml.gcbm import libm
+from flint_ml.gcbm.engine.pools import DOM, STANDARD
 from flint_ml.gcbm.engine.stands import Inventory, combine
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.layers import Layer
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, Variables, records
 
+Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
@@ -55,6 +55,101 @@ class AgeClasses:
         last = -(-self.top // self.width) + 1
         inside = np.minimum(np.maximum(age, 0) // self.width + 1, last - 1)
         return np.where(age < 0, 0, np.where(age >= self.top, last, inside))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Transfers (source pool, sink pool, proportion); source = sink rows are left out, as in the C++."""
+
+    id: int
+    transfers: tuple[tuple[int, int, float], ...]
+
+
+@dataclass
+class Matrices:
+    """All matrices and which one belongs to (disturbance type, spatial unit)."""
+
+    by_id: dict[int, Matrix]
+    association: dict[tuple[str, int], int]
+    row_deviation: dict[int, float]  # matrix id -> largest |row sum - 1|
+    bad_rows: int
+    rows: int
+
+    def find(self, kind: str, spatial_unit: int) -> Matrix | None:
+        return self.by_id.get(self.association.get((kind, spatial_unit), -1))
+
+
+def build_matrices(
+    values: Sequence[dict[str, Any]], associations: Sequence[dict[str, Any]], pool_index: dict[str, int], where: str
+) -> Matrices:
+    """Matrices from the rows of ``disturbance_matrices`` and ``disturbance_matrix_associations``.
+
+    Rows need not sum to 1; they are never rescaled, because the reference does not either.
+    """
+    transfers: dict[int, list[tuple[int, int, float]]] = {}
+    sums: dict[tuple[int, str], float] = {}
+    unknown: set[str] = set()
+    for row in values:
+        source, sink, share = row["source_pool_name"], row["dest_pool_name"], float(row["proportion"])
+        unknown |= {name for name in (source, sink) if name not in pool_index}
+        matrix = int(row["disturbance_matrix_id"])
+        sums[matrix, source] = sums.get((matrix, source), 0.0) + share
+        kept = transfers.setdefault(matrix, [])
+        if source != sink and not unknown:
+            kept.append((pool_index[source], pool_index[sink], share))
+    if unknown:
+        raise InputError(
+            f"disturbance matrices use pools that the project does not have: {', '.join(sorted(unknown))}",
+            where=where,
+            hint="add them to Pools, or correct the matrices",
+            code="gcbm-matrix-pool",
+        )
+    deviation: dict[int, float] = {}
+    for (matrix, _), total in sums.items():
+        deviation[matrix] = max(deviation.get(matrix, 0.0), abs(total - 1.0))
+    association: dict[tuple[str, int], int] = {}
+    for row in associations:  # the first row of a pair wins, as in the C++
+        key = (str(row["disturbance_type"]), int(row["spatial_unit_id"]))
+        association.setdefault(key, int(row["disturbance_matrix_id"]))
+    return Matrices(
+        {matrix: Matrix(matrix, tuple(rows)) for matrix, rows in transfers.items()},
+        association,
+        deviation,
+        sum(abs(total - 1.0) > 1e-5 for total in sums.values()),
+        len(sums),
+    )
+
+
+@dataclass(frozen=True)
+class DecayParameters:
+    """Columns of ``decay_parameter``, one entry for each dead organic matter pool."""
+
+    base: Array
+    reference: Array
+    log_q10: Array
+    to_air: Array
+    highest: Array
+
+    @classmethod
+    def build(cls, rows: Sequence[dict[str, Any]], where: str) -> DecayParameters:
+        by_pool = {row["pool"]: row for row in rows}
+        missing = [name for name in DOM if name not in by_pool]
+        if missing:
+            raise InputError(
+                f"decay parameters are missing for {', '.join(missing)}",
+                where=where,
+                hint="add them to decay_parameter and dom_pool",
+                code="gcbm-decay",
+            )
+        keys = ("organic_matter_decay_rate", "reference_temp", "q10", "prop_to_atmosphere", "max_decay_rate_soft")
+        columns = [np.array([float(by_pool[name][key]) for name in DOM]) for key in keys]
+        return cls(columns[0], columns[1], libm.log(columns[2]), columns[3], columns[4])
+
+    def rates(self, temperature: Array) -> Array:
+        """Yearly rates (11, n) at a mean annual temperature (n,), degrees C."""
+        distinct, place = np.unique(temperature, return_inverse=True)
+        response = libm.exp((distinct - self.reference[:, None]) * self.log_q10[:, None] * 0.1)
+        return np.minimum(self.base[:, None] * response, self.highest[:, None])[:, place]
 
 
 @dataclass

@@ -5,17 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.aggregate import Names, Partials, Recorder, fold
-from flint_ml.gcbm.engine.checks import Check, Observed, run_checks
-from flint_ml.gcbm.engine.events import EventPlan
-from flint_ml.gcbm.engine.growth_keys import GrowthKeys
+from flint_ml.gcbm.engine.aggregate import (
+    ENGINE,
+    ENGINE_VERSION,
+    Names,
+    Observed,
+    Partials,
+    Recorder,
+    Result,
+    join_partials,
+    result_of,
+    total,
+)
+from flint_ml.gcbm.engine.checks import run_checks, unlistened_layers
+from flint_ml.gcbm.engine.disturbance import EventPlan
+from flint_ml.gcbm.engine.growth import GrowthKeys
 from flint_ml.gcbm.engine.initial import (
     SpinupReport,
     mask_layers,
@@ -38,54 +48,11 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 
-ENGINE = "flint-ml embedded GCBM engine"
-ENGINE_VERSION = "1"
 # Working memory for one stand: pools, flows, parameters and temporaries, measured.
 BYTES_PER_STAND = 2500
 BASE_BYTES = 150 * 2**20
 DEFAULT_STANDS = 150_000
 LEAST_STANDS = 1000
-
-
-@dataclass
-class Result:
-    """Results of a run, added up by location.
-
-    ``locations`` (rows, 4): step, reporting set, land class, age class (numbers into ``names``);
-    ``sums`` (rows, 1 + pools + flows): area (ha), pools and flows (tC), columns ``pool_names`` and
-    ``pools.FLOWS``. ``events``, ``moves``, ``failures``: as in ``aggregate.Partials`` without the block.
-    """
-
-    years: list[int]
-    first_day: tuple[int, int]
-    pool_names: list[str]
-    pool_index: dict[str, int]
-    classifiers: list[str]
-    names: Names
-    locations: Index
-    sums: Array
-    events: Index
-    event_area: Array
-    moves: Index
-    moved: Array
-    failures: Index
-    failed: Array
-    age_bounds: list[tuple[int, int]]
-    age_indicators: bool
-    stands: int
-    pixels: int
-    area_ha: float
-    blocks: list[str]
-    checks: list[Check] = field(default_factory=list)
-    partials: Partials | None = None
-    fingerprint: dict[str, Any] = field(default_factory=dict)
-    observed: Observed | None = None
-    block_areas: list[tuple[int, float]] = field(default_factory=list)
-    stand_ids: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
-
-    @property
-    def engine(self) -> str:
-        return f"{ENGINE} {ENGINE_VERSION} (not moja.cli)"
 
 
 def run(
@@ -303,7 +270,7 @@ class _Run:
             area_ha=total(area for _, area in sorted(self.areas)),
             blocks=[str(block) for block in domain.blocks],
         )
-        self.observed.finish(self.model, self.spinup)
+        self.observed.finish(self.model, self.spinup, unlistened_layers(self.model))
         result.checks = run_checks(result, self.observed)
         if keep_partials:
             result.partials = whole
@@ -311,58 +278,6 @@ class _Run:
             result.stand_ids = self.stand_ids
             result.fingerprint = fingerprint(self.project)
         return result
-
-
-def total(values: Any) -> float:
-    """Sum in the given order."""
-    out = 0.0
-    for value in values:
-        out += value
-    return out
-
-
-def join_partials(parts: list[Partials], width: int) -> Partials:
-    """All rows of several parts, sorted by block."""
-    from flint_ml.gcbm.engine.pools import FLOWS
-
-    if not parts:
-        none = np.zeros
-        return Partials(
-            none((0, 5), dtype=np.int64),
-            none((0, width + len(FLOWS))),
-            none((0, 9), dtype=np.int64),
-            none(0),
-            none((0, 11), dtype=np.int64),
-            none(0),
-            none((0, 5), dtype=np.int64),
-            none(0),
-        )
-    fields = []
-    for key, value in (("keys", "sums"), ("events", "event_area"), ("moves", "moved"), ("failures", "failed")):
-        keys = np.concatenate([getattr(part, key) for part in parts])
-        values = np.concatenate([getattr(part, value) for part in parts])
-        order = np.argsort(keys[:, 0], kind="stable")
-        fields += [keys[order], values[order]]
-    return Partials(*fields)
-
-
-def result_of(whole: Partials, **about: Any) -> Result:
-    """Fold partial sums into a result."""
-    locations, sums = fold(whole.keys, whole.sums)
-    events, event_area = fold(whole.events, whole.event_area)
-    moves, moved = fold(whole.moves, whole.moved)
-    failures, failed = fold(whole.failures, whole.failed)
-    return Result(
-        locations=locations,
-        sums=sums,
-        events=events,
-        event_area=event_area.reshape(-1),
-        moves=moves,
-        moved=moved.reshape(-1),
-        failures=failures,
-        failed=failed.reshape(-1),
-        **about,
-    )
 
 
 def fingerprint(project: Project) -> dict[str, Any]:

@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
 from flint_ml.gcbm.engine.aggregate import Names, Recorder
-from flint_ml.gcbm.engine.decay import decay_year
-from flint_ml.gcbm.engine.disturbance import apply_matrix
-from flint_ml.gcbm.engine.events import Event, EventPlan
-from flint_ml.gcbm.engine.growth import grow_year
-from flint_ml.gcbm.engine.growth_keys import NO_CURVE, GrowthKeys
-from flint_ml.gcbm.engine.initial import Stands
-from flint_ml.gcbm.engine.land_class import LandClasses
+from flint_ml.gcbm.engine.disturbance import Event, EventPlan, apply_matrix
+from flint_ml.gcbm.engine.growth import NO_CURVE, GrowthKeys
 from flint_ml.gcbm.engine.model import Model, StandVariables
-from flint_ml.gcbm.engine.pools import FLOWS, LIVE_END
+from flint_ml.gcbm.engine.pools import LIVE_END
+from flint_ml.gcbm.engine.processes import FLOWS, PROCESSES, rows_of
+from flint_ml.gcbm.engine.state import LandClasses, Stands, State
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, freeze
 
 Array = NDArray[np.float64]
@@ -47,6 +44,10 @@ class Simulation:
         self.flows = np.zeros((len(FLOWS), stands.count))
         self.location = np.zeros((stands.count, 3), dtype=np.int64)
         self.error = names.number("errors", NO_CURVE_TEXT)
+        self.state = State(stands, land, self._fail)
+        self.processes = [
+            (process(model, keys), rows_of(process)) for process in PROCESSES if model.project.module(process.name)
+        ]
         self.skipped: dict[tuple[str, int], int] = {}
         self.event_codes = np.zeros(stands.count)
 
@@ -77,8 +78,8 @@ class Simulation:
             if living.size:
                 happened += self._disturb(event, living)
         self.land.step()
-        self._grow()
-        self._decay()
+        for process, rows in self.processes:
+            process.step(self.state, self.flows[rows])
         before = self.location
         self.location = self._locations()
         self.recorder.locations(step, self.location, stands.alive, stands.pools, self.flows)
@@ -201,42 +202,6 @@ class Simulation:
             at[:, 2] = self.location[:, 2]  # the age class is still last year's
             self.recorder.failure(failed, at, self.error)
             stands.alive &= ~failed
-
-    def _grow(self) -> None:
-        stands = self.stands
-        waiting = stands.delay > 0
-        ready = stands.alive & ~waiting
-        lost = ready & (stands.key == NO_CURVE)
-        if lost.any():
-            self._fail(np.flatnonzero(lost))
-            ready &= ~lost
-        stands.delay[waiting] -= 1
-        stopped = ready & ~np.array([*self.keys.grows, True])[stands.key]
-        self.land.decaying[stopped] = False
-        growing = np.flatnonzero(ready & self.land.forest & ~stopped)
-        if growing.size == 0:
-            return
-        table = self.keys.table
-        if growing.size == stands.count:
-            grow_year(table, stands.pools, self.flows, stands.key, stands.age)
-        else:
-            pools, flows = stands.pools[:, growing], np.zeros((len(FLOWS), growing.size))
-            grow_year(table, pools, flows, stands.key[growing], stands.age[growing])
-            stands.pools[:, growing] = pools
-            self.flows[:, growing] = flows
-        stands.age[growing] += 1
-
-    def _decay(self) -> None:
-        stands = self.stands
-        to_air = self.model.decay.to_air
-        active = np.flatnonzero(stands.alive & self.land.decaying)
-        if active.size == stands.count:
-            decay_year(stands.pools, self.flows, stands.rates, to_air, stands.mixing)
-        elif active.size:
-            pools, flows = stands.pools[:, active], self.flows[:, active]
-            decay_year(pools, flows, stands.rates[:, active], to_air, stands.mixing[active])
-            stands.pools[:, active] = pools
-            self.flows[:, active] = flows
 
 
 class _Reporting:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flint_ml.gcbm.engine.disturbance import Matrix, apply_matrix
-from flint_ml.gcbm.engine.dom import DomYears, Sparse, apply, power
-from flint_ml.gcbm.engine.growth import GrowthTable, grow_year
-from flint_ml.gcbm.engine.pools import ATMOSPHERE, CO2, DOM_END, FLOWS, LIVE_END
+from flint_ml.gcbm.engine.decay import DomYears, Sparse, affine, matrix_power
+from flint_ml.gcbm.engine.disturbance import apply_matrix
+from flint_ml.gcbm.engine.growth import FLOWS, GrowthTable, grow_year
+from flint_ml.gcbm.engine.model import Matrix
+from flint_ml.gcbm.engine.pools import ATMOSPHERE, CO2, DOM_END, LIVE_END
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -144,7 +145,7 @@ class _Rotations:
 
     def run(self) -> tuple[Array, Index, NDArray[np.bool_]]:
         constant = self._years(np.zeros((DOM_END - LIVE_END, self.keys.count)), self.years, self.place)
-        matrix = power(self.years.matrix(), self.interval)
+        matrix = matrix_power(self.years.matrix(), self.interval)
         pools, turns, stable, close = self._rotate(constant, matrix)
         doubtful = np.flatnonzero(close)
         if doubtful.size:  # the affine map's rounding could flip the count: step these year by year
@@ -183,7 +184,7 @@ class _Rotations:
             elif matrix is None:
                 after = self._years(dead.copy(), self.years, self.place)
             else:
-                after = apply(matrix, dead, constant)
+                after = affine(matrix, dead, constant)
             pools[LIVE_END:DOM_END] = after
             pools[:LIVE_END] = self.grown
             pools[ATMOSPHERE] += self.air

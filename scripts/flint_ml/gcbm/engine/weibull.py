@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flint_ml.gcbm.engine import libm
+from flint_ml.gcbm import libm
 
 Array = NDArray[np.float64]
 

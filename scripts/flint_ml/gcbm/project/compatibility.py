@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from flint_ml.gcbm.engine.processes import PROCESSES
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.problems import FLINT_HINT, Problem
 
@@ -15,8 +16,7 @@ ORDER = (
     "CBMDisturbanceEventModule",
     "CBMTransitionRulesModule",
     "CBMLandClassTransitionModule",
-    "CBMGrowthModule",
-    "CBMDecayModule",
+    *(process.name for process in PROCESSES),
     "CBMAgeIndicators",
     "TransactionManagerAfterSubmitModule",
     "WriteVariableGeotiff",
@@ -24,7 +24,7 @@ ORDER = (
     "CBMAggregatorSQLiteWriter",
 )
 # Their order decides the result; the others only have to be there.
-ACTING = ORDER[2:9]
+ACTING = ORDER[2 : ORDER.index("CBMAgeIndicators") + 1]
 REQUIRED = ("CBMBuildLandUnitModule", "CBMGrowthModule", "CBMDecayModule", "CBMAggregatorLandUnitData")
 SPINUP = (
     "CBMSpinupSequencer",

@@ -11,8 +11,8 @@ import numpy as np
 
 from flint_ml.errors import FlintError, InputError
 from flint_ml.gcbm.engine.checks import unlistened_layers
-from flint_ml.gcbm.engine.events import Event, EventPlan, parse_event
-from flint_ml.gcbm.engine.growth_keys import NO_CURVE, GrowthKeys
+from flint_ml.gcbm.engine.disturbance import Event, EventPlan, parse_event
+from flint_ml.gcbm.engine.growth import NO_CURVE, GrowthKeys
 from flint_ml.gcbm.engine.initial import MIXING, TEMPERATURE, select_stands, stand_places
 from flint_ml.gcbm.engine.model import Model, StandVariables, build_model
 from flint_ml.gcbm.engine.run import Reader

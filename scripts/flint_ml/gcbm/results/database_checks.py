@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from flint_ml.gcbm.engine.checks import Check
+from flint_ml.gcbm.engine.aggregate import Check
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.tables import value, years_of
 

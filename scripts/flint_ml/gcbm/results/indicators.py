@@ -36,12 +36,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.pools import ABOVE, BELOW, DEADWOOD, DOM, EVENT, FLOWS, GASES, LITTER, LIVE, SOIL
+from flint_ml.gcbm.engine.pools import ABOVE, BELOW, DEADWOOD, DOM, GASES, LITTER, LIVE, SOIL
+from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.stands import add_up
 from flint_ml.gcbm.project.variables import open_database
 
 if TYPE_CHECKING:
-    from flint_ml.gcbm.engine.run import Result
+    from flint_ml.gcbm.engine.aggregate import Result
 
 Array = NDArray[np.float64]
 
@@ -380,6 +381,3 @@ def _from_database(path: Path, by: str | None) -> Facts:
         {(label(g), int(y), bool(e), s, t): float(v) for g, y, e, s, t, v in fluxes},
         {(label(g), int(y), t): float(v) for g, y, t, v in events},
     )
-
-
-__all__ = ["COLUMNS", "EVENT", "Table", "disturbance_carbon", "disturbed_area", "indicators"]

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.gcbm.engine.pools import DOM_END, FLOW_AIR, FLOW_MIX, INDEX, LIVE_END
+from flint_ml.gcbm.engine.pools import DOM, DOM_END, GASES, INDEX, LIVE, LIVE_END
+from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.project.grid import Grid
 from flint_ml.gcbm.results.indicators import STOCKS
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from flint_ml.gcbm.engine.stands import Inventory
 
 NODATA = -9999.0
+NPP = [i for i, (_, source, sink) in enumerate(FLOWS) if source == "Atmosphere" and sink in LIVE]
+RH = [i for i, (_, source, sink) in enumerate(FLOWS) if source in DOM and sink in GASES]
 
 
 def _sum_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,9 +38,9 @@ def _stock(name: str) -> Callable[[Simulation], NDArray[np.float64]]:
 QUANTITIES: dict[str, Callable[[Any], NDArray[np.float64]]] = {
     **{f"{name}_ha": _stock(name) for name in STOCKS},
     "dead_organic_matter_tC_ha": lambda run: _sum_rows(run.stands.pools[LIVE_END:DOM_END]),
-    "npp_tC_ha": lambda run: _sum_rows(run.flows[:LIVE_END]),
-    "rh_tC_ha": lambda run: _sum_rows(run.flows[FLOW_AIR:FLOW_MIX]),
-    "nep_tC_ha": lambda run: _sum_rows(run.flows[:LIVE_END]) - _sum_rows(run.flows[FLOW_AIR:FLOW_MIX]),
+    "npp_tC_ha": lambda run: _sum_rows(run.flows[NPP]),
+    "rh_tC_ha": lambda run: _sum_rows(run.flows[RH]),
+    "nep_tC_ha": lambda run: _sum_rows(run.flows[NPP]) - _sum_rows(run.flows[RH]),
     "age_years": lambda run: run.stands.age.astype(np.float64),
     "disturbance_code": lambda run: run.event_codes,
 }

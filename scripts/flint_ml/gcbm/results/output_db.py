@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import OutsideError
-from flint_ml.gcbm.engine.pools import EVENT, FLOWS, MODULES
-from flint_ml.gcbm.engine.run import Result
+from flint_ml.gcbm.engine.aggregate import Result
+from flint_ml.gcbm.engine.processes import EVENT, FLOWS, MODULES
 from flint_ml.gcbm.engine.stands import add_up
 from flint_ml.gcbm.results.indicators import _ranks as content_ranks
 

@@ -17,7 +17,7 @@ from flint_ml.gcbm.results.labels import AFTER_SPINUP, HEADLINE
 from flint_ml.record import slug
 
 if TYPE_CHECKING:
-    from flint_ml.gcbm.engine.run import Result
+    from flint_ml.gcbm.engine.aggregate import Result
 
 
 def classifiers_of(source: Result | Path) -> list[str]:

@@ -1,16 +1,19 @@
-"""UNFCCC land classes of stands through time (2.9)."""
+"""State of a chunk of stands: pools, age, classifiers, and UNFCCC land classes through time (2.9)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.model import Model
+from flint_ml.gcbm.engine.model import Model, StandVariables
+from flint_ml.gcbm.engine.stands import Inventory
 
+Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
@@ -85,3 +88,35 @@ class LandClasses:
         variables = self.model.variables
         name = variables.constant("unfccc_land_class", "UNFCCC_FL_R_FL")
         return str(name)
+
+
+@dataclass
+class Stands:
+    """State of a chunk's stands. Pools are (pools, stands) in tC/ha; the rest has one entry per stand."""
+
+    inventory: Inventory
+    variables: StandVariables
+    pools: Array
+    age: Index
+    delay: Index
+    sets: Index
+    place: Index
+    key: Index
+    spatial_unit: Index
+    rates: Array
+    mixing: Array
+    alive: NDArray[np.bool_]
+    skip_missing: bool = False
+
+    @property
+    def count(self) -> int:
+        return int(self.age.size)
+
+
+@dataclass
+class State:
+    """What a process sees and changes: stands and their land classes; ``fail`` takes stands out of the run."""
+
+    stands: Stands
+    land: LandClasses
+    fail: Callable[[Index], None]

@@ -12,7 +12,7 @@ import pytest
 
 from flint_ml.errors import InputError, OutsideError
 from flint_ml.gcbm import Project, Result, indicators, load_project, merge, plan, run, write_database, write_part
-from flint_ml.gcbm.engine.partition import _cut
+from flint_ml.gcbm.partition import _cut
 from flint_ml.gcbm.project.grid import parse_blocks
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.gcbm.engine.aggregate import Names, Partials
-from flint_ml.gcbm.engine.checks import Observed, run_checks
-from flint_ml.gcbm.engine.run import Reader, Result, join_partials, result_of, total
+from flint_ml.gcbm.engine.aggregate import Names, Observed, Partials, Result, join_partials, result_of, total
+from flint_ml.gcbm.engine.checks import run_checks
+from flint_ml.gcbm.engine.run import Reader
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.grid import BlockId, format_blocks, parse_blocks
 
