@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
+import error_codes
 from flint_ml import commands as actions
 from flint_ml.hashing import write_atomically
 from flint_ml.record import json_schema
 from flint_ml.runner import Action, dashed, default_text, shape
-from metadata_root import root_action_yml
 
 COMMON_OUTPUTS = {
     "status": "`passed`, `warned`, `failed`, `skipped` or `error`.",
@@ -25,6 +26,7 @@ COMMON_OUTPUTS = {
 }
 _TOKEN_DEFAULT = "${{ github.token }}"  # noqa: S105 - an expression, not a secret
 _TOKEN_ACTIONS = {"post-report"}
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 _HEADER = "# Made by `make metadata`; edit the models."
 
 
@@ -63,6 +65,31 @@ def action_yml(action: Action) -> str:
         lines += [f"  {name}:", f"    description: {_quoted(text)}"]
     lines += ["runs:", "  using: docker", "  image: ../../Dockerfile", "  args:", f"    - {action.name}"]
     return "\n".join(lines) + "\n"
+
+
+def root_action_yml(known: Mapping[str, Action]) -> str:
+    """The root ``action.yml``, from the template that looks like it: each step is handed the gate's inputs it has."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    # GitHub's expressions are in braces, so the template's own are in brackets.
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        variable_start_string="[[",
+        variable_end_string="]]",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - a YAML file of ours, no page
+    )
+    gate = known["gate"]
+    texts = {dashed(key): _quoted(described(field)) for key, field in gate.inputs.model_fields.items() if key != "name"}
+    steps = {
+        name: [dashed(key) for key in action.inputs.model_fields if dashed(key) in texts]
+        for name, action in known.items()
+    }
+    template = environment.get_template("root-action.yml.j2")
+    return template.render(gate=gate, inputs=texts, steps=steps, token_default=_TOKEN_DEFAULT)
 
 
 def _cell(text: str) -> str:
@@ -125,20 +152,20 @@ def fill(text: str, marker: str, content: str) -> str:
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file with its content."""
     loaded = [actions.load(name) for name in actions.names()]
-    gate = next(action for action in loaded if action.name == "gate")
-    texts = {dashed(key): _quoted(described(field)) for key, field in gate.inputs.model_fields.items()}
-    steps = {action.name: action for action in loaded}
-    files: dict[Path, str] = {root / "action.yml": root_action_yml(gate, steps, texts, _TOKEN_DEFAULT)}
+    files: dict[Path, str] = {root / "action.yml": root_action_yml({action.name: action for action in loaded})}
     for action in loaded:
         if action.published:
             files[root / "actions" / action.name / "action.yml"] = action_yml(action)
-        page = root / "docs" / "actions" / f"{action.name}.md"
+        # A command that is no published action has its page among the commands.
+        page = root / "docs" / ("actions" if action.published else "commands") / f"{action.name}.md"
         if page.is_file():
             text = page.read_text(encoding="utf-8")
             text = fill(text, "inputs", inputs_table(action))
             files[page] = fill(text, "outputs", outputs_table(action))
+    errors = root / "docs" / "errors.md"
+    files[errors] = fill(errors.read_text(encoding="utf-8"), "errors", error_codes.table())
     dump = {"indent": 2, "ensure_ascii": False}
-    files[root / "docs/schema/record-2.json"] = json.dumps(json_schema(), **dump) + "\n"  # type: ignore[arg-type]
+    files[root / "docs/schema/record-1.json"] = json.dumps(json_schema(), **dump) + "\n"  # type: ignore[arg-type]
     files[root / "docs/schema/flint-ml.json"] = json.dumps(settings_schema(loaded), **dump) + "\n"  # type: ignore[arg-type]
     return files
 

@@ -36,9 +36,14 @@ DECLARED = """
     "*/nep_tC": [-100 %, +100 %]
     2013/disturbed_area_ha: [+20 %, +40 %]
 """
-# What no two runs share: commits, hashes, durations, memory, dates, versions and counts that depend on the processor.
+# What no two runs share: commits and hashes; a duration as a whole (`5.9 s`, `1 min 5 s`, `2 h 5 min`), for its form
+# changes with its length; memory, dates, and sums that cancel to the processor's rounding.
 _VOLATILE = re.compile(
-    r"\b[0-9a-f]{7,64}\b|\b\d+(\.\d+)? (s|MB|min)\b|\b\d{4}-\d{2}-\d{2}[T \d:Z]*|\d+(\.\d+)?e[-+−]?\d+"
+    r"\b[0-9a-f]{7,64}\b"
+    r"|\b(?:[\d,]+ h )?(?:\d+ min(?: \d+ s)?|\d+(?:\.\d+)? s)\b(?!-)|\b[\d,]+ h\b(?!-)"
+    r"|\b\d+(?:\.\d+)? MB\b"
+    r"|\b\d{4}-\d{2}-\d{2}[T \d:Z]*"
+    r"|\d+(?:\.\d+)?(?:e[-+−]?\d+| × 10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
 )
 
 

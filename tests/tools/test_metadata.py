@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 import metadata
 from flint_ml import commands as actions
+from flint_ml.commands.gate_plan import ORDER
 from flint_ml.runner.inputs import dashed, shape
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,9 +36,12 @@ OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize("path", list(metadata.generated(ROOT)), ids=lambda p: p.relative_to(ROOT).as_posix())
+GENERATED = metadata.generated(ROOT)
+
+
+@pytest.mark.parametrize("path", list(GENERATED), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_generated_files_are_up_to_date(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == metadata.generated(ROOT)[path], "run `make metadata`"
+    assert path.read_text(encoding="utf-8") == GENERATED[path], "run `make metadata`"
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -91,6 +95,11 @@ def test_one_name_four_rooms_and_the_readme() -> None:
         assert list((ROOT / "tests").rglob(f"test_{module}.py"))
         assert f"`{name}`" in readme
         assert action.inputs.model_fields
+
+
+def test_the_root_action_has_the_steps_of_the_gate_in_its_order() -> None:
+    order = ["setup", "plan", *ORDER, "report", "upload", "register-model", "verdict"]
+    assert [step["id"] for step in YAML(typ="safe").load((ROOT / "action.yml").read_text())["runs"]["steps"]] == order
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
