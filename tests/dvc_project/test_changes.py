@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.dvc_project.changes import describe, leaves
+from flint_ml.dvc_project.changes import describe_changes, leaves
 from flint_ml.dvc_project.pipeline import declared, never_run
 from flint_ml.errors import InputError
 from flint_ml.git.repository import Git
@@ -74,7 +74,7 @@ def repo(tmp_path: Path) -> Path:
 
 
 def test_nothing_changed(repo: Path) -> None:
-    assert describe(Git(repo), "HEAD").as_dict() == {"data": [], "params": [], "code": [], "gate": []}
+    assert describe_changes(Git(repo), "HEAD").as_dict() == {"data": [], "params": [], "code": [], "gate": []}
 
 
 def test_data_that_came_went_and_changed(repo: Path) -> None:
@@ -87,7 +87,7 @@ def test_data_that_came_went_and_changed(repo: Path) -> None:
     write(repo / "metrics.json", '{"rmse": 1}')
     write(repo / "reference.csv", "a\n1\n2\n")
     git(repo, "add", "-A")
-    found = describe(Git(repo), "HEAD")
+    found = describe_changes(Git(repo), "HEAD")
     rows = {row["path"]: (row["change"], row["kind"], row["base_size"], row["size"]) for row in found.data}
     assert rows == {
         "data/gone.csv": ("deleted", "source", 3, None),
@@ -102,7 +102,7 @@ def test_data_that_came_went_and_changed(repo: Path) -> None:
 def test_parameters_leaf_by_leaf(repo: Path) -> None:
     write(repo / "params.yaml", "depth: 20\nbands: {first: 400, list: [1, 3]}\nday: 2020-01-02\n")
     write(repo / "settings/model.json", '{"rank": 3, "deep": {"er": null}}')
-    found = describe(Git(repo), "HEAD")
+    found = describe_changes(Git(repo), "HEAD")
     assert found.params == [
         {"path": "depth", "base": 10, "head": 20},
         {"path": "bands.list", "base": [1, 2], "head": [1, 3]},
@@ -115,7 +115,7 @@ def test_parameters_leaf_by_leaf(repo: Path) -> None:
 def test_a_parameter_file_that_cannot_be_read_is_named(repo: Path) -> None:
     write(repo / "settings/model.json", "{")
     with pytest.raises(InputError) as error:
-        describe(Git(repo), "HEAD")
+        describe_changes(Git(repo), "HEAD")
     assert (error.value.code, error.value.where) == ("invalid-params", "settings/model.json")
 
 
@@ -123,7 +123,7 @@ def test_code_and_gate(repo: Path) -> None:
     for name in ("train.py", "flint-ml.yml", ".github/workflows/gate.yml", "dvc.yaml"):
         (repo / name).write_text((repo / name).read_text() + "# changed\n")
     data(repo / "data/soil.csv.dvc", "two")
-    found = describe(Git(repo), "HEAD", watched=["data/soil.csv", "reference.csv"])
+    found = describe_changes(Git(repo), "HEAD", watched=["data/soil.csv", "reference.csv"])
     assert found.gate == [".github/workflows/gate.yml", "flint-ml.yml", "data/soil.csv"]
     assert found.code == [".github/workflows/gate.yml", "dvc.yaml", "flint-ml.yml", "train.py"]
 
@@ -142,7 +142,7 @@ def test_a_project_in_a_subfolder_sees_its_own_data_and_all_code(repo: Path) -> 
     data(project / "data/soil.csv.dvc", "two")
     write(project / "params.yaml", "depth: 11\nbands: {first: 400, list: [1, 2]}\n")
     write(project / "flint-ml.yml", "gate: {}\n")
-    found = describe(Git(project), "HEAD")
+    found = describe_changes(Git(project), "HEAD")
     assert [row["path"] for row in found.data] == ["examples/soil/data/soil.csv"]
     assert [row["path"] for row in found.params] == ["depth"]
     assert found.gate == ["examples/soil/flint-ml.yml"]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.dvc_project.files import cache_dir, cached, folder_md5, hash_at, object_path, read_at, tracked
+from flint_ml.dvc_project.cache import cache_dir, cached, hash_at, object_path, read_at
+from flint_ml.dvc_project.entries import folder_md5, tracked
 from flint_ml.errors import InputError
 from flint_ml.git.repository import Git
 

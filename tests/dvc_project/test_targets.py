@@ -7,11 +7,11 @@ import itertools
 
 import pytest
 
+from flint_ml.dvc_project.cache import cache_key, fingerprint
+from flint_ml.dvc_project.entries import Entry
 from flint_ml.dvc_project.errors import clean, only_missing, translate
-from flint_ml.dvc_project.files import Entry
-from flint_ml.dvc_project.fingerprint import cache_key, fingerprint
 from flint_ml.dvc_project.pull import size_text, with_retries
-from flint_ml.dvc_project.targets import SMALL_BYTES, named, of_base, select
+from flint_ml.dvc_project.targets import SMALL_BYTES, base_entries, paths_in_settings, select_targets
 from flint_ml.errors import InputError, OutsideError
 
 ENTRIES = {
@@ -45,18 +45,18 @@ ENTRIES = {
     ],
 )
 def test_a_target_means(target: str, paths: list[str]) -> None:
-    assert [entry.path for entry in select(ENTRIES, [target], "p")] == paths
+    assert [entry.path for entry in select_targets(ENTRIES, [target], "p")] == paths
 
 
 def test_all_without_targets_and_none_twice() -> None:
-    assert len(select(ENTRIES, [], "p")) == 6
-    assert len(select(ENTRIES, ["data", "data/soil.csv"], "p")) == 2
+    assert len(select_targets(ENTRIES, [], "p")) == 6
+    assert len(select_targets(ENTRIES, ["data", "data/soil.csv"], "p")) == 2
 
 
 @pytest.mark.parametrize(("target", "hint"), [("data/sol.csv", "data/soil.csv"), ("zzz", "tracked are")])
 def test_a_target_that_means_nothing(target: str, hint: str) -> None:
     with pytest.raises(InputError) as error:
-        select(ENTRIES, ["data", target], "p")
+        select_targets(ENTRIES, ["data", target], "p")
     assert error.value.code == "bad-target"
     assert hint in (error.value.hint or "")
 
@@ -79,7 +79,7 @@ def test_what_a_comparison_needs_of_the_base() -> None:
         ]
     }
     after = {e.path: e for e in [entry("same.csv", "a"), entry("old.csv", "z"), entry("elsewhere.csv", "h")]}
-    found = of_base(before, after, ["named.csv", "reference/part.csv", "nowhere.csv"])
+    found = base_entries(before, after, ["named.csv", "reference/part.csv", "nowhere.csv"])
     assert sorted(e.path for e in found) == ["named.csv", "old.csv", "reference"]
 
 
@@ -88,8 +88,8 @@ def test_the_settings_name_files_in_any_form() -> None:
         "compare-metrics": {"metrics": "a.json, b.json\nc.json", "predictions": ["p.csv"], "rules": {"x": "no"}},
         "check-drift": {"reference": {"file": "r.csv"}, "current": "no.csv"},
     }
-    assert named(sections) == ["a.json", "b.json", "c.json", "p.csv", "r.csv"]
-    assert named({"check-drift": {}}) == []
+    assert paths_in_settings(sections) == ["a.json", "b.json", "c.json", "p.csv", "r.csv"]
+    assert paths_in_settings({"check-drift": {}}) == []
 
 
 def test_the_fingerprint_knows_content_and_place_only() -> None:

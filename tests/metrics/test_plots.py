@@ -134,5 +134,5 @@ def test_no_secret_reaches_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(subprocess, "run", run)
     env = {"PATH": "/usr/bin", "INPUT_TOKEN": "a", "AWS_SECRET_ACCESS_KEY": "b", "GITHUB_TOKEN": "c"}
-    assert dvcplots.collect(tmp_path, "HEAD", tmp_path, env) == []
+    assert dvcplots.collect_plots(tmp_path, "HEAD", tmp_path, env) == []
     assert set(seen) == {"PATH", "DVC_NO_ANALYTICS", "PYTHONWARNINGS"}

@@ -12,12 +12,29 @@ from typing import Any
 from pydantic import Field, SecretStr
 
 from flint_ml.commands import names
-from flint_ml.dvc_project.changes import Changes, data_changes, describe
-from flint_ml.dvc_project.files import Entry, dvc_root, tracked, within
-from flint_ml.dvc_project.fingerprint import cache_key, fingerprint
-from flint_ml.dvc_project.pipeline import declared, joined, never_run, project_folder
-from flint_ml.dvc_project.pull import Check, Project, size_text
-from flint_ml.dvc_project.targets import NAMED, WATCHED, named, of_base, select
+from flint_ml.dvc_project import (
+    NAMED,
+    WATCHED,
+    Changes,
+    DvcProject,
+    Entry,
+    Verification,
+    base_entries,
+    cache_key,
+    data_changes,
+    declared,
+    describe_changes,
+    dvc_root,
+    fingerprint,
+    joined,
+    never_run,
+    paths_in_settings,
+    project_folder,
+    select_targets,
+    size_text,
+    tracked,
+    within,
+)
 from flint_ml.errors import InputError, OutsideError
 from flint_ml.git import Base, Git
 from flint_ml.record import Column, Finding, Input, Metric, Table
@@ -70,7 +87,7 @@ class _Found:
 
     entries: dict[str, Entry]
     wanted: list[Entry]
-    check: Check
+    check: Verification
     changes: Changes | None
     base: Base | None
     revision: str | None
@@ -85,10 +102,10 @@ def run(inputs: PullDataInputs, job: Job) -> Outcome:
     revision = _revision(inputs.revision, place.git)
     entries = _entries(place, revision)
     findings = _never_run(inputs, place, revision, entries)
-    wanted = select(entries, inputs.targets, project_folder(place.git))
+    wanted = select_targets(entries, inputs.targets, project_folder(place.git))
     base, notes = _base(inputs, job)
     changes = _changes(place, job, base, revision, entries)
-    project = Project(place.root, place.folder, remote=inputs.remote or None, jobs=inputs.jobs, say=job.say)
+    project = DvcProject(place.root, place.folder, remote=inputs.remote or None, jobs=inputs.jobs, say=job.say)
     with job.group(f"DVC: {len(wanted)} tracked, {size_text(sum(e.size or 0 for e in wanted))}"):
         check = _pull(project, wanted, revision, everything=not inputs.targets)
         findings += _refuse(check, inputs, project)
@@ -185,21 +202,23 @@ def _changes(
         return None
     if revision is not None:
         return Changes(data=data_changes(tracked(place.git, base.commit), entries, place.folder, place.root))
-    return describe(place.git, base.commit, config=job.config, watched=_settings_paths(place, job, base, WATCHED))
+    return describe_changes(
+        place.git, base.commit, config=job.config, watched=_settings_paths(place, job, base, WATCHED)
+    )
 
 
-def _pull(project: Project, wanted: list[Entry], revision: str | None, *, everything: bool) -> Check:
+def _pull(project: DvcProject, wanted: list[Entry], revision: str | None, *, everything: bool) -> Verification:
     """Fetch, check out, check. Wrong content is thrown away and asked for once more, then it is the remote's."""
     if not wanted:
-        return Check()
+        return Verification()
     project.fetch(wanted, revision)
     suspect: set[str] = set()
     for attempt in range(2):
         if revision is None:
             project.checkout(wanted, everything=everything)
-        check = project.check(wanted, in_cache=revision is not None)
+        check = project.verify(wanted, in_cache=revision is not None)
         # DVC deletes a wrong object from a remote that is a folder: what was wrong and is gone now was still wrong.
-        check.corrupt += [path for path in check.absent if path in suspect]
+        check.corrupt += [path for path in check.missing_in_cache if path in suspect]
         if not check.corrupt:
             return check
         suspect |= set(check.corrupt)
@@ -210,7 +229,7 @@ def _pull(project: Project, wanted: list[Entry], revision: str | None, *, everyt
     return check
 
 
-def _refuse(check: Check, inputs: PullDataInputs, project: Project) -> list[Finding]:
+def _refuse(check: Verification, inputs: PullDataInputs, project: DvcProject) -> list[Finding]:
     """Stop on wrong content and on missing data, unless missing data is allowed."""
     if check.corrupt:
         raise OutsideError(
@@ -218,15 +237,15 @@ def _refuse(check: Check, inputs: PullDataInputs, project: Project) -> list[Find
             hint="delete the wrong object from the remote, then `dvc push` from where the data is right",
             code="corrupt-object",
         )
-    if not check.absent:
-        if check.missing:
+    if not check.missing_in_cache:
+        if check.missing_in_workspace:
             raise OutsideError(
-                f"could not be put into the working tree: {_some(check.missing)}",
+                f"could not be put into the working tree: {_some(check.missing_in_workspace)}",
                 hint="see whether the disk is full or the folder may not be written",
                 code="checkout-failed",
             )
         return []
-    message = f"the DVC {project.remote_words} lacks {_some(check.absent)}"
+    message = f"the DVC {project.remote_words} lacks {_some(check.missing_in_cache)}"
     hint = "run `dvc push` where the data was made, to the same remote"
     if not inputs.allow_missing:
         hint += "; or set `allow-missing: true` to go on without"
@@ -239,19 +258,19 @@ def _some(paths: list[str], limit: int = 5) -> str:
     return f"{len(paths)} file{'s' if len(paths) > 1 else ''}: {', '.join(paths[:limit])}{rest}"
 
 
-def _fetch_base(project: Project, place: _Place, job: Job, base: Base, pulled: list[Entry]) -> list[Finding]:
+def _fetch_base(project: DvcProject, place: _Place, job: Job, base: Base, pulled: list[Entry]) -> list[Finding]:
     """Bring what a comparison needs of the base into the cache, unless it was just pulled."""
     before = {path: entry for path, entry in tracked(place.git, base.commit).items() if entry.root == place.folder}
     here = project_folder(place.git)
     paths = [joined(here, path) for path in _settings_paths(place, job, base)]
-    needed = of_base(before, {entry.path: entry for entry in pulled}, [*paths, *declared(place.git, base.commit)])
+    needed = base_entries(before, {entry.path: entry for entry in pulled}, [*paths, *declared(place.git, base.commit)])
     if not needed:
         return []
     project.say(f"base {base.commit[:10]}: {', '.join(entry.path for entry in needed[:8])}")
     project.fetch(needed, base.commit)
-    check = project.check(needed, in_cache=True)
+    check = project.verify(needed, in_cache=True)
     project.drop_corrupt(needed, check.corrupt)
-    lacking = [*check.absent, *check.corrupt]
+    lacking = [*check.missing_in_cache, *check.corrupt]
     if not lacking:
         return []
     message = f"of the base {base.commit[:10]} the DVC {project.remote_words} lacks {_some(lacking)}"
@@ -269,7 +288,9 @@ def _settings_paths(place: _Place, job: Job, base: Base, keys: Mapping[str, Sequ
     found: list[str] = []
     for text in texts:
         try:
-            found += named(parse_settings(text.decode("utf-8-sig", "replace"), job.config, names()).sections, keys)
+            found += paths_in_settings(
+                parse_settings(text.decode("utf-8-sig", "replace"), job.config, names()).sections, keys
+            )
         except InputError:
             continue  # its own action says so; the data does not depend on it
     return list(dict.fromkeys(found))
@@ -288,13 +309,13 @@ def _table(changes: Changes | None, base: Base | None) -> list[Table]:
     return [Table(title=f"Data against {base.how}", columns=columns, rows=rows)]
 
 
-def _headline(check: Check, wanted: list[Entry], changes: Changes | None, revision: str | None) -> str:
+def _headline(check: Verification, wanted: list[Entry], changes: Changes | None, revision: str | None) -> str:
     count = f"{check.files:,} file{'' if check.files == 1 else 's'}"
     text = f"{count}, {size_text(check.bytes)}, every hash as in the commit"
     if not wanted:
         text = "no data to pull"
-    if check.absent:
-        text = f"the remote lacks {_some(check.absent, 3)}; {count} pulled and checked"
+    if check.missing_in_cache:
+        text = f"the remote lacks {_some(check.missing_in_cache, 3)}; {count} pulled and checked"
     if revision:
         text += f" ({revision[:10]}, cache only)"
     paths = [row["path"] for row in changes.data] if changes else []
@@ -315,11 +336,17 @@ def _outcome(job: Job, place: _Place, found: _Found, findings: list[Finding]) ->
         "fingerprint": mark,
         "files": files,
         "files_not_listed": max(0, len(wanted) - _MAX_LISTED),
-        "missing": check.absent[:_MAX_LISTED],
+        "missing": check.missing_in_cache[:_MAX_LISTED],
         "base": {"commit": base.commit, "how": base.how} if base else None,
         "changes": changes.as_dict() if changes else None,
     }
-    message = f"{len(check.absent)} missing" if check.absent else "incomplete" if incomplete else "complete"
+    message = (
+        f"{len(check.missing_in_cache)} missing"
+        if check.missing_in_cache
+        else "incomplete"
+        if incomplete
+        else "complete"
+    )
     system = job.env.get("RUNNER_OS") or platform.system()
     return Outcome(
         "warned" if incomplete else "passed",

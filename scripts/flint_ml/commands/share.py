@@ -182,8 +182,7 @@ def _person(author: Author) -> Any:
 
 def _items(inputs: Inputs, job: Job, title: str) -> list[Any]:
     """What is shared: as told, or what the project is known to make; with hash and size."""
-    from flint_ml.dvc_project.files import holder, tracked
-    from flint_ml.dvc_project.pipeline import joined, project_folder
+    from flint_ml.dvc_project import holder, joined, project_folder, tracked
     from flint_ml.sharing.metadata import Item, identifier
 
     project = project_folder(job.git)
@@ -220,7 +219,7 @@ def _items(inputs: Inputs, job: Job, title: str) -> list[Any]:
 def _usual(job: Job, kept: Any, project: str) -> dict[str, Artifact]:
     """Data that people gave to DVC, the model, the simulation's results."""
     from flint_ml.commands import names
-    from flint_ml.dvc_project.files import within
+    from flint_ml.dvc_project import within
     from flint_ml.runner import read_settings
     from flint_ml.sharing.metadata import identifier
 
@@ -245,7 +244,7 @@ def _usual(job: Job, kept: Any, project: str) -> dict[str, Artifact]:
 
 
 def _say_next(shared: Any, job: Job) -> None:
-    from flint_ml.dvc_project.pipeline import project_folder
+    from flint_ml.dvc_project import project_folder
 
     address = shared.repository or "ADDRESS-OF-THIS-REPOSITORY"
     tags = [f"{item.name}@v{shared.version}" for item in shared.items]

@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flint_ml.doctor.checks import Check, Patient
-from flint_ml.dvc_project.files import dvc_root, tracked
-from flint_ml.dvc_project.pipeline import never_run, plans
+from flint_ml.dvc_project import dvc_root, never_run, plans, tracked
 from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.storage import IN_THE_IMAGE, is_folder, scheme, storage
 

@@ -6,8 +6,7 @@ import posixpath
 from collections.abc import Iterator
 
 from flint_ml.doctor.checks import Check, Patient
-from flint_ml.dvc_project.files import within
-from flint_ml.dvc_project.pull import size_text
+from flint_ml.dvc_project import size_text, within
 
 AREA = "Git"
 LARGE = 5_000_000

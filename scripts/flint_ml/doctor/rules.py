@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flint_ml.doctor.checks import Check, Patient
-from flint_ml.dvc_project.files import tracked
-from flint_ml.dvc_project.pipeline import declared, joined
+from flint_ml.dvc_project import declared, joined, tracked
 from flint_ml.errors import InputError
 
 AREA = "flint-ml.yml"

@@ -10,7 +10,7 @@ from typing import Any
 
 from flint_ml.doctor.checks import Check, Patient
 from flint_ml.doctor.datastore import default_remote
-from flint_ml.dvc_project.files import dvc_root
+from flint_ml.dvc_project import dvc_root
 from flint_ml.errors import InputError
 from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.storage import storage

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from flint_ml.drift.tables.reading import is_table
-from flint_ml.dvc_project.files import hash_at, members, read_at, tracked
+from flint_ml.dvc_project import hash_at, members, read_at, tracked
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 

@@ -1,1 +1,114 @@
-"""dvc_project."""
+"""A DVC project: what it tracks at a revision, its pipeline, its plots, what a change does to it, and bringing data.
+
+=============================  ====================================================================================
+``tracked(git, revision)``     what DVC keeps there -> path to ``Entry`` (hash, size, stage)
+``declared``, ``never_run``    files that ``dvc.yaml`` names; stages that no lock file knows
+``read_at``, ``hash_at``       bytes and md5 of a path at a revision, from Git or DVC's cache
+``describe_changes``           data, parameters, code and gate that differ from the base -> ``Changes``
+``select_targets``             the entries that the user's targets mean
+``DvcProject``                 fetch, check out, verify
+``collect_plots``              plots of ``dvc.yaml``, base beside change -> list of ``Plot``
+``fingerprint``, ``cache_key`` one name for exactly this data, for people and for caches
+=============================  ====================================================================================
+
+Paths are relative to the Git root, with forward slashes; a revision of None is the working tree.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flint_ml.doors import door
+
+if TYPE_CHECKING:
+    from flint_ml.dvc_project.cache import (
+        NOT_IN_CACHE,
+        cache_dir,
+        cache_key,
+        cached,
+        fingerprint,
+        hash_at,
+        members,
+        object_path,
+        read_at,
+    )
+    from flint_ml.dvc_project.changes import Changes, data_changes, describe_changes
+    from flint_ml.dvc_project.entries import Entry, dvc_root, folder_md5, holder, tracked, within
+    from flint_ml.dvc_project.pipeline import declared, joined, never_run, plans, project_folder
+    from flint_ml.dvc_project.plots import Plot, collect_plots
+    from flint_ml.dvc_project.pull import DvcProject, Verification, size_text
+    from flint_ml.dvc_project.targets import NAMED, WATCHED, base_entries, paths_in_settings, select_targets
+
+_HOME = {
+    "Changes": "changes",
+    "DvcProject": "pull",
+    "Entry": "entries",
+    "NAMED": "targets",
+    "NOT_IN_CACHE": "cache",
+    "Plot": "plots",
+    "Verification": "pull",
+    "WATCHED": "targets",
+    "base_entries": "targets",
+    "cache_dir": "cache",
+    "cache_key": "cache",
+    "cached": "cache",
+    "collect_plots": "plots",
+    "data_changes": "changes",
+    "declared": "pipeline",
+    "describe_changes": "changes",
+    "dvc_root": "entries",
+    "fingerprint": "cache",
+    "folder_md5": "entries",
+    "hash_at": "cache",
+    "holder": "entries",
+    "joined": "pipeline",
+    "members": "cache",
+    "never_run": "pipeline",
+    "object_path": "cache",
+    "paths_in_settings": "targets",
+    "plans": "pipeline",
+    "project_folder": "pipeline",
+    "read_at": "cache",
+    "select_targets": "targets",
+    "size_text": "pull",
+    "tracked": "entries",
+    "within": "entries",
+}
+
+__all__ = [
+    "NAMED",
+    "NOT_IN_CACHE",
+    "WATCHED",
+    "Changes",
+    "DvcProject",
+    "Entry",
+    "Plot",
+    "Verification",
+    "base_entries",
+    "cache_dir",
+    "cache_key",
+    "cached",
+    "collect_plots",
+    "data_changes",
+    "declared",
+    "describe_changes",
+    "dvc_root",
+    "fingerprint",
+    "folder_md5",
+    "hash_at",
+    "holder",
+    "joined",
+    "members",
+    "never_run",
+    "object_path",
+    "paths_in_settings",
+    "plans",
+    "project_folder",
+    "read_at",
+    "select_targets",
+    "size_text",
+    "tracked",
+    "within",
+]
+
+__getattr__ = door(__name__, _HOME)

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flint_ml.dvc_project.files import Entry, hash_at, holder, members, tracked, within
+from flint_ml.dvc_project.cache import hash_at, members
+from flint_ml.dvc_project.entries import Entry, holder, tracked, within
 from flint_ml.dvc_project.pipeline import declared, joined, listed_paths, plans, project_folder, stages
 from flint_ml.errors import InputError
 from flint_ml.git import Git
@@ -79,7 +80,9 @@ class Changes:
         return asdict(self)
 
 
-def describe(git: Git, base_commit: str, *, config: str = "flint-ml.yml", watched: Sequence[str] = ()) -> Changes:
+def describe_changes(
+    git: Git, base_commit: str, *, config: str = "flint-ml.yml", watched: Sequence[str] = ()
+) -> Changes:
     """Compare the working tree with ``base_commit``.
 
     Parameters

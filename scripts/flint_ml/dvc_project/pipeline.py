@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flint_ml.dvc_project.files import within
+from flint_ml.dvc_project.entries import within
 from flint_ml.git import Git
 from flint_ml.text.yaml import parse_yaml
 

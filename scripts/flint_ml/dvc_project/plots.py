@@ -34,7 +34,7 @@ class Plot:
     picture: Path | None = None
 
 
-def collect(folder: Path, base: str | None, scratch: Path, env: Mapping[str, str] | None = None) -> list[Plot]:
+def collect_plots(folder: Path, base: str | None, scratch: Path, env: Mapping[str, str] | None = None) -> list[Plot]:
     """The plots of the project in ``folder``; pictures are written below ``scratch``. Nothing is fetched.
 
     Raises

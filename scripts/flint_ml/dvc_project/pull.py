@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flint_ml.dvc_project.cache import cache_dir, members, object_path
+from flint_ml.dvc_project.entries import Entry
 from flint_ml.dvc_project.errors import UNREACHABLE, logged_causes, only_missing, translate
-from flint_ml.dvc_project.files import Entry, cache_dir, members, object_path
 from flint_ml.errors import FlintError
 from flint_ml.hashing import file_md5
 
@@ -34,15 +35,15 @@ _LARGE = 1 << 20
 
 
 @dataclass
-class Check:
+class Verification:
     """What is wrong with pulled data; paths are relative to the Git root.
 
-    ``absent`` is not in the cache, so the remote lacks it; ``missing`` is not where it should be; ``corrupt`` does
-    not match its hash.
+    ``missing_in_cache`` was not brought, so the remote lacks it; ``missing_in_workspace`` is not where it should be;
+    ``corrupt`` does not match its hash.
     """
 
-    absent: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    missing_in_cache: list[str] = field(default_factory=list)
+    missing_in_workspace: list[str] = field(default_factory=list)
     corrupt: list[str] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
@@ -61,7 +62,7 @@ def with_retries(work: Callable[[], Value], say: Say, waits: Sequence[float] | N
     return work()
 
 
-class Project:
+class DvcProject:
     """A DVC project, opened through DVC's own interface.
 
     Parameters
@@ -119,7 +120,7 @@ class Project:
         OutsideError
             If the remote cannot be reached after all attempts.
         """
-        if not self.absent(entries):
+        if not self.missing_in_cache(entries):
             return
         total = sum(entry.nfiles or 1 for entry in entries)
         size = sum(entry.size or 0 for entry in entries)
@@ -131,10 +132,10 @@ class Project:
         with self._repo() as (repo, causes):
             for remote in sorted(own, key=str):
                 part = [entry for entry in entries if entry.remote == remote and not entry.imported]
-                if self.absent(part):
+                if self.missing_in_cache(part):
                     self._from_remote(repo, part, self.remote or remote, causes, revision)
             imported = [entry for entry in entries if entry.imported]
-            if self.absent(imported):
+            if self.missing_in_cache(imported):
                 self._by_path(repo, imported, revision, causes)
 
     def _from_remote(
@@ -151,11 +152,11 @@ class Project:
         self._explain_missing(store, entries, causes)
 
     def _transfer(
-        self, repo: Any, wanted: Iterable[tuple[str, bool]], remote: str | None, causes: list[BaseException]
+        self, repo: Any, objects: Iterable[tuple[str, bool]], remote: str | None, causes: list[BaseException]
     ) -> None:
         from dvc_data.hashfile.hash_info import HashInfo
 
-        absent = {(md5, old) for md5, old in wanted if not object_path(self.cache, md5, legacy=old).is_file()}
+        absent = {(md5, old) for md5, old in objects if not object_path(self.cache, md5, legacy=old).is_file()}
         if not absent:
             return
         hashes = {HashInfo("md5-dos2unix" if old else "md5", md5) for md5, old in absent}
@@ -204,7 +205,7 @@ class Project:
         with self._repo() as (repo, _):
             repo.checkout(targets=targets, allow_missing=True)
 
-    def absent(self, entries: Iterable[Entry]) -> list[str]:
+    def missing_in_cache(self, entries: Iterable[Entry]) -> list[str]:
         """Paths whose content is not, or not wholly, in the cache."""
         found: list[str] = []
         for entry in entries:
@@ -221,21 +222,21 @@ class Project:
             found += [posixpath.join(entry.path, name) for name in lacking]
         return found
 
-    def check(self, entries: Sequence[Entry], *, in_cache: bool = False) -> Check:
+    def verify(self, entries: Sequence[Entry], *, in_cache: bool = False) -> Verification:
         """Compare every file of ``entries`` with its hash, in the working tree or in the cache."""
-        result = Check(absent=self.absent(entries))
+        result = Verification(missing_in_cache=self.missing_in_cache(entries))
         expected: list[tuple[str, Path, str, bool]] = []
         for entry in entries:
             inside = members(self.git_root, entry) if entry.is_dir else {"": entry.md5}
             if inside is None:
-                result.missing.append(entry.path)
+                result.missing_in_workspace.append(entry.path)
                 continue
             for name, md5 in inside.items():
                 path = posixpath.join(entry.path, name) if name else entry.path
                 place = object_path(self.cache, md5, legacy=entry.legacy) if in_cache else self.git_root / path
                 expected.append((path, place, md5, entry.legacy))
         present = [row for row in expected if row[1].is_file()]
-        result.missing += [row[0] for row in expected if not row[1].is_file()]
+        result.missing_in_workspace += [row[0] for row in expected if not row[1].is_file()]
         for (path, place, md5, _), actual in zip(present, hashes([(row[1], row[3]) for row in present]), strict=True):
             result.files += 1
             result.bytes += place.stat().st_size

@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flint_ml.dvc_project.files import Entry, holder, within
+from flint_ml.dvc_project.entries import Entry, holder, within
 from flint_ml.dvc_project.pipeline import joined
 from flint_ml.errors import InputError
 
@@ -23,7 +23,7 @@ NAMED = {
 WATCHED = {"compare-metrics": ("benchmark",), "check-drift": ("reference",)}
 
 
-def select(entries: Mapping[str, Entry], targets: Sequence[str], folder: str = "") -> list[Entry]:
+def select_targets(entries: Mapping[str, Entry], targets: Sequence[str], folder: str = "") -> list[Entry]:
     """The entries that ``targets`` mean, all of them without targets.
 
     A target is a path (relative to ``folder``) of tracked data, of its ``.dvc`` file, of a file in a tracked folder
@@ -77,7 +77,9 @@ def _unknown(entries: Mapping[str, Entry], target: str, folder: str) -> InputErr
     )
 
 
-def named(sections: Mapping[str, Mapping[str, Any]], keys: Mapping[str, Sequence[str]] = NAMED) -> list[str]:
+def paths_in_settings(
+    sections: Mapping[str, Mapping[str, Any]], keys: Mapping[str, Sequence[str]] = NAMED
+) -> list[str]:
     """Paths that the settings file names for a comparison, as it gives them."""
     paths: list[str] = []
     for section, inputs in keys.items():
@@ -96,7 +98,7 @@ def _texts(value: Any) -> list[str]:
     return []
 
 
-def of_base(before: Mapping[str, Entry], after: Mapping[str, Entry], paths: Iterable[str]) -> list[Entry]:
+def base_entries(before: Mapping[str, Entry], after: Mapping[str, Entry], paths: Iterable[str]) -> list[Entry]:
     """Entries of the base that a comparison needs and this commit does not hold.
 
     Those that ``paths`` (relative to the Git root) name, whatever their size, and every small table or metrics file:

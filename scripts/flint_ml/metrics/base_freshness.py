@@ -7,8 +7,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flint_ml.dvc_project import files as dvcfiles
-from flint_ml.dvc_project import pipeline
+from flint_ml.dvc_project import holder, joined, tracked
 from flint_ml.errors import InputError
 from flint_ml.metrics.source import At
 from flint_ml.record import Finding
@@ -37,11 +36,11 @@ def outdated(at: At) -> list[str]:
     lock = at.full("dvc.lock")
     stages = list(_stages(_yaml(at, lock)))
     wanted = [(path, md5) for stage in stages for path, md5 in _hashed(stage, at.project)]
-    tracked = dvcfiles.tracked(at.git, at.commit)
+    entries = tracked(at.git, at.commit)
     contents = at.git.show_many(at.commit, sorted({path for path, _ in wanted}))
     found: list[str] = []
     for path, md5 in wanted:
-        entry = dvcfiles.holder(tracked, path)
+        entry = holder(entries, path)
         if entry is not None:
             now = entry.md5 if entry.path == path else None
         else:
@@ -71,7 +70,7 @@ def _hashed(stage: Mapping[str, Any], project: str) -> Iterator[tuple[str, str]]
     for kind in ("deps", "outs"):
         for item in stage.get(kind) or []:
             if isinstance(item, Mapping) and item.get("hash") == "md5" and item.get("md5") and "://" not in str(item):
-                yield pipeline.joined(project, str(item.get("path"))), str(item["md5"])
+                yield joined(project, str(item.get("path"))), str(item["md5"])
 
 
 def _changed_params(at: At, stage: Mapping[str, Any]) -> Iterator[str]:

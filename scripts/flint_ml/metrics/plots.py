@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flint_ml.dvc_project.plots import Plot
+from flint_ml.dvc_project import Plot
 from flint_ml.metrics.figures import BLUE, DPI, ORANGE, SIZE, _axes, _save
 from flint_ml.record import Fallback, Series
 

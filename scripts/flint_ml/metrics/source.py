@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flint_ml.dvc_project import files as dvcfiles
-from flint_ml.dvc_project import pipeline
+from flint_ml.dvc_project import declared, hash_at, read_at, tracked
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 from flint_ml.hashing import file_md5
@@ -38,7 +37,7 @@ def declared_files(git: Git, revision: str | None, project: str) -> list[str]:
     """Metrics files that ``dvc.yaml`` names, relative to the project's folder."""
     if git.root is None:
         return []
-    named = pipeline.declared(git, revision, ("metrics",))
+    named = declared(git, revision, ("metrics",))
     return [posixpath.relpath(path, project or ".") for path in named]
 
 
@@ -121,14 +120,14 @@ class At:
         globs = [glob_pattern(pattern) for pattern in patterns if is_glob(pattern)]
         found: list[str] = list(literal)
         if globs:
-            names = [*self.git.files(self.commit), *dvcfiles.tracked(self.git, self.commit)]
+            names = [*self.git.files(self.commit), *tracked(self.git, self.commit)]
             inside = [posixpath.relpath(name, self.project or ".") for name in names]
             found += sorted(name for name in inside if any(glob.fullmatch(name) for glob in globs))
         return list(dict.fromkeys(found))
 
     def content(self, path: str) -> bytes | None:
         """Content of ``path``, or None where the revision has no such file."""
-        return dvcfiles.read_at(self.git, self.commit, self.full(path))
+        return read_at(self.git, self.commit, self.full(path))
 
     def read(self, paths: Sequence[str]) -> dict[str, MetricsFile]:
         """The metrics of each file that is there."""
@@ -139,7 +138,7 @@ class At:
 
     def hash(self, path: str) -> str | None:
         """md5 of a file or folder, as DVC computes it."""
-        return dvcfiles.hash_at(self.git, self.commit, self.full(path))
+        return hash_at(self.git, self.commit, self.full(path))
 
 
 def read_named(base: Path, shown: str, paths: Sequence[str]) -> dict[str, MetricsFile]:
@@ -185,7 +184,7 @@ def hash_here(git: Git, project: str, path: Path, shown: str) -> str | None:
     """md5 of a file or folder of the working tree, as DVC computes it."""
     if path.is_file():
         return file_md5(path)
-    return dvcfiles.hash_at(git, None, posixpath.normpath(posixpath.join(project, shown)))
+    return hash_at(git, None, posixpath.normpath(posixpath.join(project, shown)))
 
 
 def section_at(at: At, config: str, section: str) -> Mapping[str, Any]:

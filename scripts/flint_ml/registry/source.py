@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from flint_ml.dvc_project import files as dvcfiles
-from flint_ml.dvc_project.fingerprint import fingerprint
-from flint_ml.dvc_project.pipeline import project_folder
+from flint_ml.dvc_project import fingerprint, hash_at, project_folder, tracked, within
 from flint_ml.git import Git
 from flint_ml.registry.version_tags import Source, pull_request_of
 
@@ -26,7 +24,7 @@ def from_repository(source: Source, git: Git, model: Path) -> Source:
     if root is None:
         return replace(source, commit=None)
     project = project_folder(git)
-    entries = [entry for entry in dvcfiles.tracked(git).values() if dvcfiles.within(entry.path, project)]
+    entries = [entry for entry in tracked(git).values() if within(entry.path, project)]
     return replace(
         source,
         branch=source.branch or git.branch,
@@ -43,5 +41,5 @@ def _as_committed(git: Git, root: Path, model: Path) -> bool | None:
     if not model.is_relative_to(root) or git.commit("HEAD") is None:
         return None
     name = model.relative_to(root).as_posix()
-    there = dvcfiles.hash_at(git, "HEAD", name)
-    return None if there is None else there == dvcfiles.hash_at(git, None, name)
+    there = hash_at(git, "HEAD", name)
+    return None if there is None else there == hash_at(git, None, name)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flint_ml.dvc_project.files import dvc_root, tracked, within
-from flint_ml.dvc_project.pipeline import declared, plans, project_folder
+from flint_ml.dvc_project import declared, dvc_root, plans, project_folder, tracked, within
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 from flint_ml.scaffold.files import workflow_files

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.dvc_project import files as dvcfiles
 from flint_ml.dvc_project import pull
+from flint_ml.dvc_project.cache import hash_at, object_path, read_at
+from flint_ml.dvc_project.entries import tracked
 from flint_ml.errors import InputError
 from flint_ml.git.repository import Git
 from helpers.pull import Origin, act, commit, dvc, fresh, make_origin, refused, remote, sh, write
@@ -49,8 +50,8 @@ def test_a_fresh_clone_gets_the_exact_bytes(origin: Origin, clone: Path) -> None
     assert sh(clone, "git", "status", "--porcelain", "--untracked-files=no") == ""
     dvc(clone, "status")
     git = Git(clone)
-    for path, entry in dvcfiles.tracked(git).items():  # our reading of DVC's hashes is DVC's
-        assert dvcfiles.hash_at(git, None, path) == entry.md5
+    for path, entry in tracked(git).items():  # our reading of DVC's hashes is DVC's
+        assert hash_at(git, None, path) == entry.md5
 
 
 def test_what_changed_is_in_record_and_table(clone: Path) -> None:
@@ -69,13 +70,13 @@ def test_what_changed_is_in_record_and_table(clone: Path) -> None:
 def test_the_bases_metrics_are_in_the_cache_afterwards(origin: Origin, clone: Path) -> None:
     git = Git(clone)
     with pytest.raises(InputError) as missing:
-        dvcfiles.read_at(git, origin.base, "predictions.csv")
+        read_at(git, origin.base, "predictions.csv")
     assert missing.value.code == "not-in-cache"
     assert act(clone, {"base-revision": "main", "targets": "model.txt"}).code == 0
-    assert dvcfiles.read_at(git, origin.base, "predictions.csv") == b"soc\n1.5\n"
+    assert read_at(git, origin.base, "predictions.csv") == b"soc\n1.5\n"
     assert not (clone / "predictions.csv").exists()  # a target was named, and it was not this one
     with pytest.raises(InputError):
-        dvcfiles.read_at(git, origin.base, "model.txt")  # nobody compares this
+        read_at(git, origin.base, "model.txt")  # nobody compares this
 
 
 def test_what_the_change_left_as_it_was_comes_too_though_it_is_no_target(origin: Origin, clone: Path) -> None:
@@ -84,14 +85,14 @@ def test_what_the_change_left_as_it_was_comes_too_though_it_is_no_target(origin:
     write(clone / "params.yaml", "depth: 11\n")
     commit(clone, "another depth, not yet run")
     assert act(clone, {"base-revision": origin.base, "targets": "data/soil.csv"}).code == 0
-    assert dvcfiles.read_at(Git(clone), origin.base, "predictions.csv") == b"soc\n1.5\n"
+    assert read_at(Git(clone), origin.base, "predictions.csv") == b"soc\n1.5\n"
 
 
 def test_a_folder_that_the_settings_name_comes_from_the_base_too(origin: Origin, clone: Path) -> None:
     write(clone / "flint-ml.yml", "check-drift:\n  reference: data/plots\n")
     result = act(clone, {"base-revision": "main"})
     assert result.code == 0, result.log
-    assert dvcfiles.read_at(Git(clone), origin.base, "data/plots/p3.csv") == b"depth,soc\n10,3\n"
+    assert read_at(Git(clone), origin.base, "data/plots/p3.csv") == b"depth,soc\n10,3\n"
     changes = result.record.details["changes"]
     assert changes["gate"] == ["data/plots"]  # the reference is what drift is measured against
     rows = {row["path"]: row for row in changes["data"]}
@@ -112,8 +113,8 @@ def test_another_revision_goes_into_the_cache_only(origin: Origin, clone: Path) 
     result = act(clone, {"revision": "main", "base-revision": "none"})
     assert result.code == 0, result.log
     assert not (clone / "data/soil.csv").exists()
-    assert dvcfiles.read_at(Git(clone), origin.base, "data/soil.csv") == b"soc\n1.5\n"
-    assert dvcfiles.read_at(Git(clone), origin.base, "data/plots/p0.csv") == b"depth,soc\n10,0\n"
+    assert read_at(Git(clone), origin.base, "data/soil.csv") == b"soc\n1.5\n"
+    assert read_at(Git(clone), origin.base, "data/plots/p0.csv") == b"depth,soc\n10,0\n"
     here = act(clone, {"base-revision": "none"})
     assert here.outputs["fingerprint"] != result.outputs["fingerprint"]
     assert here.outputs["cache-key"] != result.outputs["cache-key"]
@@ -167,7 +168,7 @@ def test_wrong_content_on_the_remote_is_found_and_not_kept(clone: Path, tmp_path
 
 def test_a_corrupt_cache_is_mended_from_the_remote(clone: Path) -> None:
     assert act(clone).code == 0
-    cached = dvcfiles.object_path(clone / ".dvc/cache", hashlib.md5(b"soc\n1.5\n2.5\n").hexdigest())
+    cached = object_path(clone / ".dvc/cache", hashlib.md5(b"soc\n1.5\n2.5\n").hexdigest())
     cached.chmod(0o644)
     cached.write_bytes(b"soc\n0.0\n0.0\n")
     cached.chmod(0o444)
@@ -259,7 +260,7 @@ def test_a_project_in_a_subfolder(tmp_path: Path) -> None:
     assert result.code == 0, result.log
     assert (folder / "examples/soil/data/plots/p4.csv").read_bytes() == b"depth,soc\n10,9\n"
     assert json.loads(result.outputs["changed"])[1] == "examples/soil/data/soil.csv"
-    old = dvcfiles.read_at(Git(folder / "examples/soil"), made.base, "examples/soil/predictions.csv")
+    old = read_at(Git(folder / "examples/soil"), made.base, "examples/soil/predictions.csv")
     assert old == b"soc\n1.5\n"
 
 

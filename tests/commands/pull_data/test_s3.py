@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from flint_ml.dvc_project import files as dvcfiles
 from flint_ml.dvc_project import pull
+from flint_ml.dvc_project.cache import read_at
 from flint_ml.git.repository import Git
 from helpers.pull import Origin, act, fresh, make_origin, refused, remote, write
 
@@ -70,7 +70,7 @@ def test_s3_gives_the_exact_bytes(origin: Origin, on_s3: Path) -> None:
     assert result.code == 0, result.log
     for name in ["data/soil.csv", "predictions.csv", "data/plots/p4.csv"]:
         assert (on_s3 / name).read_bytes() == (origin.repo / name).read_bytes()
-    assert dvcfiles.read_at(Git(on_s3), origin.base, "predictions.csv") == b"soc\n1.5\n"
+    assert read_at(Git(on_s3), origin.base, "predictions.csv") == b"soc\n1.5\n"
     assert SECRET not in result.log.replace(f"::add-mask::{SECRET}", "") + result.record.to_json()
 
 

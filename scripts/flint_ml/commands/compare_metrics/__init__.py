@@ -10,7 +10,7 @@ from flint_ml.commands.compare_metrics import base as base_side
 from flint_ml.commands.compare_metrics.base import Sides, project
 from flint_ml.commands.compare_metrics.plots import figures as dvc_plots
 from flint_ml.commands.registry_address import MODEL_NAME_PATTERN
-from flint_ml.dvc_project import changes
+from flint_ml.dvc_project import describe_changes
 from flint_ml.errors import InputError
 from flint_ml.metrics import benchmark as bench
 from flint_ml.metrics import coverage, functions, groups, history, judging, notes, repeats, significance, source, text
@@ -340,7 +340,7 @@ def _changes(inputs: Inputs, job: Job, sides: Sides) -> dict[str, Any] | None:
     if sides.at is None:
         return None
     watched = [inputs.benchmark] if inputs.benchmark else []
-    found = changes.describe(job.git, sides.at.commit, config=job.config, watched=watched).as_dict()
+    found = describe_changes(job.git, sides.at.commit, config=job.config, watched=watched).as_dict()
     # Metrics and predictions are what a change leads to, not what it changes, also where dvc.yaml does not name them.
     results = [sides.at.full(path) for path in (*sides.head, inputs.predictions) if path]
     found["code"] = [path for path in found["code"] if path not in results]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flint_ml import record as records
-from flint_ml.dvc_project import pipeline
+from flint_ml.dvc_project import project_folder
 from flint_ml.errors import FlintError, InputError
 from flint_ml.metrics import base_freshness as stale
 from flint_ml.metrics import source
@@ -103,7 +103,7 @@ def _head(inputs: Inputs, job: Job) -> dict[str, MetricsFile]:
 
 def project(job: Job) -> str:
     """The project's folder relative to the Git root."""
-    return pipeline.project_folder(job.git)
+    return project_folder(job.git)
 
 
 def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:

@@ -7,8 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from flint_ml.dvc_project import pipeline
-from flint_ml.dvc_project import plots as dvcplots
+from flint_ml.dvc_project import Plot, collect_plots, declared
 from flint_ml.metrics import plots
 from flint_ml.record import Figure, Finding, slug
 from flint_ml.report.figures import read_png
@@ -17,11 +16,11 @@ from flint_ml.runner import Job
 
 def figures(job: Job, base: str | None) -> tuple[list[Figure], list[Finding]]:
     """A figure for each plot, of the base and of this change; what cannot be drawn is said and stops nothing."""
-    if job.git.root is None or not pipeline.declared(job.git, None, ("plots",)):
+    if job.git.root is None or not declared(job.git, None, ("plots",)):
         return [], []
     with tempfile.TemporaryDirectory(prefix="flint-ml-plots-") as scratch:
         try:
-            found = dvcplots.collect(job.workspace.base, base, Path(scratch), job.env or None)
+            found = collect_plots(job.workspace.base, base, Path(scratch), job.env or None)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             return [], [_note(_reason(error))]
         made = [_figure(job, plot, number) for number, plot in enumerate(found[: plots.MAX_PLOTS], start=1)]
@@ -31,7 +30,7 @@ def figures(job: Job, base: str | None) -> tuple[list[Figure], list[Finding]]:
     return [figure for figure in made if figure is not None], notes
 
 
-def _figure(job: Job, plot: dvcplots.Plot, number: int) -> Figure | None:
+def _figure(job: Job, plot: Plot, number: int) -> Figure | None:
     file = f"plot-{number}-{slug(plot.title)[:40]}.png"
     if plot.kind == "image":
         if plot.picture is None or read_png(plot.picture) is None:

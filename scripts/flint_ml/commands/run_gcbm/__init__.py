@@ -186,10 +186,10 @@ def _changes(inputs: Inputs, job: Job, project: Project, compared: Any) -> dict[
     commit = outcome.commit_of(compared)
     found: dict[str, Any] = {"data": [], "params": [], "code": [], "gate": []}
     if commit is not None:
-        from flint_ml.dvc_project import changes
+        from flint_ml.dvc_project import describe_changes
 
         watched = [inputs.observations] if inputs.observations else []
-        found = changes.describe(job.git, commit, config=job.config, watched=watched).as_dict()
+        found = describe_changes(job.git, commit, config=job.config, watched=watched).as_dict()
     elif not isinstance(compared, compare.Compared):
         return None
     return compare.by_meaning(found, inputs, job, project, compared)

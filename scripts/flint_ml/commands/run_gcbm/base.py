@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flint_ml.dvc_project import files as dvcfiles
+from flint_ml.dvc_project import NOT_IN_CACHE, Entry, cache_dir, members, object_path, read_at, tracked, within
 from flint_ml.errors import InputError
 from flint_ml.gcbm.project.config import CFG, Project
 from flint_ml.gcbm.results.indicators import Table
@@ -102,10 +102,10 @@ def _engine_of(data: bytes | None) -> tuple[Kind | None, str | None]:
 
 def from_results(git: Git, commit: str, how: str, output_dir: str) -> Baseline | None:
     """The base's own results, ``<output-dir>/metrics.json`` at its revision; None where it has none."""
-    data = dvcfiles.read_at(git, commit, posixpath.join(output_dir, METRICS))
+    data = read_at(git, commit, posixpath.join(output_dir, METRICS))
     if data is None:
         return None
-    kind, engine = _engine_of(dvcfiles.read_at(git, commit, posixpath.join(output_dir, "run.json")))
+    kind, engine = _engine_of(read_at(git, commit, posixpath.join(output_dir, "run.json")))
     return Baseline({"indicators": _metrics(data, f"{METRICS} at {commit[:10]}")}, how, commit, kind, engine)
 
 
@@ -134,11 +134,11 @@ def materialise(git: Git, commit: str, folder: str, target: Path, without: Seque
         With code ``not-in-cache`` where DVC tracks an input and its content is not here.
     """
     root = git.root
-    entries = dvcfiles.tracked(git, commit)
+    entries = tracked(git, commit)
     if root is None:
         return None
     if git.show(commit, folder) is not None or (folder in entries and not entries[folder].is_dir):
-        data = dvcfiles.read_at(git, commit, folder) or b""
+        data = read_at(git, commit, folder) or b""
         target.mkdir(parents=True, exist_ok=True)
         file = target / posixpath.basename(folder)
         file.write_bytes(data)
@@ -146,14 +146,14 @@ def materialise(git: Git, commit: str, folder: str, target: Path, without: Seque
     skip = (".dvc", ".git", ".github", *without)
 
     def wanted(path: str) -> bool:
-        return dvcfiles.within(path, folder) and not any(place and dvcfiles.within(path, place) for place in skip)
+        return within(path, folder) and not any(place and within(path, place) for place in skip)
 
     names = [name for name in git.files(commit, folder) if wanted(name)]
     for name, data in git.show_many(commit, names).items():
         _place(target, folder, name).write_bytes(data)
     missing: list[str] = []
     for entry in entries.values():
-        if wanted(entry.path) or (entry.is_dir and dvcfiles.within(folder, entry.path)):
+        if wanted(entry.path) or (entry.is_dir and within(folder, entry.path)):
             missing += _from_cache(root, entry, folder, target, wanted)
     if missing:
         raise InputError(
@@ -161,7 +161,7 @@ def materialise(git: Git, commit: str, folder: str, target: Path, without: Seque
             f"`{missing[0]}`",
             where="base",
             hint="run pull-data with `base-revision: auto` before this step, or set `base`",
-            code=dvcfiles.NOT_IN_CACHE,
+            code=NOT_IN_CACHE,
         )
     return target if target.is_dir() and any(target.iterdir()) else None
 
@@ -172,22 +172,20 @@ def _place(target: Path, folder: str, name: str) -> Path:
     return path
 
 
-def _from_cache(
-    root: Path, entry: dvcfiles.Entry, folder: str, target: Path, wanted: Callable[[str], bool]
-) -> list[str]:
+def _from_cache(root: Path, entry: Entry, folder: str, target: Path, wanted: Callable[[str], bool]) -> list[str]:
     """Copy one tracked output from the cache; returns what is missing there."""
     files = {entry.path: entry.md5}
     if entry.is_dir:
-        found = dvcfiles.members(root, entry)
+        found = members(root, entry)
         if found is None:
             return [entry.path]
         files = {posixpath.join(entry.path, name): md5 for name, md5 in found.items()}
-    cache = dvcfiles.cache_dir(root / entry.root)
+    cache = cache_dir(root / entry.root)
     missing: list[str] = []
     for name, md5 in files.items():
         if not wanted(name):
             continue
-        source = dvcfiles.object_path(cache, md5, legacy=entry.legacy)
+        source = object_path(cache, md5, legacy=entry.legacy)
         if not source.is_file():
             missing.append(name)
             continue

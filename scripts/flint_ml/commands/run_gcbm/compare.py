@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flint_ml.commands.run_gcbm import base as bases
 from flint_ml.commands.run_gcbm.base import Baseline
-from flint_ml.dvc_project import files as dvcfiles
+from flint_ml.dvc_project import read_at, within
 from flint_ml.errors import InputError
 from flint_ml.gcbm import simulation as runs
 from flint_ml.gcbm.project.config import Project
@@ -160,7 +160,7 @@ def _base_params(inputs: Inputs, job: Job, commit: str) -> Mapping[str, Any]:
     if not inputs.params:
         return {}
     name = bases.inside(job.git, job.path(inputs.params.partition(":")[0], "params"))
-    data = dvcfiles.read_at(job.git, commit, name) if name else None
+    data = read_at(job.git, commit, name) if name else None
     try:
         return parse_params(data, inputs.params) if data else {}
     except InputError:
@@ -241,7 +241,7 @@ def _expected(inputs: Inputs, job: Job, commit: str | None) -> tuple[dict[str, A
     """The change's own declarations; what the base's settings declare already belongs to an earlier change."""
     if commit is None or not inputs.expected:
         return dict(inputs.expected), []
-    from flint_ml.dvc_project.pipeline import project_folder
+    from flint_ml.dvc_project import project_folder
     from flint_ml.metrics import expected, source
 
     before = source.section_at(source.At(job.git, commit, project_folder(job.git)), job.config, "run-gcbm")
@@ -274,7 +274,7 @@ def by_meaning(
     root, output = bases.inside(job.git, project.root), bases.inside(job.git, job.path(inputs.output_dir))
 
     def result(path: str) -> bool:
-        return output is not None and dvcfiles.within(path, output)
+        return output is not None and within(path, output)
 
     found["data"] = [row for row in found["data"] if not result(row["path"])]
     found["code"] = [path for path in found["code"] if not result(path)]

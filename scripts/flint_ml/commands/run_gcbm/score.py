@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flint_ml.commands.run_gcbm.compare import Compared, Nothing
-from flint_ml.dvc_project import files as dvcfiles
+from flint_ml.dvc_project import hash_at
 from flint_ml.gcbm.simulation import Simulated
 from flint_ml.metrics import compare as judging
 from flint_ml.metrics.read import Reading
@@ -82,8 +82,8 @@ def _changed(job: Job, observations: str, commit: str | None) -> list[Finding]:
     name = inside(job.git, job.path(observations)) if commit else None
     if not name or commit is None:
         return []
-    before = dvcfiles.hash_at(job.git, commit, name)
-    if before is None or before == dvcfiles.hash_at(job.git, None, name):
+    before = hash_at(job.git, commit, name)
+    if before is None or before == hash_at(job.git, None, name):
         return []
     text = f"this change alters the observations {observations}; both sides were scored on the new ones"
     return [Finding(severity="warning", code="gate-changed", message=text)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from flint_ml.drift.base_reference import Trusted, listing_at, place_at
 from flint_ml.drift.rasters.names import companions
 from flint_ml.drift.rasters.source import is_raster
-from flint_ml.dvc_project.files import hash_at, read_at
+from flint_ml.dvc_project import hash_at, read_at
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 

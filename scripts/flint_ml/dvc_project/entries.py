@@ -1,4 +1,4 @@
-"""DVC's own files, read without DVC: what is tracked at a revision, and where its content lies.
+"""What DVC tracks at a revision, read from ``*.dvc`` and ``dvc.lock`` without DVC.
 
 Reading them takes milliseconds where importing DVC takes a second, and it works for any revision without touching
 the working tree. Paths are relative to the Git root, with forward slashes. A repository may hold several DVC
@@ -7,13 +7,12 @@ projects (`dvc init --subdir`); each has its own cache.
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,10 +20,8 @@ from typing import Any
 
 from flint_ml.errors import InputError
 from flint_ml.git import Git
-from flint_ml.hashing import file_md5
 from flint_ml.text.yaml import parse_yaml
 
-NOT_IN_CACHE = "not-in-cache"
 _TEMPLATE = re.compile(r"\$\{[^}]*\}")
 
 
@@ -55,7 +52,7 @@ class Entry:
         return self.stage.endswith(".dvc")
 
 
-def _listing(git: Git, revision: str | None) -> list[str]:
+def listing(git: Git, revision: str | None) -> list[str]:
     """All files at ``revision``; in the working tree those that Git tracks or would."""
     if revision is not None:
         return git.files(revision)
@@ -76,10 +73,10 @@ def _texts(git: Git, revision: str | None, paths: list[str]) -> dict[str, str]:
     return {path: file.read_text("utf-8-sig", "replace") for path, file in files.items() if file.is_file()}
 
 
-def _dvc_roots(git: Git, listing: Iterable[str]) -> list[str]:
+def _dvc_roots(git: Git, paths: Iterable[str]) -> list[str]:
     """Folders of the DVC projects, deepest first; the working tree helps where Git ignores ``.dvc``."""
     roots = {
-        posixpath.dirname(posixpath.dirname(p)) for p in listing if posixpath.basename(posixpath.dirname(p)) == ".dvc"
+        posixpath.dirname(posixpath.dirname(p)) for p in paths if posixpath.basename(posixpath.dirname(p)) == ".dvc"
     }
     top = git.root
     here = dvc_root(git.folder)
@@ -111,10 +108,10 @@ def tracked(git: Git, revision: str | None = None) -> dict[str, Entry]:
     InputError
         If one of these files is not YAML.
     """
-    listing = _listing(git, revision)
-    names = [path for path in listing if _is_dvc_file(path)]
+    paths = listing(git, revision)
+    names = [path for path in paths if _is_dvc_file(path)]
     texts = _texts(git, revision, names)
-    roots = _dvc_roots(git, listing)
+    roots = _dvc_roots(git, paths)
     entries: dict[str, Entry] = {}
     for name, text in texts.items():
         where = f"{name} at {revision[:10]}" if revision else name
@@ -227,62 +224,6 @@ def _uncached(definition: Mapping[str, Any]) -> list[re.Pattern[str]]:
     return patterns
 
 
-def cache_dir(folder: Path) -> Path:
-    """The cache of the DVC project that ``folder`` belongs to, as DVC's settings say (default ``.dvc/cache``)."""
-    root = dvc_root(folder) or folder.resolve()
-    home = Path.home() / ".config"
-    places = [
-        Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR", "/etc/xdg/dvc")) / "config",
-        Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR", Path(os.environ.get("XDG_CONFIG_HOME") or home) / "dvc"))
-        / "config",
-        root / ".dvc" / "config",
-        root / ".dvc" / "config.local",
-    ]
-    chosen = root / ".dvc" / "cache"
-    for place in places:
-        parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
-        try:
-            parser.read(place, encoding="utf-8")
-            value = parser.get("cache", "dir", fallback=None)
-        except (configparser.Error, UnicodeDecodeError):
-            continue  # DVC itself explains a broken settings file, when it runs
-        if value:
-            chosen = place.parent / Path(value).expanduser()
-    return chosen.resolve()
-
-
-def object_path(cache: Path, md5: str, *, legacy: bool = False) -> Path:
-    """Where the cache keeps the content with this hash."""
-    base = cache if legacy else cache / "files" / "md5"
-    return base / md5[:2] / md5[2:]
-
-
-def cached(root: Path, entry: Entry) -> Path | None:
-    """The file in the cache that holds ``entry`` (for a folder: its listing), or None. ``root`` is the Git root."""
-    path = object_path(cache_dir(root / entry.root), entry.md5, legacy=entry.legacy)
-    return path if path.is_file() else None
-
-
-def members(root: Path, entry: Entry) -> dict[str, str] | None:
-    """Files of a tracked folder, path inside the folder to md5, or None where the listing is not in the cache."""
-    listing = cached(root, entry)
-    if listing is None:
-        return None
-    try:
-        return {str(item["relpath"]): str(item["md5"]) for item in json.loads(listing.read_bytes())}
-    except (ValueError, TypeError, KeyError):
-        return None
-
-
-def _not_in_cache(path: str, revision: str) -> InputError:
-    return InputError(
-        f"`{path}` of revision {revision[:10]} is tracked by DVC, and its content is not in the cache",
-        where=path,
-        hint="run pull-data with `base-revision: auto` (or that revision) before this step",
-        code=NOT_IN_CACHE,
-    )
-
-
 def holder(entries: Mapping[str, Entry], path: str) -> Entry | None:
     """The entry that ``path`` is, or the tracked folder that it lies in."""
     place = path
@@ -294,80 +235,7 @@ def holder(entries: Mapping[str, Entry], path: str) -> Entry | None:
     return None
 
 
-def read_at(git: Git, revision: str, path: str) -> bytes | None:
-    """Content of the file ``path`` at ``revision``: from Git, else from the DVC cache; None where it is absent.
-
-    Raises
-    ------
-    InputError
-        With code ``not-in-cache`` if DVC tracks it there and the cache lacks it or holds something else.
-    """
-    content = git.show(revision, path)
-    if content is not None:
-        return content
-    entry = holder(tracked(git, revision), path)
-    root = git.root
-    if entry is None or root is None:
-        return None
-    md5 = entry.md5
-    if entry.is_dir:
-        if entry.path == path:
-            raise InputError("is a folder", where=path, hint="name a file in it", code="is-a-folder")
-        inside = members(root, entry)
-        if inside is None:
-            raise _not_in_cache(path, revision)
-        md5 = inside.get(path.removeprefix(entry.path + "/"), "")
-        if not md5:
-            return None
-    place = object_path(cache_dir(root / entry.root), md5, legacy=entry.legacy)
-    if not place.is_file():
-        raise _not_in_cache(path, revision)
-    content = place.read_bytes()
-    if not entry.legacy and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-        raise _not_in_cache(path, revision)
-    return content
-
-
 def folder_md5(files: Mapping[str, str]) -> str:
     """DVC's hash of a folder from its files (path inside the folder to md5): the md5 of the sorted listing."""
     listing = [{"md5": md5, "relpath": name} for name, md5 in sorted(files.items())]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def hash_at(git: Git, revision: str | None, path: str) -> str | None:
-    """md5 of the file or folder ``path`` at ``revision`` (None: the working tree); None where it is absent.
-
-    DVC's hash where DVC tracks it, else computed from Git or the working tree in the same way, so that a file
-    that moves from Git to DVC keeps its hash.
-    """
-    entries = tracked(git, revision)
-    root = git.root or git.folder
-    entry = holder(entries, path)
-    if revision is None:
-        place = root / path
-        if place.is_file() and not (entry and entry.legacy):
-            return file_md5(place)
-        if place.is_dir() and entry and entry.path == path and not entry.legacy:
-            files = (file for file in place.rglob("*") if file.is_file())
-            return folder_md5({file.relative_to(place).as_posix(): file_md5(file) for file in files})
-    if entry is not None:
-        if entry.path == path:
-            return entry.md5
-        return (members(root, entry) or {}).get(path.removeprefix(entry.path + "/"))
-    if revision is not None and (content := git.show(revision, path)) is not None:
-        return hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return _mixed_folder(git, revision, path, entries)
-
-
-def _mixed_folder(git: Git, revision: str | None, path: str, entries: Mapping[str, Entry]) -> str | None:
-    """Hash of a folder whose files are Git's, DVC's or both."""
-    inside: Callable[[str], str] = lambda name: posixpath.relpath(name, path or ".")  # noqa: E731
-    names = [name for name in _listing(git, revision) if within(name, path) and name != path]
-    if revision is not None:
-        contents = git.show_many(revision, names)
-        files = {inside(name): hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in contents.items()}
-    else:
-        root = git.root or git.folder
-        files = {inside(name): file_md5(root / name) for name in names if (root / name).is_file()}
-    files |= {inside(name): entry.md5 for name, entry in entries.items() if within(name, path)}
-    return folder_md5(files) if files else None
