@@ -83,7 +83,7 @@ def test_without_declared_plots_and_with_the_switch_off_dvc_is_not_asked(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("DVC was asked")
 
-    monkeypatch.setattr(dvcplots, "collect", never)
+    monkeypatch.setattr("flint_ml.commands.compare_metrics.plots.collect_plots", never)
     assert repo.run(metrics=["metrics.json"], plots=False)[0] == 0
     repo.write(dvc_dot_yaml="stages: {}\n")
     assert repo.run(metrics=["metrics.json"])[0] == 0
