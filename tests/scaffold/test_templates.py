@@ -14,7 +14,7 @@ import yaml
 from flint_ml.commands import names
 from flint_ml.runner.settings import parse_settings
 from flint_ml.scaffold.plan import PINS, Answers, answer, procedure, scalar, settings, workflow
-from flint_ml.scaffold.scan import look
+from flint_ml.scaffold.scan import scan_repository
 from flint_ml.scaffold.storage import S3
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,10 +160,10 @@ def test_a_scalar_means_itself(text: str) -> None:
 
 
 def test_the_examples_are_recognised() -> None:
-    facts = look(ROOT / "examples" / "gcbm")
+    facts = scan_repository(ROOT / "examples" / "gcbm")
     assert facts.gcbm == "."
     assert answer(facts, {}, "3.13").kind == "gcbm-gate"
-    soil = look(ROOT / "examples" / "soil-carbon")
+    soil = scan_repository(ROOT / "examples" / "soil-carbon")
     answers = answer(soil, {}, "3.13")
     assert (answers.command, answers.metrics, answers.language) == ("dvc repro", "metrics.json", "Python")
     assert (soil.project, soil.hashed, soil.mlflow) == ("examples/soil-carbon", True, True)
@@ -172,13 +172,13 @@ def test_the_examples_are_recognised() -> None:
     assert (answers.reference, answers.current) == ("data/prepared/reference.csv", "data/prepared/new_batch.csv")
     assert (answers.benchmark, answers.predictions) == ("data/ssp460-test.csv", "predictions.csv")
     assert (answers.model or "").startswith("model")
-    pine = answer(look(ROOT / "examples" / "pine-height-r"), {}, "3.13")
+    pine = answer(scan_repository(ROOT / "examples" / "pine-height-r"), {}, "3.13")
     assert (pine.command, pine.kind, pine.benchmark) == ("Rscript train.R", "model-gate-r", "data/benchmark.csv")
 
 
 def test_a_title_cannot_bring_an_expression_into_the_workflow(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# ${{ secrets.X }} soil\n")
-    text = workflow(answer(look(tmp_path), {}, "3.13"))
+    text = workflow(answer(scan_repository(tmp_path), {}, "3.13"))
     assert "secrets.X }}" not in text
 
 

@@ -1,4 +1,4 @@
-"""doctor: what will fail in CI, and how to mend it, before it does."""
+"""doctor: what will fail in CI, and how to fix it, before it does."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ class Inputs(ActionInputs):
 
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Examine, list, count."""
-    from flint_ml.doctor.checks import Check
-    from flint_ml.doctor.examine import count, examine, listing
+    from flint_ml.doctor import Check, count, examine_project, listing
 
     broken: list[Check] = []
     try:
         settings = read_settings(job.path(inputs.config, "config"), inputs.config, names(), named=False)
     except FlintError as error:
         place = f"{error.where}: " if error.where else ""
-        broken = [Check("flint-ml.yml", "failure", f"{place}{error.message}", error.hint or "mend the file")]
+        broken = [Check("flint-ml.yml", "failure", f"{place}{error.message}", error.hint or "correct the file")]
         settings = Settings(inputs.config)
-    checks = [*broken, *examine(_patient(inputs, job, settings))]
+    checks = [*broken, *examine_project(_project(inputs, job, settings))]
     headline = count(checks)
     failed = any(check.mark == "failure" for check in checks)
     if inputs.json_:
@@ -56,17 +55,17 @@ def run(inputs: Inputs, job: Job) -> Outcome:
 
 def _summary(checks: list[Any], headline: str) -> str:
     wanted = [check for check in checks if check.mark != "ok"]
-    columns = [Column(name=name) for name in ("area", "what", "how to mend it")]
-    table = Table(title="Doctor", columns=columns, rows=[[c.area, c.what, c.mend] for c in wanted])
+    columns = [Column(name=name) for name in ("area", "what", "how to fix it")]
+    table = Table(title="Doctor", columns=columns, rows=[[c.area, c.what, c.fix] for c in wanted])
     return f"### Doctor: {markdown.escape(headline)}\n\n{markdown.grid(table) if wanted else ''}"
 
 
-def _patient(inputs: Inputs, job: Job, settings: Settings) -> Any:
-    from flint_ml.doctor.checks import Patient
+def _project(inputs: Inputs, job: Job, settings: Settings) -> Any:
+    from flint_ml.doctor import Project
 
     folder = job.workspace.base
     root = (job.git.root or folder).resolve()
-    project = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else ""
+    subfolder = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else ""
     actions = {name: load(name) for name in names()}
     published = {name: action for name, action in actions.items() if action.published or name == "gate"}
     known = {name: frozenset(map(dashed, action.inputs.model_fields)) for name, action in published.items()}
@@ -84,11 +83,11 @@ def _patient(inputs: Inputs, job: Job, settings: Settings) -> Any:
             return None if error.code == "missing-input" else error
         return None
 
-    return Patient(
+    return Project(
         folder=folder,
         git=job.git,
         root=root,
-        project="" if project == "." else project,
+        subfolder="" if subfolder == "." else subfolder,
         settings=settings.sections,
         inputs=known,
         section_fault=fault,
@@ -101,8 +100,8 @@ def _patient(inputs: Inputs, job: Job, settings: Settings) -> Any:
 
 ACTION = Action(
     name="doctor",
-    summary="say what will fail in CI, and how to mend it",
-    description="Examine repository, data, settings and workflows; list what will fail in CI and how to mend it.",
+    summary="say what will fail in CI, and how to fix it",
+    description="Examine repository, data, settings and workflows; list what will fail in CI and how to fix it.",
     badge="Doctor",
     inputs=Inputs,
     run=run,

@@ -56,13 +56,10 @@ _ANSWERS = (
 
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Look, propose, ask, write, say what to do next."""
-    from flint_ml.commands.proposals import offer
-    from flint_ml.scaffold.plan import answer
-    from flint_ml.scaffold.project import describe, missing_lines, proposals
-    from flint_ml.scaffold.scan import look
+    from flint_ml.scaffold import answer, describe, missing_lines, proposals, scan_repository, write_files
 
-    facts = look(job.workspace.base)
-    if inputs.workflow == "gcbm-gate" and facts.gcbm is None:
+    repository = scan_repository(job.workspace.base)
+    if inputs.workflow == "gcbm-gate" and repository.gcbm is None:
         raise InputError(
             "there is no GCBM project here (no gcbm_config.cfg)",
             where="workflow",
@@ -74,18 +71,18 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     given |= {"workflow": inputs.workflow} if inputs.workflow != "auto" else {}
     given["program"] = python if python != "python" else ""
     job.say("What I found:")
-    for line in describe(facts):
+    for line in describe(repository):
         job.say(f"  {line}")
     if not (inputs.yes or inputs.dry_run) and sys.stdin.isatty():
-        given = _asked(given, facts.heading, job)
-    answers = answer(facts, given, ".".join(platform.python_version_tuple()[:2]))
-    alone = facts.environment is None and answers.language == "Python"
-    versions = _versions(python, facts.packages) if alone else {}
+        given = _asked(given, repository.heading, job)
+    answers = answer(repository, given, ".".join(platform.python_version_tuple()[:2]))
+    alone = repository.environment is None and answers.language == "Python"
+    versions = _versions(python, repository.packages) if alone else {}
     machine = _machine(job, python, all(versions.values()))
-    proposed = proposals(facts, answers, versions)
-    ignore = missing_lines(facts, answers)
-    written = offer(proposed, job, yes=inputs.yes, dry_run=inputs.dry_run, over=False)
-    _say_next(facts, answers, machine, ignore, job)
+    proposed = proposals(repository, answers, versions)
+    ignore = missing_lines(repository, answers)
+    written = write_files(proposed, job.say, "init", yes=inputs.yes, dry_run=inputs.dry_run, overwrite=False)
+    _say_next(repository, answers, machine, ignore, job)
     kept = [proposal.name for proposal in proposed if proposal.state == "differs"]
     return Outcome(
         "passed",
@@ -103,7 +100,7 @@ def _python() -> str:
 
 
 def _machine(job: Job, python: str, packages: bool) -> Any:
-    from flint_ml.scaffold.steps import Machine
+    from flint_ml.scaffold import Machine
 
     environment = bool(job.env.get("GIT_AUTHOR_NAME") and job.env.get("GIT_AUTHOR_EMAIL"))
     known = bool(job.git.setting("user.name") and job.git.setting("user.email"))
@@ -146,21 +143,21 @@ def _versions(python: str, packages: tuple[str, ...]) -> dict[str, str | None]:
     return {name: (lines[i].strip() or None) if i < len(lines) else None for i, name in enumerate(packages)}
 
 
-def _say_next(facts: Any, answers: Any, machine: Any, ignore: list[str], job: Job) -> None:
-    from flint_ml.scaffold import steps
+def _say_next(repository: Any, answers: Any, machine: Any, ignore: list[str], job: Job) -> None:
+    from flint_ml.scaffold import steps_at_home, steps_on_github, steps_text
 
-    if facts.gated:
-        job.say(f"\nThe workflow {facts.gated[0]} uses flint-ml-actions already, so none was added.")
-    home = steps.at_home(facts, answers, machine, ignore)
-    github = steps.on_github(facts, answers)
+    if repository.gated:
+        job.say(f"\nThe workflow {repository.gated[0]} uses flint-ml-actions already, so none was added.")
+    home = steps_at_home(repository, answers, machine, ignore)
+    github = steps_on_github(repository, answers)
     job.say("\nWhat to do now, at your desk:")
     job.say()
-    job.say(steps.text(home))
+    job.say(steps_text(home))
     job.say()
     job.say("The first report says *review*: there is nothing to compare with yet. Each later change has a base.")
     job.say("\nThen, on GitHub:")
     job.say()
-    job.say(steps.text(github, len(home) + 1))
+    job.say(steps_text(github, len(home) + 1))
 
 
 ACTION = Action(

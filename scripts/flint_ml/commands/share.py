@@ -80,9 +80,8 @@ def _of_text(text: str) -> dict[str, str]:
 
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Gather, describe, show, ask, write, say how others take it."""
-    from flint_ml.commands.proposals import offer
-    from flint_ml.scaffold.files import propose
-    from flint_ml.sharing import citation, crate, pipeline
+    from flint_ml.scaffold import propose, write_files
+    from flint_ml.sharing import citation_file, crate_file, pipeline_file
 
     shared = _shared(inputs, job)
     folder = job.workspace.base
@@ -94,11 +93,11 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             "is no UTF-8 text", where="dvc.yaml", hint="restore it from Git", code="invalid-dvc-file"
         ) from None
     proposed = [
-        propose(folder, "ro-crate-metadata.json", crate.text(shared)),
-        propose(folder, "CITATION.cff", citation.text(shared)),
-        propose(folder, "dvc.yaml", pipeline.text(shared, before)),
+        propose(folder, "ro-crate-metadata.json", crate_file(shared)),
+        propose(folder, "CITATION.cff", citation_file(shared)),
+        propose(folder, "dvc.yaml", pipeline_file(shared, before)),
     ]
-    written = offer(proposed, job, yes=inputs.yes, dry_run=inputs.dry_run, over=True)
+    written = write_files(proposed, job.say, "share", yes=inputs.yes, dry_run=inputs.dry_run, overwrite=True)
     _say_next(shared, job)
     return Outcome(
         "passed",
@@ -110,14 +109,14 @@ def run(inputs: Inputs, job: Job) -> Outcome:
 
 
 def _shared(inputs: Inputs, job: Job) -> Any:
-    from flint_ml.scaffold.scan import heading
-    from flint_ml.sharing import metadata as facts
+    from flint_ml.scaffold import heading
+    from flint_ml.sharing import USUAL_LICENCES, Shared, box, doi, licence, period
 
     if not inputs.licence:
         raise InputError(
             "nobody may use what has no licence",
             where="licence",
-            hint=f"name one, such as {', '.join(facts.USUAL_LICENCES[:3])} for data; under `share:` in {inputs.config}",
+            hint=f"name one, such as {', '.join(USUAL_LICENCES[:3])} for data; under `share:` in {inputs.config}",
             code="missing-input",
         )
     if not inputs.authors:
@@ -130,19 +129,19 @@ def _shared(inputs: Inputs, job: Job) -> Any:
         )
     title = inputs.title or heading(job.workspace.base)
     found = records.read_all(job.results_dir)[0]
-    return facts.Shared(
+    return Shared(
         title=title,
         description=inputs.description or f"{title}: data, model and how they were made.",
-        licence=facts.licence(inputs.licence),
+        licence=licence(inputs.licence),
         authors=tuple(_person(author) for author in inputs.authors),
         items=tuple(_items(inputs, job, title)),
         date=job.git.date(head) or records.now()[:10],
         version=inputs.version,
         keywords=tuple(inputs.keywords),
         region=inputs.region,
-        box=facts.box(inputs.bounds) if inputs.bounds else None,
-        period=facts.period(inputs.period) if inputs.period else "",
-        doi=facts.doi(inputs.doi),
+        box=box(inputs.bounds) if inputs.bounds else None,
+        period=period(inputs.period) if inputs.period else "",
+        doi=doi(inputs.doi),
         repository=inputs.repository or _address(job),
         records=tuple(record for record in found if record.action not in {"post-report", "register-model"}),
     )
@@ -158,7 +157,7 @@ def _address(job: Job) -> str:
 
 
 def _person(author: Author) -> Any:
-    from flint_ml.sharing.metadata import Person, orcid
+    from flint_ml.sharing import Person, orcid
 
     if author.organisation:
         return Person(author.organisation, email=author.email)
@@ -183,7 +182,7 @@ def _person(author: Author) -> Any:
 def _items(inputs: Inputs, job: Job, title: str) -> list[Any]:
     """What is shared: as told, or what the project is known to make; with hash and size."""
     from flint_ml.dvc_project import holder, joined, project_folder, tracked
-    from flint_ml.sharing.metadata import Item, identifier
+    from flint_ml.sharing import Item, identifier
 
     project = project_folder(job.git)
     kept = tracked(job.git)
@@ -221,7 +220,7 @@ def _usual(job: Job, kept: Any, project: str) -> dict[str, Artifact]:
     from flint_ml.commands import names
     from flint_ml.dvc_project import within
     from flint_ml.runner import read_settings
-    from flint_ml.sharing.metadata import identifier
+    from flint_ml.sharing import identifier
 
     settings = read_settings(job.path(job.config, "config"), job.config, names(), named=False)
     model = str(settings.section("register-model").get("model") or "").strip("/")

@@ -16,25 +16,25 @@ MARKS = {"ok": "✔", "warning": "!", "failure": "✖"}
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at and how it stands; ``mend`` says what to do and is empty where all is well."""
+    """What was looked at and how it stands; ``fix`` says what to do and is empty where all is well."""
 
     area: str
     mark: Mark
     what: str
-    mend: str = ""
+    fix: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """For ``--json``."""
-        return {"area": self.area, "mark": self.mark, "what": self.what, "mend": self.mend}
+        return {"area": self.area, "mark": self.mark, "what": self.what, "mend": self.fix}
 
 
 @dataclass(frozen=True)
-class Patient:
+class Project:
     """The project under examination.
 
     Attributes
     ----------
-    folder, root, project
+    folder, root, subfolder
         The project's folder, the top of the Git repository (the folder itself without one), and the first relative
         to the second.
     settings
@@ -54,7 +54,7 @@ class Patient:
     folder: Path
     git: Git
     root: Path
-    project: str
+    subfolder: str
     settings: Mapping[str, Mapping[str, Any]]
     inputs: Mapping[str, frozenset[str]]
     section_fault: Callable[[str, Mapping[str, Any]], FlintError | None]
@@ -73,10 +73,10 @@ class Patient:
         return str(self.section("gate").get("command") or "dvc repro")
 
 
-def guarded(area: str, checks: Callable[[Patient], Iterable[Check]], patient: Patient) -> Iterator[Check]:
+def guarded(area: str, checks: Callable[[Project], Iterable[Check]], project: Project) -> Iterator[Check]:
     """The checks of one area; what the user's files throw becomes a line of the list."""
     try:
-        yield from checks(patient)
+        yield from checks(project)
     except FlintError as error:
         place = f"{error.where}: " if error.where else ""
-        yield Check(area, "failure", f"{place}{error.message}", error.hint or "mend the file")
+        yield Check(area, "failure", f"{place}{error.message}", error.hint or "correct the file")

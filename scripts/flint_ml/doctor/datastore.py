@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flint_ml.doctor.checks import Check, Patient
+from flint_ml.doctor.checks import Check, Project
 from flint_ml.dvc_project import dvc_root, never_run, plans, tracked
-from flint_ml.scaffold.files import workflow_files
-from flint_ml.scaffold.storage import IN_THE_IMAGE, is_folder, scheme, storage
+from flint_ml.scaffold import IN_THE_IMAGE, is_folder, scheme, storage_of, workflow_files
 
 AREA = "DVC"
 PAGE = "docs/where-to-keep-data.md"
@@ -57,53 +56,53 @@ def default_remote(folder: Path) -> Remote | None:
     return Remote(name, url, in_git == url and named) if url else None
 
 
-def examine(patient: Patient) -> Iterator[Check]:
+def examine(project: Project) -> Iterator[Check]:
     """Settings, pipeline, remote, and whether the data were pushed."""
-    root = dvc_root(patient.folder)
-    if root is None or not root.is_relative_to(patient.root):
-        if (patient.folder / "dvc.yaml").is_file():
+    root = dvc_root(project.folder)
+    if root is None or not root.is_relative_to(project.root):
+        if (project.folder / "dvc.yaml").is_file():
             yield Check(AREA, "failure", "there is a dvc.yaml and no .dvc folder", "dvc init, then git add .dvc")
         else:
             yield Check(AREA, "ok", "not used")
         return
     entries = {
-        path: entry for path, entry in tracked(patient.git).items() if (patient.root / entry.root).resolve() == root
+        path: entry for path, entry in tracked(project.git).items() if (project.root / entry.root).resolve() == root
     }
     yield Check(AREA, "ok", f"{len(entries)} files or folders kept")
-    yield from _settings(patient, root)
-    yield from _pipeline(patient)
+    yield from _settings(project, root)
+    yield from _pipeline(project)
     remote = default_remote(root)
     if not entries:
         return
     if remote is None:
-        mend = f"dvc remote add --default storage ADDRESS ({PAGE} says where)"
-        yield Check(AREA, "failure", "no default remote: a runner has nowhere to take the data from", mend)
+        fix = f"dvc remote add --default storage ADDRESS ({PAGE} says where)"
+        yield Check(AREA, "failure", "no default remote: a runner has nowhere to take the data from", fix)
         return
-    yield from _remote(patient, root, remote)
-    if patient.online or is_folder(remote.url):
-        yield from _pushed(patient, root, remote)
+    yield from _remote(project, root, remote)
+    if project.online or is_folder(remote.url):
+        yield from _pushed(project, root, remote)
 
 
-def _settings(patient: Patient, root: Path) -> Iterator[Check]:
+def _settings(project: Project, root: Path) -> Iterator[Check]:
     file = root / ".dvc" / "config"
     try:
         shared = _config(file)
     except configparser.Error as error:
         yield Check(AREA, "failure", f".dvc/config cannot be read: {str(error).splitlines()[0]}", "restore it from Git")
         return
-    if not patient.git.tracked(file):
+    if not project.git.tracked(file):
         yield Check(AREA, "failure", ".dvc/config is not in Git", "git add .dvc/config .dvc/.gitignore, then commit")
     for section in shared.sections():
         for key, value in shared[section].items():
             if key == "url" and value and urlsplit(value).password:
-                mend = f"dvc remote modify {_name(section)} url … without it, password with --local, and renew it"
+                fix = f"dvc remote modify {_name(section)} url … without it, password with --local, and renew it"
                 text = f"the address of {_name(section)} in .dvc/config holds a password, for everybody to read"
-                yield Check(AREA, "failure", text, mend)
+                yield Check(AREA, "failure", text, fix)
             # `ask_password` says that DVC asks for one: nothing is kept.
             if _SECRET_KEY.search(key) and not key.startswith("ask_") and value:
-                mend = f"dvc remote modify --local {_name(section)} {key} …, unset it in .dvc/config, and renew it"
+                fix = f"dvc remote modify --local {_name(section)} {key} …, unset it in .dvc/config, and renew it"
                 yield Check(
-                    AREA, "failure", f"`{key}` of {_name(section)} is in .dvc/config, for everybody to read", mend
+                    AREA, "failure", f"`{key}` of {_name(section)} is in .dvc/config, for everybody to read", fix
                 )
 
 
@@ -112,25 +111,25 @@ def _name(section: str) -> str:
     return found[1] if found else section
 
 
-def _pipeline(patient: Patient) -> Iterator[Check]:
-    if not plans(patient.git, None, patient.project):
+def _pipeline(project: Project) -> Iterator[Check]:
+    if not plans(project.git, None, project.subfolder):
         return
-    missing = never_run(patient.git, None, patient.project)
+    missing = never_run(project.git, None, project.subfolder)
     for lock, names in missing.items():
-        mend = f"dvc repro, then dvc push and git add {lock}"
-        yield Check(AREA, "failure", f"{', '.join(names)}: never run, so {lock} does not know the outputs", mend)
+        fix = f"dvc repro, then dvc push and git add {lock}"
+        yield Check(AREA, "failure", f"{', '.join(names)}: never run, so {lock} does not know the outputs", fix)
     if not missing:
-        yield from _status(patient)
+        yield from _status(project)
 
 
-def _dvc(patient: Patient, *arguments: str) -> Any:
+def _dvc(project: Project, *arguments: str) -> Any:
     """What ``dvc … --json`` says; None where it could not."""
     # Safe path: a file of the project that is called like one of Python's modules is not run.
-    environment = {**patient.env, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
+    environment = {**project.env, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "dvc", *arguments, "--json"],
-            cwd=patient.folder,
+            cwd=project.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -142,54 +141,54 @@ def _dvc(patient: Patient, *arguments: str) -> Any:
         return None
 
 
-def _status(patient: Patient) -> Iterator[Check]:
-    state = _dvc(patient, "status")
+def _status(project: Project) -> Iterator[Check]:
+    state = _dvc(project, "status")
     if state is None:
         yield Check(AREA, "warning", "`dvc status` could not say whether the pipeline is up to date", "run it yourself")
     elif state:
         names = ", ".join(sorted(state)[:4])
-        mend = "dvc repro (for data: dvc add), dvc push, commit dvc.lock and *.dvc"
-        yield Check(AREA, "warning", f"changed since the last run: {names}", mend)
+        fix = "dvc repro (for data: dvc add), dvc push, commit dvc.lock and *.dvc"
+        yield Check(AREA, "warning", f"changed since the last run: {names}", fix)
     else:
         yield Check(AREA, "ok", "the pipeline is up to date")
 
 
-def _remote(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:
+def _remote(project: Project, root: Path, remote: Remote) -> Iterator[Check]:
     if not remote.shared:
-        mend = "name it without --local: dvc remote add --default, and commit .dvc/config"
+        fix = "name it without --local: dvc remote add --default, and commit .dvc/config"
         yield Check(
-            AREA, "failure", f"the remote {remote.name} is in .dvc/config.local only, which Git does not hold", mend
+            AREA, "failure", f"the remote {remote.name} is in .dvc/config.local only, which Git does not hold", fix
         )
         return
     kind = scheme(remote.url)
     if is_folder(remote.url):
-        own = _self_hosted(patient)
-        mend = f"choose a place that GitHub's machines reach ({PAGE}), or a self-hosted runner that sees the folder"
+        own = _self_hosted(project)
+        fix = f"choose a place that GitHub's machines reach ({PAGE}), or a self-hosted runner that sees the folder"
         if own:
-            mend = f"pull on that runner before the gate ({PAGE}, an institute's share)"
+            fix = f"pull on that runner before the gate ({PAGE}, an institute's share)"
         text = f"the remote {remote.name} is a folder of this machine: {remote.url}"
-        yield Check(AREA, "warning" if own else "failure", text, mend)
+        yield Check(AREA, "warning" if own else "failure", text, fix)
     elif kind not in IN_THE_IMAGE:
-        mend = "pull on the runner before the gate (`dvc pull`, with the package that DVC names)"
-        yield Check(AREA, "warning", f"pull-data does not read {kind}: remotes", mend)
+        fix = "pull on the runner before the gate (`dvc pull`, with the package that DVC names)"
+        yield Check(AREA, "warning", f"pull-data does not read {kind}: remotes", fix)
     else:
-        yield Check(AREA, "ok", f"the remote {remote.name} is on {storage(remote.url).name}")  # type: ignore[union-attr]
-    found = storage(remote.url)
+        yield Check(AREA, "ok", f"the remote {remote.name} is on {storage_of(remote.url).name}")  # type: ignore[union-attr]
+    found = storage_of(remote.url)
     if found and found.module and importlib.util.find_spec(found.module) is None:
         yield Check(AREA, "warning", f"this machine's DVC cannot reach {found.name}", f'pip install "{found.package}"')
 
 
-def _self_hosted(patient: Patient) -> bool:
+def _self_hosted(project: Project) -> bool:
     """Whether a workflow runs on a machine of the user's own."""
-    files = workflow_files(patient.root)
+    files = workflow_files(project.root)
     return any("self-hosted" in file.read_text(encoding="utf-8", errors="replace") for file in files)
 
 
-def _pushed(patient: Patient, root: Path, remote: Remote) -> Iterator[Check]:
-    state = _dvc(patient, "data", "status", "--not-in-remote")
+def _pushed(project: Project, root: Path, remote: Remote) -> Iterator[Check]:
+    state = _dvc(project, "data", "status", "--not-in-remote")
     if state is None:
-        mend = f"dvc push --remote {remote.name} shows the reason"
-        yield Check(AREA, "warning", f"the remote {remote.name} could not be asked whether it has the data", mend)
+        fix = f"dvc push --remote {remote.name} shows the reason"
+        yield Check(AREA, "warning", f"the remote {remote.name} could not be asked whether it has the data", fix)
         return
     missing = state.get("not_in_remote") or []
     if missing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flint_ml.doctor import datastore, repository, rules, surroundings, workflows
-from flint_ml.doctor.checks import MARKS, Check, Patient, guarded
+from flint_ml.doctor.checks import MARKS, Check, Project, guarded
 
 AREAS = (
     (repository.AREA, repository.examine),
@@ -18,13 +18,13 @@ AREAS = (
 )
 
 
-def examine(patient: Patient) -> list[Check]:
+def examine_project(project: Project) -> list[Check]:
     """Every check of every area; never raises for what the user's files hold."""
-    return [check for area, checks in AREAS for check in guarded(area, checks, patient)]
+    return [check for area, checks in AREAS for check in guarded(area, checks, project)]
 
 
 def listing(checks: Sequence[Check]) -> str:
-    """The checks as a list for a terminal: area, mark, finding, and below it how to mend it."""
+    """The checks as a list for a terminal: area, mark, finding, and below it how to fix it."""
     lines: list[str] = []
     area = None
     for check in checks:
@@ -32,8 +32,8 @@ def listing(checks: Sequence[Check]) -> str:
             area = check.area
             lines += ["", area]
         lines.append(f"  {MARKS[check.mark]} {check.what}")
-        if check.mend:
-            lines.append(f"      → {check.mend}")
+        if check.fix:
+            lines.append(f"      → {check.fix}")
     return "\n".join(lines).strip("\n")
 
 

@@ -63,17 +63,53 @@ def workflow_files(root: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.y*ml") if file.is_file()) if folder.is_dir() else []
 
 
-def write(proposals: Sequence[Proposal]) -> list[str]:
-    """Write ``proposals``; returns their names."""
+def write_files(
+    proposals: Sequence[Proposal], say: Callable[..., None], command: str, *, yes: bool, dry_run: bool, overwrite: bool
+) -> list[str]:
+    """Show each proposal as a diff, ask, write; returns the names of what was written.
+
+    Parameters
+    ----------
+    proposals
+        The files, in the order to read them.
+    say, command
+        What prints for people, and the name of the command that proposes.
+    yes, dry_run
+        Write without asking; only show.
+    overwrite
+        Whether a file that is there may be changed; where not, it is shown and left alone.
+    """
     for proposal in proposals:
+        if proposal.state == "same":
+            say(f"\n{proposal.name}: is there already, as it should be.")
+            continue
+        say(f"\n{proposal.diff()}".rstrip())
+        if proposal.state == "differs" and not overwrite:
+            say(
+                f"\n{proposal.name} is yours and stays as it is. The lines with + are what {command} would write; "
+                "copy those that you want."
+            )
+    to_write = [item for item in proposals if item.state == "new" or (overwrite and item.state == "differs")]
+    if not to_write:
+        say("\nThere is nothing to write.")
+        return []
+    names = ", ".join(item.name for item in to_write)
+    if dry_run:
+        say(f"\nNothing was written (--dry-run). It would be: {names}.")
+        return []
+    if not yes and not _agreed(f"\nWrite {names}?"):
+        say(f"\nNothing was written. `flint-ml {command} --yes` writes without asking.")
+        return []
+    for proposal in to_write:
         proposal.place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(proposal.place, proposal.text)
-    return [proposal.name for proposal in proposals]
+    say(f"\nWritten: {names}.")
+    return [proposal.name for proposal in to_write]
 
 
-def agreed(ask: Callable[[str], str], question: str) -> bool:
+def _agreed(question: str) -> bool:
     """Whether a person says yes to ``question``; an empty answer, or none at all, is no."""
     try:
-        return ask(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
     except EOFError:
         return False

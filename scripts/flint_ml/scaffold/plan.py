@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.scaffold.scan import Facts
-from flint_ml.scaffold.storage import storage
+from flint_ml.scaffold.scan import RepositoryScan
+from flint_ml.scaffold.storage import storage_of
 from flint_ml.scaffold.tablefiles import assign
 from flint_ml.text.yaml import parse_yaml
 
@@ -171,17 +171,17 @@ def metric_lines(answers: Answers) -> str:
     return fill("metrics.R.txt" if answers.language == "R" else "metrics.py.txt", {"metrics": answers.metrics})
 
 
-def _install(facts: Facts, language: str, command: str) -> tuple[str, ...]:
-    place = shlex.quote(f"{facts.project}/requirements.txt" if facts.project else "requirements.txt")
+def _install(repository: RepositoryScan, language: str, command: str) -> tuple[str, ...]:
+    place = shlex.quote(f"{repository.project}/requirements.txt" if repository.project else "requirements.txt")
     lines: list[str] = []
-    written = facts.environment is None and language == "Python" and facts.packages
-    if facts.environment == "requirements.txt" or written:
-        lines.append(f"python -m pip install {'--require-hashes ' if facts.hashed else ''}-r {place}")
-    elif facts.environment in _OTHER_ENVIRONMENTS:
-        line = _OTHER_ENVIRONMENTS[facts.environment]
-        lines.append(f"cd {shlex.quote(facts.project)} && {line}" if facts.project else line)
-    elif language == "R" and facts.environment is None:
-        packages = sorted({name for script in facts.scripts if script.language == "R" for name in script.packages})
+    written = repository.environment is None and language == "Python" and repository.packages
+    if repository.environment == "requirements.txt" or written:
+        lines.append(f"python -m pip install {'--require-hashes ' if repository.hashed else ''}-r {place}")
+    elif repository.environment in _OTHER_ENVIRONMENTS:
+        line = _OTHER_ENVIRONMENTS[repository.environment]
+        lines.append(f"cd {shlex.quote(repository.project)} && {line}" if repository.project else line)
+    elif language == "R" and repository.environment is None:
+        packages = sorted({name for script in repository.scripts if script.language == "R" for name in script.packages})
         if packages:
             listed = ", ".join(json.dumps(name) for name in packages)
             lines.append(f"Rscript -e 'install.packages(c({listed}))'")
@@ -197,18 +197,18 @@ def _lock(project: str) -> str:
     return f"{project}/dvc.lock" if re.fullmatch(r"[\w./-]+", project) else "**/dvc.lock"
 
 
-def _language(facts: Facts) -> str:
-    if facts.environment in _R_FILES:
+def _language(repository: RepositoryScan) -> str:
+    if repository.environment in _R_FILES:
         return "R"
-    return facts.train.language if facts.train else "Python"
+    return repository.train.language if repository.train else "Python"
 
 
-def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
-    """The answers for ``facts``; what the user gave (dashed names; empty: not given) wins.
+def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) -> Answers:
+    """The answers for ``repository``; what the user gave (dashed names; empty: not given) wins.
 
     Parameters
     ----------
-    facts
+    repository
         What the repository holds.
     given
         ``title``, ``lead``, ``data-steward``, ``command``, ``metrics``, ``predictions``, ``benchmark``,
@@ -218,64 +218,64 @@ def answer(facts: Facts, given: Mapping[str, str], python: str) -> Answers:
         Version of Python for the workflow, such as ``3.13``, where the project names none.
     """
     say = {name: text for name, text in given.items() if text}
-    gcbm = facts.gcbm is not None and say.get("workflow", "gcbm-gate") == "gcbm-gate"
-    language = _language(facts)
-    train = facts.train
+    gcbm = repository.gcbm is not None and say.get("workflow", "gcbm-gate") == "gcbm-gate"
+    language = _language(repository)
+    train = repository.train
     own = train.command if train else "python train.py"
     if "program" in say:
         own = re.sub(r"^python\b", say["program"], own)
-    command = say.get("command") or ("dvc repro" if facts.stages else own)
-    title = say.get("title") or facts.heading
-    kind = storage(facts.remote)
+    command = say.get("command") or ("dvc repro" if repository.stages else own)
+    title = say.get("title") or repository.heading
+    kind = storage_of(repository.remote)
     # Data that nobody keeps yet are proposed to DVC; small ones that Git has may stay there.
-    loose = not gcbm and any(table.path not in facts.in_git for table in facts.tables)
-    dvc = facts.dvc or {"true": True, "false": False}.get(say.get("dvc", "auto"), loose)
+    loose = not gcbm and any(table.path not in repository.in_git for table in repository.tables)
+    dvc = repository.dvc or {"true": True, "false": False}.get(say.get("dvc", "auto"), loose)
     common = Answers(
         kind="gcbm-gate" if gcbm else "model-gate-r" if language == "R" else "model-gate",
         title=re.sub(r"[${}]", "", title),
         lead=say.get("lead") or "(name the lead)",
         steward=say.get("data-steward") or "(name the data steward)",
         language=language,
-        python=facts.python or python,
-        branch=facts.branch,
-        folder=facts.project,
+        python=repository.python or python,
+        branch=repository.branch,
+        folder=repository.project,
         command=command,
         expect=(),
-        install=_install(facts, language, command),
-        packages=facts.environment,
-        metrics=say.get("metrics") or next(iter(facts.metrics), "metrics.json"),
+        install=_install(repository, language, command),
+        packages=repository.environment,
+        metrics=say.get("metrics") or next(iter(repository.metrics), "metrics.json"),
         dvc=dvc,
-        kept=bool(facts.kept),
+        kept=bool(repository.kept),
         remote=kind is not None and kind.direct,
         secrets=kind.secrets if kind else (),
-        lock=_lock(facts.project),
-        gcbm=facts.gcbm or ".",
-        mlflow=facts.mlflow,
-        stages=bool(facts.stages),
+        lock=_lock(repository.project),
+        gcbm=repository.gcbm or ".",
+        mlflow=repository.mlflow,
+        stages=bool(repository.stages),
     )
     if gcbm:
-        return replace(common, expect=("pull-data", "run-gcbm") if facts.kept else ("run-gcbm",))
-    return _with_data(common, facts, say)
+        return replace(common, expect=("pull-data", "run-gcbm") if repository.kept else ("run-gcbm",))
+    return _with_data(common, repository, say)
 
 
-def _with_data(common: Answers, facts: Facts, say: Mapping[str, str]) -> Answers:
+def _with_data(common: Answers, repository: RepositoryScan, say: Mapping[str, str]) -> Answers:
     """Answers about tables, predictions and model."""
-    train = facts.train
-    roles = assign(facts.tables, train.data if train else ())
+    train = repository.train
+    roles = assign(repository.tables, train.data if train else ())
     reference = roles.reference.path if roles.reference else None
     current = roles.current.path if roles.current else None
     rev = None
     table = roles.reference or roles.only
     if reference is None and roles.only is not None:
-        reference, current, rev = roles.only.path, roles.only.path, facts.branch
+        reference, current, rev = roles.only.path, roles.only.path, repository.branch
     if say.get("reference") or say.get("current"):
         reference = say.get("reference") or reference
         current = say.get("current") or current
-        rev = facts.branch if reference == current else None
+        rev = repository.branch if reference == current else None
     identifier = table.column("id") if table else None
-    written = [name for script in facts.scripts for name in script.predictions]
-    models = [name for script in facts.scripts for name in script.models]
-    models += [path for path in facts.outputs if re.search(r"(^|/)model", path)]
+    written = [name for script in repository.scripts for name in script.predictions]
+    models = [name for script in repository.scripts for name in script.models]
+    models += [path for path in repository.outputs if re.search(r"(^|/)model", path)]
     checked = reference is not None and current is not None
     expect = (*(["pull-data"] if common.dvc else []), *(["check-drift"] if checked else []), "train", "compare-metrics")
     return replace(
@@ -288,7 +288,8 @@ def _with_data(common: Answers, facts: Facts, say: Mapping[str, str]) -> Answers
         predictions=say.get("predictions")
         or next(iter(written), roles.predictions.path if roles.predictions else None),
         benchmark=say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None),
-        model=say.get("model") or next((name for name in facts.outputs if name in models), next(iter(models), None)),
+        model=say.get("model")
+        or next((name for name in repository.outputs if name in models), next(iter(models), None)),
         model_name=say.get("model-name")
         or re.sub(r"[^a-z0-9]+", "-", common.title.partition(":")[0].lower()).strip("-")
         or "model",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flint_ml.scaffold.files import Proposal, propose
 from flint_ml.scaffold.plan import Answers, procedure, settings, workflow
-from flint_ml.scaffold.scan import Facts
+from flint_ml.scaffold.scan import RepositoryScan
 
 RESULTS = "flint-ml-results/"
 
@@ -17,7 +17,7 @@ def _shown(remote: str | None) -> str:
     return re.sub(r"//[^/@]*@", "//", remote) if remote else "none"
 
 
-def describe(facts: Facts) -> list[str]:
+def describe(repository: RepositoryScan) -> list[str]:
     """What was found, one line each, in plain words."""
 
     def some(paths: tuple[str, ...], none: str) -> str:
@@ -26,63 +26,69 @@ def describe(facts: Facts) -> list[str]:
 
     git = (
         "no repository yet"
-        if facts.root is None
+        if repository.root is None
         else "no commit yet"
-        if not facts.commits
-        else f"branch {facts.branch}"
+        if not repository.commits
+        else f"branch {repository.branch}"
     )
     dvc = "not used"
-    if facts.dvc:
-        stages = f"{len(facts.stages)} stages ({', '.join(facts.stages[:4])})" if facts.stages else "no pipeline"
-        dvc = f"{stages}, {len(facts.kept)} files or folders kept, remote: {_shown(facts.remote)}"
+    if repository.dvc:
+        stages = (
+            f"{len(repository.stages)} stages ({', '.join(repository.stages[:4])})"
+            if repository.stages
+            else "no pipeline"
+        )
+        dvc = f"{stages}, {len(repository.kept)} files or folders kept, remote: {_shown(repository.remote)}"
     found = [
-        f"Git        {git}{f', github.com/{facts.github}' if facts.github else ''}",
+        f"Git        {git}{f', github.com/{repository.github}' if repository.github else ''}",
         f"DVC        {dvc}",
-        f"tables     {some(tuple(table.path for table in facts.tables), 'none')}",
+        f"tables     {some(tuple(table.path for table in repository.tables), 'none')}",
     ]
-    if facts.gcbm is not None:
-        found.append(f"GCBM       a project in {facts.gcbm}")
+    if repository.gcbm is not None:
+        found.append(f"GCBM       a project in {repository.gcbm}")
     else:
-        train = f"{facts.train.path} ({facts.train.language})" if facts.train else "no script that trains"
+        train = (
+            f"{repository.train.path} ({repository.train.language})" if repository.train else "no script that trains"
+        )
         found.append(f"training   {train}")
-        found.append(f"packages   {facts.environment or 'no list of packages'}")
-        found.append(f"metrics    {some(facts.metrics, 'no script writes any')}")
-    if facts.mlflow:
+        found.append(f"packages   {repository.environment or 'no list of packages'}")
+        found.append(f"metrics    {some(repository.metrics, 'no script writes any')}")
+    if repository.mlflow:
         found.append("MLflow     used")
-    if facts.workflows:
-        found.append(f"workflows  {some(facts.workflows, '')}")
+    if repository.workflows:
+        found.append(f"workflows  {some(repository.workflows, '')}")
     return found
 
 
-def ignored(facts: Facts, answers: Answers) -> list[str]:
+def ignored(repository: RepositoryScan, answers: Answers) -> list[str]:
     """Lines that ``.gitignore`` lacks."""
     wanted = [RESULTS]
     wanted += ["__pycache__/", ".venv/"] if answers.language == "Python" and answers.kind != "gcbm-gate" else []
-    if answers.model and not facts.stages:
+    if answers.model and not repository.stages:
         wanted.append(f"/{answers.model}")
-    return [line for line in wanted if line.strip("/") not in {known.strip("/") for known in facts.ignored}]
+    return [line for line in wanted if line.strip("/") not in {known.strip("/") for known in repository.ignored}]
 
 
-def proposals(facts: Facts, answers: Answers, versions: Mapping[str, str | None]) -> list[Proposal]:
+def proposals(repository: RepositoryScan, answers: Answers, versions: Mapping[str, str | None]) -> list[Proposal]:
     """The files that the gate needs here, in the order to read them.
 
     ``versions`` are the packages for a ``requirements.txt``, where the project has no list of packages.
     """
-    place = f"{facts.project}/" if facts.project else ""
-    top = facts.root or facts.folder
+    place = f"{repository.project}/" if repository.project else ""
+    top = repository.root or repository.folder
     texts = {f"{place}flint-ml.yml": settings(answers)}
     # A second workflow of another name would run the gate twice.
-    if not facts.gated:
+    if not repository.gated:
         texts[f".github/workflows/{answers.kind}.yml"] = workflow(answers)
     if versions:
         pins = [f"{name}=={version}" if version else name for name, version in sorted(versions.items())]
         texts[f"{place}requirements.txt"] = "\n".join(pins) + "\n"
-    if not (facts.folder / ".gitignore").exists():
-        texts[f"{place}.gitignore"] = "# What a run makes anew\n" + "\n".join(ignored(facts, answers)) + "\n"
+    if not (repository.folder / ".gitignore").exists():
+        texts[f"{place}.gitignore"] = "# What a run makes anew\n" + "\n".join(ignored(repository, answers)) + "\n"
     texts[f"{place}SOP.md"] = procedure(answers)
     return [propose(top, name, text) for name, text in texts.items()]
 
 
-def missing_lines(facts: Facts, answers: Answers) -> list[str]:
+def missing_lines(repository: RepositoryScan, answers: Answers) -> list[str]:
     """Lines to add by hand to a ``.gitignore`` that is there."""
-    return ignored(facts, answers) if (facts.folder / ".gitignore").exists() else []
+    return ignored(repository, answers) if (repository.folder / ".gitignore").exists() else []

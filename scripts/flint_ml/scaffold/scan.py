@@ -43,7 +43,7 @@ _METRICS = re.compile(r"^(?:.*[_-])?(?:metrics?|scores?)(?:[_-].*)?\.(?:json|ya?
 
 
 @dataclass(frozen=True)
-class Facts:
+class RepositoryScan:
     """What a repository holds. Paths are relative to the project, with forward slashes.
 
     Attributes
@@ -203,8 +203,8 @@ def _stages(plan: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def look(folder: Path) -> Facts:
-    """The facts of the project in ``folder``."""
+def scan_repository(folder: Path) -> RepositoryScan:
+    """The repository of the project in ``folder``."""
     folder = folder.resolve()
     git = Git(folder)
     root = git.root.resolve() if git.root else None
@@ -236,7 +236,7 @@ def look(folder: Path) -> Facts:
     committed = set(git.tracked(folder)) if root else set()
     flows = workflow_files(root or folder)
     matched = re.search(r"github\.com[:/]([^/\s]+/[^/\s]+?)(?:\.git)?$", git.setting("remote.origin.url") or "")
-    return Facts(
+    return RepositoryScan(
         folder=folder,
         root=root,
         project=project,

@@ -110,7 +110,7 @@ def _score(path: str, text: str) -> int:
 
 
 def read_script(folder: Path, path: str) -> Script | None:
-    """The facts of the script ``path`` below ``folder``; None for what is none (not there, too large, a test)."""
+    """The repository of the script ``path`` below ``folder``; None for what is none (not there, too large, a test)."""
     file = folder / path
     if _NEVER.search(path.lower()) or not file.is_file() or file.stat().st_size > _MAX_BYTES:
         return None

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flint_ml.scaffold.plan import Answers, metric_lines
-from flint_ml.scaffold.scan import Facts
-from flint_ml.scaffold.storage import is_folder, storage
+from flint_ml.scaffold.scan import RepositoryScan
+from flint_ml.scaffold.storage import is_folder, storage_of
 
 PAGES = "https://github.com/moja-global/flint-ml-actions/blob/main/docs"
 
@@ -36,19 +36,23 @@ class Machine:
     packages: bool = True
 
 
-def data_files(facts: Facts, answers: Answers) -> list[str]:
+def data_files(repository: RepositoryScan, answers: Answers) -> list[str]:
     """Tables that DVC should keep: neither kept by it yet, nor Git's, nor written by a script."""
-    written = {answers.metrics, answers.predictions, *(name for s in facts.scripts for name in s.predictions)}
+    written = {answers.metrics, answers.predictions, *(name for s in repository.scripts for name in s.predictions)}
     return [
-        t.path for t in facts.tables if t.path not in {*facts.kept, *facts.in_git, *written} and not t.is_predictions
+        t.path
+        for t in repository.tables
+        if t.path not in {*repository.kept, *repository.in_git, *written} and not t.is_predictions
     ]
 
 
-def at_home(facts: Facts, answers: Answers, machine: Machine, ignore: Sequence[str] = ()) -> list[Step]:
+def steps_at_home(
+    repository: RepositoryScan, answers: Answers, machine: Machine, ignore: Sequence[str] = ()
+) -> list[Step]:
     """Steps from here to a first ``flint-ml gate`` at the user's own desk."""
     steps: list[Step] = []
-    if answers.kind != "gcbm-gate" and not facts.metrics and answers.metrics == "metrics.json":
-        where = facts.train.path if facts.train else "your training script"
+    if answers.kind != "gcbm-gate" and not repository.metrics and answers.metrics == "metrics.json":
+        where = repository.train.path if repository.train else "your training script"
         steps.append(
             Step(
                 f"Write the metrics: at the end of {where} add these lines, with your own names for the numbers "
@@ -56,7 +60,7 @@ def at_home(facts: Facts, answers: Answers, machine: Machine, ignore: Sequence[s
                 lines=metric_lines(answers),
             )
         )
-    if facts.root is None:
+    if repository.root is None:
         steps.append(Step("Put the folder under version control", commands=("git init -b main",)))
     if not machine.identity:
         steps.append(
@@ -68,7 +72,7 @@ def at_home(facts: Facts, answers: Answers, machine: Machine, ignore: Sequence[s
                 ),
             )
         )
-    steps += _data_steps(facts, answers, machine)
+    steps += _data_steps(repository, answers, machine)
     if ignore:
         commands = tuple(f"echo {shlex.quote(line)} >> .gitignore" for line in ignore)
         steps.append(Step("Keep what a run makes out of Git", commands=commands))
@@ -81,21 +85,21 @@ def at_home(facts: Facts, answers: Answers, machine: Machine, ignore: Sequence[s
         )
         title = "Install what the scripts import, in an environment of its own, and write down the versions"
         steps.append(Step(title, commands=commands))
-    run = "flint-ml run-gcbm" if answers.kind == "gcbm-gate" and not facts.stages else answers.command
+    run = "flint-ml run-gcbm" if answers.kind == "gcbm-gate" and not repository.stages else answers.command
     steps.append(Step("See that it runs, and make the first numbers to compare with", commands=(run,)))
     steps.append(Step("Commit", commands=("git add -A", 'git commit -m "Data, model and gate"')))
     steps.append(Step("The gate, as it will run on every pull request", commands=("flint-ml gate",)))
     return steps
 
 
-def _data_steps(facts: Facts, answers: Answers, machine: Machine) -> list[Step]:
+def _data_steps(repository: RepositoryScan, answers: Answers, machine: Machine) -> list[Step]:
     if not answers.dvc:
         return []
     steps: list[Step] = []
     if not machine.dvc:
         steps.append(Step("Install DVC, which keeps data beside Git", commands=("pipx install dvc",)))
-    commands: list[str] = [] if facts.dvc else ["dvc init" if not facts.project else "dvc init --subdir"]
-    if data := data_files(facts, answers):
+    commands: list[str] = [] if repository.dvc else ["dvc init" if not repository.project else "dvc init --subdir"]
+    if data := data_files(repository, answers):
         commands.append("dvc add " + " ".join(map(shlex.quote, data)))
     if commands:
         steps.append(
@@ -104,10 +108,10 @@ def _data_steps(facts: Facts, answers: Answers, machine: Machine) -> list[Step]:
     return steps
 
 
-def on_github(facts: Facts, answers: Answers) -> list[Step]:
+def steps_on_github(repository: RepositoryScan, answers: Answers) -> list[Step]:
     """Steps from the desk to the first pull request."""
     steps: list[Step] = []
-    if answers.dvc and (facts.remote is None or is_folder(facts.remote)):
+    if answers.dvc and (repository.remote is None or is_folder(repository.remote)):
         steps.append(
             Step(
                 f"Choose a place for the data that GitHub reaches ({PAGES}/where-to-keep-data.md), for example",
@@ -120,7 +124,7 @@ def on_github(facts: Facts, answers: Answers) -> list[Step]:
         )
     elif answers.dvc:
         steps.append(Step("Bring the data there", commands=("dvc push",)))
-    kind = storage(facts.remote)
+    kind = storage_of(repository.remote)
     if kind and kind.secrets:
         steps.append(
             Step(
@@ -130,7 +134,7 @@ def on_github(facts: Facts, answers: Answers) -> list[Step]:
         )
     if answers.mlflow and answers.kind != "gcbm-gate":
         steps.append(Step("Say where MLflow is", commands=("gh variable set MLFLOW_TRACKING_URI",)))
-    if facts.github is None:
+    if repository.github is None:
         steps.append(
             Step("Make a repository on GitHub and push", commands=("gh repo create --source . --push --private",))
         )
@@ -140,7 +144,7 @@ def on_github(facts: Facts, answers: Answers) -> list[Step]:
     return steps
 
 
-def text(steps: Sequence[Step], first: int = 1) -> str:
+def steps_text(steps: Sequence[Step], first: int = 1) -> str:
     """Steps as a numbered list for a terminal."""
     parts: list[str] = []
     for number, step in enumerate(steps, first):

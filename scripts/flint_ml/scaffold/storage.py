@@ -60,7 +60,7 @@ def scheme(address: str) -> str:
     return "" if name == "file" else name
 
 
-def storage(address: str | None) -> Storage | None:
+def storage_of(address: str | None) -> Storage | None:
     """The kind of the remote at ``address``; None for a folder, or where nothing is known."""
     return _KINDS.get(scheme(address)) if address else None
 

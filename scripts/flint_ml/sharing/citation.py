@@ -41,7 +41,7 @@ def content(shared: Shared) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def text(shared: Shared) -> str:
+def citation_file(shared: Shared) -> str:
     """The file."""
     from ruamel.yaml import YAML
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString

@@ -197,6 +197,6 @@ def content(shared: Shared) -> dict[str, Any]:
     }
 
 
-def text(shared: Shared) -> str:
+def crate_file(shared: Shared) -> str:
     """The file."""
     return json.dumps(content(shared), indent=2, ensure_ascii=False) + "\n"

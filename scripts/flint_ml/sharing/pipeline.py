@@ -30,7 +30,7 @@ def entry(item: Item, shared: Shared) -> dict[str, Any]:
     }
 
 
-def text(shared: Shared, before: str | None, where: str = "dvc.yaml") -> str:
+def pipeline_file(shared: Shared, before: str | None, where: str = "dvc.yaml") -> str:
     """``dvc.yaml`` with the artifacts; everything else in it stays as it is.
 
     Raises
