@@ -11,10 +11,10 @@ import pytest
 from flint_ml import record as records
 from flint_ml.errors import InputError
 from flint_ml.hashing import write_atomically
-from flint_ml.record import Badge, Figure, Metric, Provenance, Record, Table
+from flint_ml.record import Badge, Figure, Metric, Piece, Provenance, Record, Table, left_out, looked, not_applicable
 
 DESIGN_EXAMPLE = {
-    "schema": "flint-ml/record/1",
+    "schema": "flint-ml/record/2",
     "action": "compare-metrics",
     "name": "compare-metrics",
     "status": "passed",
@@ -71,6 +71,106 @@ def put(folder: Path, data: object, name: str = "compare-metrics") -> Path:
     return path
 
 
+OLD = DESIGN_EXAMPLE | {
+    "schema": "flint-ml/record/1",
+    "tables": [
+        {
+            "title": "Metrics",
+            "columns": [{"name": name} for name in ("metric", "base", "this change", "95 % CI", "tolerance", "result")],
+            "rows": [],
+        }
+    ],
+    "details": {
+        "verdict": "changed",
+        "as_declared": True,
+        "base": {"commit": "b" * 40, "how": "the merge base", "engine": "reference"},
+        "benchmark": {"name": "test", "n": 115, "same": True},
+        "badges": [{"label": "Balance", "message": "closed", "status": "passed"}],
+        "changes": {"params": [{"path": "a", "base": 1, "head": [2]}], "code": ["x.py"]},
+        "last_lines": ["one", 2],
+        "fingerprint": "abc",
+    },
+}
+
+
+def test_a_record_of_the_schema_before_keeps_its_meaning(tmp_path: Path) -> None:
+    record = records.read(put(tmp_path, OLD))
+    assert record.schema_ == records.SCHEMA_BEFORE
+    assert [column.role for column in record.tables[0].columns] == [
+        None,
+        "base",
+        "head",
+        "interval",
+        "tolerance",
+        "result",
+    ]
+    assert record.verdict == "as-declared"
+    assert record.base
+    assert (record.base.kind, record.base.commit) == ("revision", "b" * 40)
+    assert record.benchmark
+    assert (record.benchmark.n, record.benchmark.same) == (115, True)
+    assert [badge.status for badge in record.badges] == ["passed"]
+    assert record.changes
+    assert record.changes.params[0].head == [2]
+    assert (record.log, record.fingerprint, record.coverage) == (["one", "2"], "abc", [])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("verdict", "splendid"),
+        ("verdict", ["better"]),
+        ("base", "main"),
+        ("base", {"kind": "other"}),
+        ("benchmark", {"n": "many"}),
+        ("badges", [{"label": "x"}]),
+        ("changes", {"data": [1]}),
+        ("last_lines", "text"),
+        ("fingerprint", 1),
+    ],
+)
+def test_what_does_not_fit_in_a_record_of_the_schema_before_is_dropped(tmp_path: Path, key: str, value: object) -> None:
+    record = records.read(put(tmp_path, OLD | {"details": OLD["details"] | {key: value, "as_declared": False}}))  # type: ignore[operator]
+    assert not getattr(record, {"last_lines": "log"}.get(key, key))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": "better"},
+        {"coverage": []},
+        {"tables": [{"title": "t", "columns": [{"name": "a", "role": "head"}], "rows": []}]},
+    ],
+)
+def test_the_schema_before_has_no_field_of_the_new_one(tmp_path: Path, change: dict) -> None:
+    with pytest.raises(InputError, match="no such field"):
+        records.read(put(tmp_path, DESIGN_EXAMPLE | {"schema": "flint-ml/record/1"} | change))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        {"state": "looked"},
+        {"state": "looked", "n": 3, "of": 2},
+        {"state": "looked", "n": -1, "of": 2},
+        {"state": "left-out", "why": "text"},
+        {"state": "left-out", "name": "SOC"},
+        {"state": "not-applicable"},
+        {"state": "seen", "n": 1, "of": 1},
+        {"state": "looked", "n": 1, "of": 1, "kind": "No kind"},
+    ],
+)
+def test_a_piece_of_evidence_that_contradicts_itself_is_refused(piece: dict) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Piece.model_validate({"kind": "columns"} | piece)
+
+
+def test_pieces_of_evidence_are_made_short() -> None:
+    assert looked("columns", 3, noun="columns").of == 3
+    assert len(left_out("columns", "x" * 5_000, "y" * 5_000).name) == 300
+    assert not_applicable("data", "no data under DVC").state == "not-applicable"
+
+
 def test_the_example_of_the_design_is_read_and_written_unchanged(tmp_path: Path) -> None:
     record = records.read(put(tmp_path, DESIGN_EXAMPLE))
     again = json.loads(record.to_json())
@@ -102,7 +202,7 @@ def test_a_figure_cannot_point_out_of_the_results(path: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema": "flint-ml/record/2"}, "schema"),
+        ({"schema": "flint-ml/record/3"}, "schema"),
         ({"status": "fine"}, "status"),
         ({"extra": 1}, "extra"),
         ({"headline": "x" * 501}, "headline"),

@@ -165,7 +165,7 @@ def generated(root: Path) -> dict[Path, str]:
     errors = root / "docs" / "errors.md"
     files[errors] = fill(errors.read_text(encoding="utf-8"), "errors", error_codes.table())
     dump = {"indent": 2, "ensure_ascii": False}
-    files[root / "docs/schema/record-1.json"] = json.dumps(json_schema(), **dump) + "\n"  # type: ignore[arg-type]
+    files[root / "docs/schema/record-2.json"] = json.dumps(json_schema(), **dump) + "\n"  # type: ignore[arg-type]
     files[root / "docs/schema/flint-ml.json"] = json.dumps(settings_schema(loaded), **dump) + "\n"  # type: ignore[arg-type]
     return files
 

@@ -3,28 +3,37 @@
 Every action leaves ``<results-dir>/<name>.json`` and puts figures under ``<results-dir>/<name>/``. Reading is
 strict, because a record may come from a fork: limited in size, checked against the schema, and with every path
 confined to the results directory.
+
+What the decision and the report need stands in typed fields; ``details`` is for people and other programs, and
+flint-ml never reads it. Records of the schema before (``flint-ml/record/1``) are still read: their contract in
+``details`` and in the titles of columns is moved to the fields, and ``schema_`` says where they come from.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from flint_ml.errors import InputError
 from flint_ml.hashing import write_atomically
 
-SCHEMA: Literal["flint-ml/record/1"] = "flint-ml/record/1"
+SCHEMA: Literal["flint-ml/record/2"] = "flint-ml/record/2"
+SCHEMA_BEFORE: Literal["flint-ml/record/1"] = "flint-ml/record/1"
 MAX_BYTES = 4 * 1024 * 1024
 MAX_RECORDS = 100
+MAX_CHANGES = 20_000
 
 Status = Literal["passed", "warned", "failed", "skipped", "error"]
 Severity = Literal["info", "warning", "error"]
+Verdict = Literal["better", "same", "worse", "inconclusive", "changed", "as-declared", "no-baseline"]
+Role = Literal["base", "head", "change", "interval", "tolerance", "result"]
+State = Literal["looked", "left-out", "not-applicable"]
 Cell = str | int | float | bool | None
 MARKS: dict[Status, str] = {"passed": "✅", "warned": "🟡", "failed": "❌", "skipped": "⏭️", "error": "❌"}
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -74,12 +83,24 @@ class Metric(_Part):
         return data
 
 
+class PartBadge(Badge):
+    """A badge of a part of a record, with the status of that part."""
+
+    status: Status
+
+
 class Column(_Part):
-    """A table column; numbers are aligned right and may carry a unit."""
+    """A table column; numbers are aligned right and may carry a unit.
+
+    ``role`` says what the column holds where the table compares: the base's values, this change's (``head``), their
+    difference (``change``) with its ``interval`` and ``tolerance``, and the ``result`` of each row in a word. Reports
+    find columns by role and never by title.
+    """
 
     name: Annotated[str, Field(max_length=200)]
     type: Literal["text", "number"] = "text"
     unit: str | None = None
+    role: Role | None = None
 
 
 class Table(_Part):
@@ -99,6 +120,10 @@ class Table(_Part):
                 if isinstance(cell, float) and not math.isfinite(cell):
                     row[index] = None
         return self
+
+    def column(self, role: Role) -> int | None:
+        """Number of the first column of this role, or None."""
+        return next((number for number, column in enumerate(self.columns) if column.role == role), None)
 
 
 class Series(_Part):
@@ -143,6 +168,165 @@ class Input(_Part):
     bytes: int | None = None
 
 
+class Written(Input):
+    """A file that the command wrote: its hash after, and ``how`` it differs from before.
+
+    ``rewritten`` is the same bytes written anew (another modification time, change time or inode).
+    """
+
+    how: Literal["new", "changed", "rewritten"]
+
+
+class BaseSide(_Part):
+    """What the result was compared with.
+
+    Attributes
+    ----------
+    kind
+        A Git revision, a registered version of the model, the last run's artifact, or a file.
+    label
+        What people call it, where it is not the base branch.
+    commit
+        Commit that it was made from.
+    how
+        Why this is the base, as a clause.
+    named
+        The value of the option ``base`` that names it; empty for a revision.
+    """
+
+    kind: Literal["revision", "file", "version", "artifact"] = "revision"
+    label: Annotated[str, Field(max_length=300)] = ""
+    commit: Annotated[str, Field(max_length=100)] | None = None
+    how: Annotated[str, Field(max_length=1_000)] = ""
+    named: Annotated[str, Field(max_length=300)] = ""
+
+
+class Benchmark(_Part):
+    """The samples that both sides were scored on: file, name, hashes, number of samples.
+
+    ``same`` is None where it is not known.
+    """
+
+    path: Annotated[str, Field(max_length=1_000)] | None = None
+    name: Annotated[str, Field(max_length=300)] | None = None
+    md5: Annotated[str, Field(max_length=100)] | None = None
+    base_md5: Annotated[str, Field(max_length=100)] | None = None
+    n: int | None = None
+    same: bool | None = None
+
+
+class DataChange(_Part):
+    """One data file or folder that differs from the base: sizes in bytes, counts of files in a folder.
+
+    ``kind`` is ``source`` (put there by people), ``output`` (made by a stage) or ``git`` (kept in Git).
+    """
+
+    path: Annotated[str, Field(max_length=1_000)]
+    change: Annotated[str, Field(max_length=1_000)] = "changed"
+    kind: Annotated[str, Field(max_length=100)] = ""
+    size: int | None = None
+    base_size: int | None = None
+    md5: Annotated[str, Field(max_length=100)] | None = None
+    base_md5: Annotated[str, Field(max_length=100)] | None = None
+    files: dict[str, int] | None = None
+
+
+class ParameterChange(_Part):
+    """One parameter that differs from the base; a file other than params.yaml is named before a colon."""
+
+    path: Annotated[str, Field(max_length=1_000)]
+    base: Any = None
+    head: Any = None
+
+
+class Changes(_Part):
+    """What the change does, beside its results: paths relative to the root of the repository.
+
+    ``by`` says how data were compared: by hash, or by content (a simulation that compares layers by pixel).
+    """
+
+    data: Annotated[list[DataChange], Field(max_length=20_000)] = Field(default_factory=list)
+    params: Annotated[list[ParameterChange], Field(max_length=20_000)] = Field(default_factory=list)
+    code: Annotated[list[str], Field(max_length=20_000)] = Field(default_factory=list)
+    gate: Annotated[list[str], Field(max_length=20_000)] = Field(default_factory=list)
+    by: Literal["hash", "content"] = "hash"
+
+    @classmethod
+    def clipped(cls, data: Mapping[str, Any], by: Literal["hash", "content"] = "hash") -> Changes:
+        """The changes that ``data`` lists by the names of the fields, cut where a record cannot take them all."""
+        rows = {name: list(data.get(name) or ())[:MAX_CHANGES] for name in ("data", "params", "code", "gate")}
+        files = [
+            {key: value[:1_000] if isinstance(value, str) else value for key, value in row.items()}
+            for row in rows["data"]
+        ]
+        params = [
+            {"path": str(row["path"])[:1_000], **{side: finite(row.get(side)) for side in ("base", "head")}}
+            for row in rows["params"]
+        ]
+        return cls.model_validate({**rows, "data": files, "params": params, "by": by})
+
+
+# The kinds of pieces that a decision may ask for (docs/report.md, "Evidence").
+TREE = "tree"
+DATA = "data"
+COLUMNS = "columns"
+FRESH = "metrics-of-this-run"
+METRICS = "metrics"
+SAMPLES = "samples"
+BASE_METRICS = "base-metrics"
+
+
+class Piece(_Part):
+    """One piece of evidence: what was looked at, what was left out, or what there is nothing of to look at.
+
+    Attributes
+    ----------
+    kind
+        What kind of evidence: ``tree``, ``data``, ``columns``, ``metrics-of-this-run``, ``metrics``, ``samples``,
+        ``base-metrics``, or a name of the action's own.
+    state
+        ``looked``: ``n`` of ``of`` were. ``left-out``: ``name`` was not looked at, ``why`` says the cause and
+        ``hint`` the line that changes it. ``not-applicable``: there is nothing to look at, ``why`` says how that is
+        known.
+    noun
+        What was counted, in the plural ("columns"); for the tree, what it is called ("commit e4f5a6b").
+    """
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")]
+    state: State
+    name: Annotated[str, Field(max_length=300)] = ""
+    n: Annotated[int, Field(ge=0)] | None = None
+    of: Annotated[int, Field(ge=0)] | None = None
+    noun: Annotated[str, Field(max_length=200)] = ""
+    why: Annotated[str, Field(max_length=2_000)] = ""
+    hint: Annotated[str, Field(max_length=2_000)] = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Piece:
+        if self.state == "looked" and (self.n is None or self.of is None or self.n > self.of):
+            raise ValueError("a piece that was looked at says how many of how many")
+        if self.state == "left-out" and not self.name:
+            raise ValueError("a piece that was left out has a name")
+        if self.state != "looked" and not self.why:
+            raise ValueError("a piece that was not looked at says why")
+        return self
+
+
+def looked(kind: str, n: int, of: int | None = None, noun: str = "", *, why: str = "") -> Piece:
+    """The piece of what was looked at: ``n`` of ``of`` (default: all) ``noun``."""
+    return Piece(kind=kind, state="looked", n=n, of=n if of is None else of, noun=noun, why=why[:2_000])
+
+
+def left_out(kind: str, name: str, why: str, hint: str = "") -> Piece:
+    """The piece of what was not looked at: its name, the cause, and the line that changes it."""
+    return Piece(kind=kind, state="left-out", name=name[:300], why=why[:2_000], hint=hint[:2_000])
+
+
+def not_applicable(kind: str, why: str, name: str = "") -> Piece:
+    """The piece of what there is nothing of, or what somebody who may do so declared away."""
+    return Piece(kind=kind, state="not-applicable", name=name[:300], why=why[:2_000])
+
+
 class Provenance(_Part):
     """Where a record comes from: code, data, run, tools, cost."""
 
@@ -159,14 +343,48 @@ class Provenance(_Part):
 
 
 class Record(_Part):
-    """One action's result (see docs/architecture.md for every field)."""
+    """One action's result (see docs/architecture.md for every field).
 
-    schema_: Literal["flint-ml/record/1"] = Field(default=SCHEMA, alias="schema")
+    Attributes
+    ----------
+    spoken
+        How the check is called in a sentence ("the drift check").
+    verdict
+        What a comparison came to; ``as-declared`` is changed wholly as the project declared.
+    advice
+        What to do about a result that does not pass, as a clause.
+    badges
+        Badges of parts of the record, beside its own.
+    log
+        Last lines of the output of a command.
+    reproduce
+        Commands that repeat the work, in a clone of the repository.
+    wrote
+        Files that the command wrote.
+    coverage
+        What was looked at and what was not: see :class:`Piece`.
+    """
+
+    schema_: Literal["flint-ml/record/1", "flint-ml/record/2"] = Field(default=SCHEMA, alias="schema")
     action: Annotated[str, Field(pattern=NAME_PATTERN)]
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     status: Status
     headline: Annotated[str, Field(max_length=500)]
     badge: Badge
+    spoken: Annotated[str, Field(max_length=200)] = ""
+    verdict: Verdict | None = None
+    advice: Annotated[str, Field(max_length=1_000)] = ""
+    base: BaseSide | None = None
+    benchmark: Benchmark | None = None
+    badges: Annotated[list[PartBadge], Field(max_length=50)] = Field(default_factory=list)
+    changes: Changes | None = None
+    fingerprint: Annotated[str, Field(max_length=200)] = ""
+    log: Annotated[list[Annotated[str, Field(max_length=2_000)]], Field(max_length=400)] = Field(default_factory=list)
+    reproduce: Annotated[list[Annotated[str, Field(max_length=10_000)]], Field(max_length=20)] = Field(
+        default_factory=list
+    )
+    wrote: Annotated[list[Written], Field(max_length=10_000)] = Field(default_factory=list)
+    coverage: Annotated[list[Piece], Field(max_length=2_000)] = Field(default_factory=list)
     metrics: dict[str, Metric] = Field(default_factory=dict)
     tables: list[Table] = Field(default_factory=list)
     figures: list[Figure] = Field(default_factory=list)
@@ -174,10 +392,101 @@ class Record(_Part):
     findings: list[Finding] = Field(default_factory=list)
     provenance: Provenance
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_schema_before(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("schema", data.get("schema_")) == SCHEMA_BEFORE:
+            return _upgraded(data)
+        return data
+
     def to_json(self) -> str:
         """The record as UTF-8 JSON text, keys in the order of the schema, without NaN."""
         # Numbers that are not finite become null.
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+# Fields that came with record/2, and the titles that meant something before columns had roles.
+_NEW_FIELDS = (
+    "spoken",
+    "verdict",
+    "advice",
+    "base",
+    "benchmark",
+    "badges",
+    "changes",
+    "fingerprint",
+    "log",
+    "reproduce",
+    "wrote",
+    "coverage",
+)
+_TITLES: dict[str, Role] = {
+    "base": "base",
+    "this change": "head",
+    "change": "change",
+    "tolerance": "tolerance",
+    "result": "result",
+}
+
+
+def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
+    """A record/1 with what ``details`` and titles meant moved to the fields; what does not fit them is dropped."""
+    extra = [name for name in _NEW_FIELDS if name in data]
+    if extra:
+        raise ValueError(f"{extra[0]}: {SCHEMA_BEFORE} has no such field")
+    details = data.get("details")
+    details = details if isinstance(details, dict) else {}
+    lines = details.get("last_lines")
+    declared = details.get("verdict") == "changed" and details.get("as_declared") is True
+    given = {
+        "verdict": "as-declared" if declared else details.get("verdict"),
+        "log": [str(line)[:2_000] for line in lines if isinstance(line, str | int | float)]
+        if isinstance(lines, list)
+        else None,
+        "reproduce": [details.get("command")] if data.get("name") == "train" else None,
+        **{name: details.get(name) for name in ("base", "benchmark", "badges", "changes", "fingerprint")},
+    }
+    upgraded = {**data, "tables": _with_roles(data.get("tables"))}
+    for name, value in given.items():
+        fits = _fitting(name, value)
+        if fits is not None:
+            upgraded[name] = fits
+    return upgraded
+
+
+def _fitting(name: str, value: Any) -> Any:
+    """``value`` if it fits the field ``name``, without keys that the field does not know; else None."""
+    if value is None:
+        return None
+    parts: dict[str, type[_Part]] = {"base": BaseSide, "benchmark": Benchmark, "changes": Changes}
+    known = parts.get(name)
+    if known is not None and isinstance(value, dict):
+        value = {key: item for key, item in value.items() if key in known.model_fields and item is not None}
+    try:
+        return TypeAdapter(Record.model_fields[name].rebuild_annotation()).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _with_roles(tables: Any) -> Any:
+    """Tables of a record/1 whose columns have the roles that their titles stood for."""
+    if not isinstance(tables, list):
+        return tables if tables is not None else []
+    return [
+        {**table, "columns": [_with_role(column) for column in table["columns"]]}
+        if isinstance(table, dict) and isinstance(table.get("columns"), list)
+        else table
+        for table in tables
+    ]
+
+
+def _with_role(column: Any) -> Any:
+    if not isinstance(column, dict) or not isinstance(column.get("name"), str):
+        return column
+    if "role" in column:
+        raise ValueError(f"role: {SCHEMA_BEFORE} has no such field")
+    role = _TITLES.get(column["name"]) or ("interval" if "CI" in column["name"] else None)
+    return {**column, "role": role}
 
 
 def finite(value: Any) -> Any:
@@ -222,9 +531,9 @@ def read(path: Path) -> Record:
         record = Record.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(
-            f"is not a {SCHEMA} record: {place}: {first['msg']}",
+            f"is not a {SCHEMA} record: {where}: {first['msg']}",
             where=path.name,
             hint="records are written by flint-ml; delete the file if you did not mean it to be one",
             code="record-invalid",
@@ -257,7 +566,7 @@ def read_all(results_dir: Path) -> tuple[list[Record], list[InputError]]:
 
 
 def json_schema() -> dict[str, Any]:
-    """The published JSON schema of a record (docs/schema/record-1.json)."""
+    """The published JSON schema of a record (docs/schema/record-2.json)."""
     schema = Record.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}
 

@@ -272,6 +272,7 @@ ACTION = Action(
     summary="one comment on the pull request that lets a lead decide",
     description="All records of the run as one report with a decision: a comment on the pull request, kept up to date.",
     badge="Report",
+    spoken="the report",
     inputs=PostReportInputs,
     run=run,
     outputs={

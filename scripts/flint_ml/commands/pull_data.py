@@ -37,7 +37,8 @@ from flint_ml.dvc_project import (
 )
 from flint_ml.errors import InputError, OutsideError
 from flint_ml.git import Base, Git
-from flint_ml.record import Column, Finding, Input, Metric, Table
+from flint_ml.record import BaseSide, Column, Finding, Input, Metric, Table
+from flint_ml.record import Changes as RecordChanges
 from flint_ml.runner import Action, ActionInputs, Job, Outcome, parse_settings
 
 _MAX_LISTED = 2_000
@@ -354,6 +355,11 @@ def _outcome(job: Job, place: _Place, found: _Found, findings: list[Finding]) ->
         message,
         metrics={"files": Metric(value=check.files), "bytes": Metric(value=check.bytes, unit="bytes")},
         tables=_table(changes, base),
+        base=BaseSide(commit=base.commit, how=base.how) if base else None,
+        changes=RecordChanges.clipped(changes.as_dict()) if changes else None,
+        fingerprint=mark,
+        reproduce=["dvc pull"] if wanted else [],
+        advice="bring the missing data to the remote (`dvc push`) and run again" if check.absent else "",
         details=details,
         findings=findings,
         outputs={
@@ -383,6 +389,7 @@ ACTION = Action(
     description="Pull the exact DVC-tracked data of this commit, check every file against its hash, and say what "
     "changed against the base.",
     badge="Data",
+    spoken="the data check",
     inputs=PullDataInputs,
     run=run,
     outputs={

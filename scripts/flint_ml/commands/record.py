@@ -25,6 +25,7 @@ from flint_ml.record import Column, Finding, Input, Metric, Table, read_all, sam
 from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 _LABELS = {"train": "Training", "test": "Tests"}
+_SPOKEN = {"train": "training", "test": "the tests"}
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
 _MIN_SECRET = 8
@@ -192,10 +193,20 @@ def changed_since_check(job: Job) -> list[Finding]:
     ]
 
 
+def label_of(name: str) -> str:
+    """The badge's label of a command's record, for people: `train` is `Training`, `fit-curves` `Fit curves`."""
+    return _LABELS.get(name) or name.replace("-", " ").replace("_", " ").capitalize()
+
+
+def spoken_name(name: str) -> str:
+    """How a command's record is called in a sentence: `train` is `training`; others by their name."""
+    return _SPOKEN.get(name, name)
+
+
 def run(inputs: RecordInputs, job: Job) -> Outcome:
     """Run the command and say how it ended."""
     command, shown = _command(inputs, job)
-    label = inputs.label or _LABELS.get(job.name) or job.name.replace("-", " ").replace("_", " ").capitalize()
+    label = inputs.label or label_of(job.name)
     done = watch(
         command, cwd=str(job.workspace.base), env=job.env or os.environ, lines=inputs.lines, out=sys.stdout.buffer
     )
@@ -218,6 +229,9 @@ def run(inputs: RecordInputs, job: Job) -> Outcome:
         message=message,
         findings=replaced,
         badge=label,
+        spoken=spoken_name(job.name),
+        log=last,
+        reproduce=[shown],
         metrics={
             "seconds": Metric(value=round(done.seconds, 2), unit="s"),
             "peak_memory": Metric(value=done.peak_mb, unit="MB"),

@@ -124,11 +124,12 @@ def table(groups: Mapping[str, Sequence[GroupRow]]) -> Table:
     rows = [item for items in groups.values() for item in items]
     intervals = any(item.row.interval for item in rows)
     columns = [Column(name="group"), Column(name="n", type="number"), Column(name="metric")]
-    columns += [Column(name=name, type="number") for name in ("base", "this change")] + [Column(name="change")]
-    columns += [Column(name=text.interval_title(item.row for item in rows))] if intervals else []
+    columns += [Column(name="base", type="number", role="base"), Column(name="this change", type="number", role="head")]
+    columns += [Column(name="change", role="change")]
+    columns += [Column(name=text.interval_title(item.row for item in rows), role="interval")] if intervals else []
     cells: list[list[Cell]] = []
     for item in rows:
         row = item.row
         line: list[Cell] = [item.group, item.n, row.rule.title, row.base, row.head, text.change(row)]
         cells.append([*line, *([text.interval(row)] if intervals else []), row.result])
-    return Table(title="By group", columns=[*columns, Column(name="result")], rows=cells)
+    return Table(title="By group", columns=[*columns, Column(name="result", role="result")], rows=cells)

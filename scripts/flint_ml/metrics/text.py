@@ -124,11 +124,11 @@ def table(rows: Sequence[Row], title: str = "Metrics", *, base: str = "base", he
     if any(row.rule.direction != "none" for row in rows):
         rows = [row for row in rows if row.rule.direction != "none" or row.base != row.head]
     intervals = any(row.interval for row in rows)
-    columns = [Column(name="metric"), Column(name=base, type="number"), Column(name=head, type="number")]
-    columns += [Column(name="change")]
+    columns = [Column(name="metric"), Column(name=base, type="number", role="base")]
+    columns += [Column(name=head, type="number", role="head"), Column(name="change", role="change")]
     if intervals:
-        columns.append(Column(name=interval_title(rows)))
-    columns.append(Column(name="result"))
+        columns.append(Column(name=interval_title(rows), role="interval"))
+    columns.append(Column(name="result", role="result"))
     cells: list[list[Cell]] = []
     for row in rows:
         line: list[Cell] = [row.rule.title, row.base, row.head, change(row)]

@@ -14,7 +14,21 @@ from pydantic import SecretStr
 
 from flint_ml.git import Base, Fetcher, Git, ShallowFetch, find_base
 from flint_ml.hashing import file_md5, file_sha256
-from flint_ml.record import Figure, Finding, Input, Metric, Status, Table
+from flint_ml.record import (
+    BaseSide,
+    Benchmark,
+    Changes,
+    Figure,
+    Finding,
+    Input,
+    Metric,
+    PartBadge,
+    Piece,
+    Status,
+    Table,
+    Verdict,
+    Written,
+)
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import ActionInputs
 from flint_ml.runner.workflow_commands import Commands
@@ -27,12 +41,24 @@ class Outcome:
 
     ``message`` is the badge's message; ``outputs`` are the action's own outputs (lists become JSON, booleans
     ``true`` and ``false``, None an empty string). ``badge`` replaces the action's badge label, ``exit_code`` the
-    one that follows from the status.
+    one that follows from the status. The other fields are those of the record of the same name.
     """
 
     status: Status
     headline: str
     message: str
+    spoken: str = ""
+    verdict: Verdict | None = None
+    advice: str = ""
+    base: BaseSide | None = None
+    benchmark: Benchmark | None = None
+    badges: list[PartBadge] = field(default_factory=list)
+    changes: Changes | None = None
+    fingerprint: str = ""
+    log: list[str] = field(default_factory=list)
+    reproduce: list[str] = field(default_factory=list)
+    wrote: list[Written] = field(default_factory=list)
+    coverage: list[Piece] = field(default_factory=list)
     metrics: dict[str, Metric] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
@@ -61,6 +87,8 @@ class Action:
     icon: str = "check-circle"
     color: str = "green"
     published: bool = True
+    # How the check is called in a sentence: "the drift check did not run".
+    spoken: str = ""
     leaves_record: bool = True
     # Whether the action judges what it finds in the results directory, and so must not tidy it up first.
     keeps_results: bool = False

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flint_ml.drift.tables.reading import Source
 
 BADGE = "Data Drift Check"
+ADVICE = "check the instrument or region of the new data; if the difference is meant, update the reference"
 # Files above get a sha256 rather than DVC's md5: hashing would otherwise take as long as comparing.
 _LARGE = 32 * 1024 * 1024
 Choice = Literal["ks", "wasserstein", "psi", "chi2", "missing", "spectra", "multivariate"]
@@ -207,6 +208,7 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         metrics=numbers,
         tables=found,
         figures=figures,
+        advice=ADVICE if failed else "",
         details=details,
         findings=findings,
         outputs={
@@ -353,6 +355,7 @@ ACTION = Action(
     description="Compare a new batch of data with a trusted reference, column by column, and fail or warn when it has "
     "drifted: significant after correction for many columns, and large enough to matter.",
     badge=BADGE,
+    spoken="the drift check",
     inputs=CheckDriftInputs,
     run=run,
     outputs={

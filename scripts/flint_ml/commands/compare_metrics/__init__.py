@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -21,7 +23,7 @@ from flint_ml.metrics.compare import STATUS, Declared, Overall, Row, overall
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile, Reading
 from flint_ml.metrics.rules import Rule
-from flint_ml.record import Figure, Finding, Status
+from flint_ml.record import BaseSide, Benchmark, Changes, Figure, Finding, Status, Verdict
 from flint_ml.runner import Action, GateInputs, Job, Outcome
 
 _NAME_OR_NONE = f"(?:{MODEL_NAME_PATTERN})|^$"
@@ -157,6 +159,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     ]
     pictures, unseen = dvc_plots(job, sides.commit) if inputs.plots else ([], [])
     findings += unseen
+    changed = _changes(inputs, job, sides)
     tables = [text.table(rows, compared.title, head="this change")]
     tables += [groups.table(by_group)] if by_group else []
     tables += [history.table(lines)] if lines else []
@@ -167,6 +170,12 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         metrics={row.name: row.as_metric() for row in rows},
         tables=tables,
         figures=[*_figures(job, rows, predictions, commits, lines), *pictures],
+        verdict=_verdict(result, rows),
+        advice=_ADVICE.get(result.verdict, ""),
+        base=BaseSide.model_validate(sides.as_dict()),
+        benchmark=Benchmark.model_validate(compared.as_dict()) if compared.as_dict() else None,
+        changes=None if changed is None else Changes.clipped(changed),
+        reproduce=_reproduce(sides),
         details={
             "verdict": result.verdict,
             "reason": result.reason,
@@ -177,12 +186,35 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             "groups": {key: [groups.as_dict(item) for item in items] for key, items in by_group.items()},
             "weakest_group": groups.as_dict(weakest) if weakest else None,
             "history": history.as_dict(commits, lines),
-            "changes": _changes(inputs, job, sides),
+            "changes": changed,
         },
         findings=findings,
         outputs={"verdict": result.verdict, "table": _markdown(tables[0])},
         base_sha=sides.commit,
     )
+
+
+_ADVICE = {
+    "worse": "look at the rows that got worse; correct the change, or say why it is accepted",
+    **dict.fromkeys(
+        ("inconclusive", "changed", "no-baseline"),
+        "the numbers alone do not decide: read the table, and say in the pull request what is expected",
+    ),
+}
+
+
+def _verdict(result: Overall, rows: list[Row]) -> Verdict:
+    """The record's verdict: results that changed wholly as declared are told from those that are the same."""
+    declared = result.verdict == "same" and any(row.result == "as declared" for row in rows)
+    return "as-declared" if declared else result.verdict
+
+
+def _reproduce(sides: Sides) -> list[str]:
+    """The command that repeats the comparison with this base."""
+    if not sides.commit:
+        return []
+    named = f" --base {shlex.quote(sides.named)}" if re.fullmatch(r"[\w./:@ -]{1,200}", sides.named) else ""
+    return [f"flint-ml compare-metrics --base-revision {shlex.quote(sides.commit)}{named}"]
 
 
 def _status(result: Overall, findings: list[Finding]) -> Status:
@@ -352,6 +384,7 @@ ACTION = Action(
     summary="this change against the base: better, same or worse",
     description="Compares a model's or simulation's metrics with the base revision and says better, same or worse.",
     badge="Metrics",
+    spoken="the comparison of metrics",
     inputs=Inputs,
     run=run,
     outputs={

@@ -292,6 +292,7 @@ ACTION = Action(
     description="Runs a GCBM forest-carbon project with an embedded engine that gives the C++'s numbers in seconds, "
     "checks the result, and compares it with the base revision.",
     badge="Simulation",
+    spoken="the simulation",
     inputs=Inputs,
     run=run,
     outputs=OUTPUTS,

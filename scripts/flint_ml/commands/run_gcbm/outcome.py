@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from flint_ml.commands.run_gcbm import tables
 from flint_ml.commands.run_gcbm.compare import Compared, Nothing
@@ -16,7 +16,7 @@ from flint_ml.gcbm.project.problems import Problem
 from flint_ml.gcbm.results import labels as words
 from flint_ml.gcbm.results.tables import value
 from flint_ml.gcbm.simulation import DATABASE, Simulated
-from flint_ml.record import Cell, Column, Figure, Finding, Metric, Status
+from flint_ml.record import BaseSide, Cell, Changes, Column, Figure, Finding, Metric, PartBadge, Status, Verdict
 from flint_ml.record import Table as RecordTable
 from flint_ml.runner import Job, Outcome
 
@@ -78,6 +78,11 @@ def build(found: Found, job: Job) -> Outcome:
         metrics=_metrics(found),
         tables=_tables(found, checks),
         figures=found.figures,
+        verdict=_typed_verdict(found),
+        advice=_advice(found, checks),
+        base=_base_side(found),
+        badges=[PartBadge.model_validate(badge) for badge in badges(found, checks)],
+        changes=None if found.changes is None else Changes.clipped(found.changes, by="content"),
         details=_details(found, checks),
         findings=[
             *_base_findings(compared),
@@ -114,6 +119,28 @@ def _verdict(found: Found) -> str:
             return found.scored.overall.verdict
         return "changed" if compared.difference.verdict == "changed" else "same"
     return "no-baseline" if compared else ""
+
+
+def _typed_verdict(found: Found) -> Verdict | None:
+    """The record's verdict: what changed wholly as declared is told from what changed."""
+    verdict = _verdict(found)
+    if verdict == "same" and isinstance(found.compared, Compared):
+        return "as-declared" if found.compared.difference.verdict == "as declared" else "same"
+    return cast("Verdict", verdict) if verdict else None
+
+
+def _advice(found: Found, checks: list[Judged]) -> str:
+    if _status(checks, found) == "failed":
+        return "look at the checks that failed; correct the change, or declare what it is meant to do"
+    return "look at the rows that are not declared; declare what the change is meant to do, or correct it"
+
+
+def _base_side(found: Found) -> BaseSide | None:
+    compared = found.compared
+    if compared is None:
+        return None
+    how = compared.reason if isinstance(compared, Nothing) else compared.baseline.how
+    return BaseSide(commit=commit_of(compared), how=how[:1_000])
 
 
 def _metrics(found: Found) -> dict[str, Metric]:
@@ -244,7 +271,7 @@ def _said(change: Change) -> str:
 
 
 def _check_table(checks: list[Judged]) -> RecordTable:
-    columns = [Column(name="check"), Column(name="result"), Column(name="number", type="number")]
+    columns = [Column(name="check"), Column(name="result", role="result"), Column(name="number", type="number")]
     columns += [Column(name="tolerance", type="number"), Column(name="unit"), Column(name="what was found")]
     rows: list[list[Cell]] = [
         [

@@ -37,8 +37,9 @@ def change_text(change: Change) -> str:
 def compared_table(compared: Compared) -> RecordTable:
     """The first screen: one line for each indicator, in the year in which it changed most."""
     columns = [Column(name="Indicator (tC unless stated)"), Column(name="year")]
-    columns += [Column(name="base", type="number"), Column(name="this change", type="number")]
-    columns += [Column(name="change"), Column(name="tolerance"), Column(name="result")]
+    columns += [Column(name="base", type="number", role="base"), Column(name="this change", type="number", role="head")]
+    columns += [Column(name="change", role="change"), Column(name="tolerance", role="tolerance")]
+    columns += [Column(name="result", role="result")]
     difference = compared.difference
     last = max(change.year for change in difference.changes)
     ends = {change.indicator: change for change in difference.changes if change.year == last}
@@ -150,7 +151,7 @@ def scores(scored: Scored | None) -> list[RecordTable]:
 
         found.append(table(scored.rows, "Fit to the observations"))
     else:
-        columns = [Column(name="metric"), Column(name="this change", type="number"), Column(name="unit")]
+        columns = [Column(name="metric"), Column(name="this change", type="number", role="head"), Column(name="unit")]
         rows: list[list[Cell]] = [[name, metric.value, metric.unit] for name, metric in scored.here.metrics.items()]
         found.append(RecordTable(title="Fit to the observations", columns=columns, rows=rows))
     return found

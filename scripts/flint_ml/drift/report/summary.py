@@ -126,7 +126,11 @@ def tables(result: Result) -> list[Table]:
 
 
 def _table(title: str, heads: list[str], rows: list[list[Any]]) -> Table:
-    return Table(title=title, columns=[Column(name=name) for name in heads], rows=rows)
+    return Table(
+        title=title,
+        columns=[Column(name=name, role="result" if name == "result" else None) for name in heads],
+        rows=rows,
+    )
 
 
 def _line(column: ColumnResult) -> list[Any]:
