@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flint_ml.decision import EXPECTED, Run, decide
-from flint_ml.record import Finding
+from flint_ml.record import SCHEMA_BEFORE, Finding
 from helpers.records import HEAD, make
 
 RUN = Run(HEAD, "77", 1)
@@ -43,19 +43,19 @@ def test_any_warned_is_review():
 
 @pytest.mark.parametrize("verdict", ["inconclusive", "changed", "no-baseline"])
 def test_a_verdict_that_settles_nothing_is_review_even_if_passed(verdict):
-    record = make("compare-metrics", details={"verdict": verdict})
+    record = make("compare-metrics", verdict=verdict)
     decision = decide(all_passed(compare_metrics=record), EXPECTED, RUN)
     assert (decision.value, decision.reasons[0].kind) == ("review", "verdict")
 
 
 @pytest.mark.parametrize("verdict", ["better", "same"])
 def test_better_and_same_are_approve(verdict):
-    record = make("compare-metrics", details={"verdict": verdict})
+    record = make("compare-metrics", verdict=verdict)
     assert decide(all_passed(compare_metrics=record), EXPECTED, RUN).value == "approve"
 
 
 def test_changed_wholly_as_declared_is_approve():
-    record = make("compare-metrics", details={"verdict": "changed", "as_declared": True})
+    record = make("compare-metrics", verdict="as-declared")
     assert decide(all_passed(compare_metrics=record), EXPECTED, RUN).value == "approve"
 
 
@@ -90,7 +90,7 @@ def test_a_skipped_record_that_nobody_expects_changes_nothing():
 
 
 def test_a_crashed_training_is_never_approve():
-    train = make("train", "failed", details={"exit_code": 1, "last_lines": ["MemoryError"]})
+    train = make("train", "failed", log=["MemoryError"])
     assert decide(all_passed(train=train), EXPECTED, RUN).value == "request-changes"
     assert decide([train], (), RUN).value == "request-changes"
 
@@ -99,7 +99,7 @@ def test_a_crashed_training_is_never_approve():
     "other", [{"head_sha": "f" * 40}, {"run_id": "76"}, {"run_attempt": 2}], ids=["commit", "run", "attempt"]
 )
 def test_stale_records_are_ignored_and_named(other):
-    stale = make("compare-metrics", details={"verdict": "better"}, provenance=other)
+    stale = make("compare-metrics", verdict="better", provenance=other)
     decision = decide(all_passed(compare_metrics=stale), EXPECTED, RUN)
     assert decision.value == "review"
     assert (decision.ignored, decision.missing) == (("compare-metrics",), ("compare-metrics",))
@@ -139,3 +139,9 @@ def test_a_forks_own_run_is_at_best_reviewed():
     failed = decide(all_passed(train=make("train", "failed")), EXPECTED, RUN, from_fork=True)
     assert (failed.value, [reason.kind for reason in failed.reasons]) == ("request-changes", ["failed", "fork"])
     assert [reason.kind for reason in decide([], (), RUN, from_fork=True).reasons] == ["missing", "fork"]
+
+
+def test_a_record_of_the_schema_before_is_at_best_reviewed():
+    old = make("train").model_copy(update={"schema_": SCHEMA_BEFORE})
+    decision = decide(all_passed(train=old), EXPECTED, RUN)
+    assert (decision.value, [reason.kind for reason in decision.reasons]) == ("review", ["schema"])

@@ -7,7 +7,7 @@ any ``failed`` or ``error``                                                     
 any ``warned``; verdict inconclusive, changed or no-baseline; gate itself touched  review
 an expected record is missing or skipped: "did not run"                           request-changes if one
                                                                                   failed, else review
-the records are of a fork's own run                                               at best review
+the records are of a fork's own run, or follow flint-ml/record/1                  at best review
 all expected ones present and ``passed``                                          approve
 ================================================================================  ====================
 """
@@ -15,13 +15,13 @@ all expected ones present and ``passed``                                        
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from flint_ml.record import Record, same_run
+from flint_ml.record import SCHEMA_BEFORE, Record, same_run
 
 Value = Literal["approve", "review", "request-changes"]
-Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "fork", "passed"]
+Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "schema", "fork", "passed"]
 
 EXPECTED = ("pull-data", "check-drift", "train", "compare-metrics")
 REVIEW_VERDICTS = ("inconclusive", "changed", "no-baseline")
@@ -35,6 +35,7 @@ _SEVERITY: dict[Kind, Value] = {
     "verdict": "review",
     "gate": "review",
     "missing": "review",
+    "schema": "review",
     "fork": "review",
 }
 FORK = "the change comes from a fork, whose own workflow run made these numbers"
@@ -75,13 +76,16 @@ class Decision:
         Names of expected records that are not there ("did not run").
     ignored
         Names of records of another run, attempt or commit.
+    expected
+        Names of the records that must be there, in the order of the gate.
     """
 
     value: Value
     reasons: tuple[Reason, ...] = ()
     records: tuple[Record, ...] = ()
     missing: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
 
     def at_least(self, level: str) -> bool:
         """Whether the decision is ``level`` or worse."""
@@ -111,9 +115,9 @@ def decide(
     from_fork
         Whether the run was a fork's own, which may write any record it likes: never a reason to approve.
     """
-    found = [record for record in records if record.action not in REPORTS]
-    counted = found if run is None else same_run(found, run.head_sha, run.run_id, run.run_attempt)
-    ignored = tuple(record.name for record in found if not any(record is other for other in counted))
+    checks = [record for record in records if record.action not in REPORTS]
+    counted = checks if run is None else same_run(checks, run.head_sha, run.run_id, run.run_attempt)
+    ignored = tuple(record.name for record in checks if not any(record is other for other in counted))
     reasons = [reason for record in counted for reason in _of_record(record)]
     present = {record.name for record in counted if record.status != "skipped"}
     missing = tuple(name for name in expected if name not in present)
@@ -128,7 +132,7 @@ def decide(
     value: Value = max((_SEVERITY[reason.kind] for reason in reasons), key=_RANK.__getitem__, default="approve")
     if value == "approve":
         reasons = [Reason("passed", record.name, record.headline) for record in counted]
-    return Decision(value, tuple(reasons), tuple(counted), missing, ignored)
+    return Decision(value, tuple(reasons), tuple(counted), missing, ignored, tuple(expected))
 
 
 def _of_record(record: Record) -> list[Reason]:
@@ -138,13 +142,10 @@ def _of_record(record: Record) -> list[Reason]:
         reasons.append(Reason("failed", record.name, record.headline))
     elif record.status == "warned":
         reasons.append(Reason("warned", record.name, record.headline))
-    elif record.status == "passed" and _verdict(record) in REVIEW_VERDICTS:
+    elif record.status == "passed" and record.verdict in REVIEW_VERDICTS:
         reasons.append(Reason("verdict", record.name, record.headline))
+    if record.schema_ == SCHEMA_BEFORE:
+        text = f"{record.name} left a record of an older flint-ml, which does not say what was looked at"
+        reasons.append(Reason("schema", record.name, text))
     reasons += [Reason("gate", record.name, f.message) for f in record.findings if f.code in GATE_CODES]
     return reasons
-
-
-def _verdict(record: Record) -> str:
-    """The record's verdict; "changed" wholly as declared counts as passed."""
-    verdict = str(record.details.get("verdict") or "")
-    return "" if verdict == "changed" and record.details.get("as_declared") is True else verdict

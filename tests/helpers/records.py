@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flint_ml.record import Badge, Provenance, Record, Table
+from flint_ml.report import CheckName
 
 HEAD = "e4f5a6b" + "0" * 33
 BASE = "a1b2c3d" + "1" * 33
@@ -14,6 +15,13 @@ _LABELS = {
     "train": "Training",
     "compare-metrics": "Metrics",
 }
+NAMES = {
+    "pull-data": CheckName("Data", "the data check"),
+    "check-drift": CheckName("Data Drift Check", "the drift check"),
+    "train": CheckName("Training", "training", "the model was not trained"),
+    "compare-metrics": CheckName("Metrics", "the comparison of metrics"),
+}
+_SPOKEN = {name: called.spoken for name, called in NAMES.items()}
 _MINUTES = {name: minute for minute, name in enumerate(_LABELS)}
 
 
@@ -36,6 +44,7 @@ def make(name: str, status: str = "passed", headline: str = "", message: str = "
         status=status,  # type: ignore[arg-type]
         headline=headline or f"{name} {status}",
         badge=Badge(label=_LABELS.get(name, name), message=message or status.capitalize()),
+        spoken=more.pop("spoken", _SPOKEN.get(name, "")),
         provenance=Provenance(**provenance),
         **more,
     )
@@ -45,10 +54,10 @@ def metrics_table(rows: list[list[Any]] | None = None) -> Table:
     """The first table of compare-metrics."""
     columns = [
         {"name": "metric"},
-        {"name": "base", "type": "number"},
-        {"name": "this change", "type": "number"},
-        {"name": "change"},
-        {"name": "result"},
+        {"name": "base", "type": "number", "role": "base"},
+        {"name": "this change", "type": "number", "role": "head"},
+        {"name": "change", "role": "change"},
+        {"name": "result", "role": "result"},
     ]
     rows = rows or [
         ["RMSE (g/kg, lower is better)", 1.5, 1.3, "−0.20 (−13 %)", "better"],

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from flint_ml.decision import EXPECTED, decide
 from flint_ml.record import Finding, Record, Table
-from flint_ml.report import figures
-from flint_ml.report.model import Facts, Report, build
+from flint_ml.report import Facts, Report, build, figures
 from flint_ml.report.render import to_markdown
-from helpers.records import BASE, HEAD, make
+from helpers.records import BASE, HEAD, NAMES, make
 
 FOLDER = Path(__file__).parent / "golden"
 FACTS = Facts(
@@ -19,7 +18,22 @@ FACTS = Facts(
     run_url="https://github.com/o/r/actions/runs/77",
     guide_url="https://github.com/o/r/blob/main/SOP.md",
     head_sha=HEAD,
+    names=NAMES,
 )
+# What the actions say of their results, as their tests hold it.
+DRIFTED = "check the instrument or region of the new data; if the difference is meant, update the reference"
+CRASHED = "read the last lines of the log, correct the step and push again"
+WORSE = "look at the rows that got worse; correct the change, or say why it is accepted"
+UNDECIDED = "the numbers alone do not decide: read the table, and say in the pull request what is expected"
+UNDECLARED = "look at the rows that are not declared; declare what the change is meant to do, or correct it"
+ROLES = {
+    "base": "base",
+    "this change": "head",
+    "change": "change",
+    "95 % CI": "interval",
+    "tolerance": "tolerance",
+    "result": "result",
+}
 FIGURE = {
     "title": "Prediction error",
     "path": "compare-metrics/error.png",
@@ -45,13 +59,28 @@ LAYER = {
 BENCHMARK = {"name": "ssp460-test", "path": "data/test.csv", "n": 115, "same": True}
 
 
+def _columns(names) -> list[dict[str, str | None]]:
+    """Columns of a table by their titles; those of base and head hold numbers."""
+    numbers = ("base", "this change")
+    return [{"name": n, "type": "number" if n in numbers else "text", "role": ROLES.get(n)} for n in names]
+
+
 def _data(changes=None) -> Record:
-    details = {"changes": changes or CHANGES, "fingerprint": "9f2c1a77e0"}
-    return make("pull-data", "passed", "12 files, 4.2 MB: all there and as committed", "complete", details=details)
+    headline = "12 files, 4.2 MB: all there and as committed"
+    return make(
+        "pull-data",
+        "passed",
+        headline,
+        "complete",
+        changes=changes or CHANGES,
+        fingerprint="9f2c1a77e0",
+        details={"fingerprint": "9f2c1a77e0"},
+        reproduce=["dvc pull"],
+    )
 
 
 def _drift(status: str = "passed") -> Record:
-    columns = [{"name": n} for n in ("column", "what", "test", "effect", "p (adjusted)", "reference → new", "result")]
+    columns = _columns(("column", "what", "test", "effect", "p (adjusted)", "reference → new", "result"))
     shown = {"passed": "same"}.get(status, "drifted")
     rows = [
         ["clay", "numeric", "KS", "D = 0.45", "< 0.0001", "median 29.6 → 39.1", shown],
@@ -62,17 +91,18 @@ def _drift(status: str = "passed") -> Record:
     headline = "0 of 21 columns drifted" if status == "passed" else "3 of 21 columns drifted (clay, pH, SOC)"
     message = "Passed (0 of 21)" if status == "passed" else "Failed (3 of 21)"
     table = Table.model_validate({"title": "Columns, worst first", "columns": columns, "rows": rows})
-    return make("check-drift", status, headline, message, tables=[table])
+    advice = "" if status == "passed" else DRIFTED
+    return make("check-drift", status, headline, message, tables=[table], advice=advice)
 
 
 def _train(status: str = "passed") -> Record:
-    details = {"command": "dvc repro", "exit_code": 0, "last_lines": ["stage evaluate: done"]}
+    again = {"reproduce": ["dvc repro"], "details": {"command": "dvc repro", "exit_code": int(status != "passed")}}
     if status == "passed":
-        return make("train", "passed", "Training finished in 41 s: dvc repro", "41 s", details=details)
+        log = ["stage evaluate: done"]
+        return make("train", "passed", "Training finished in 41 s: dvc repro", "41 s", log=log, **again)
     lines = [*(f"fitting fold {i}" for i in range(1, 10)), "MemoryError: unable to allocate 8 GiB"]
     headline = "Training failed after 3.0 s (exit code 1): MemoryError: unable to allocate 8 GiB"
-    failed = {"command": "dvc repro", "exit_code": 1, "last_lines": lines}
-    return make("train", status, headline, "Failed (exit code 1)", details=failed)
+    return make("train", status, headline, "Failed (exit code 1)", log=lines, advice=CRASHED, **again)
 
 
 _COLUMNS = ["metric", "base", "this change", "change", "95 % CI", "result"]
@@ -106,7 +136,7 @@ _HEADLINES = {
 def _metrics(verdict: str = "better", **more) -> Record:
     """As compare-metrics writes it, with intervals."""
     status = {"better": "passed", "worse": "failed"}.get(verdict, "warned")
-    columns = [{"name": name, "type": "number" if name in ("base", "this change") else "text"} for name in _COLUMNS]
+    columns = _columns(_COLUMNS)
     title = "Benchmark ssp460-test, n = 115, same on both sides"
     table = Table.model_validate({"title": title, "columns": columns, "rows": _ROWS[verdict]})
     unsettled = [
@@ -132,7 +162,11 @@ def _metrics(verdict: str = "better", **more) -> Record:
         verdict,
         tables=[table],
         figures=[FIGURE],
-        details={"verdict": verdict, "benchmark": BENCHMARK},
+        verdict=verdict,
+        details={"verdict": verdict},
+        benchmark=BENCHMARK,
+        advice={"better": "", "worse": WORSE}.get(verdict, UNDECIDED),
+        reproduce=[f"flint-ml compare-metrics --base-revision {BASE}"],
         findings=findings,
         **more,
     )
@@ -151,7 +185,7 @@ _GCBM_ROWS = [
 def _gcbm() -> Record:
     """As run-gcbm writes it: badges of its own, the indicators in the year in which they changed most."""
     names = ["Indicator (tC unless stated)", "year", "base", "this change", "change", "tolerance", "result"]
-    columns = [{"name": name, "type": "number" if name in ("base", "this change") else "text"} for name in names]
+    columns = _columns(names)
     headline = "2012 fire area +39 % as declared; ecosystem carbon in 2020 −1.4 %, not declared"
     figure = {
         **FIGURE,
@@ -178,7 +212,10 @@ def _gcbm() -> Record:
         figures=[figure],
         findings=[begins],
         tables=[{"title": "Results against the base", "columns": columns, "rows": _GCBM_ROWS}],
-        details={"verdict": "changed", "badges": badges},
+        verdict="changed",
+        details={"verdict": "changed"},
+        badges=badges,
+        advice=UNDECLARED,
     )
     record.badge.label = "Simulation"
     return record

@@ -92,7 +92,11 @@ def poisoned(text: str) -> Record:
         "tables": [
             {
                 "title": _cut(text, 300),
-                "columns": [{"name": "metric"}, {"name": _cut(text, 200), "unit": _cut(text, 50)}, {"name": "result"}],
+                "columns": [
+                    {"name": "metric"},
+                    {"name": _cut(text, 200), "unit": _cut(text, 50), "role": "head"},
+                    {"name": "result", "role": "result"},
+                ],
                 "rows": [[text, text, text]] * 8,
             }
         ],
@@ -110,19 +114,30 @@ def poisoned(text: str) -> Record:
         ]
         * 2,
         "findings": [{"severity": "warning", "code": "x", "message": text[:20_000], "hint": text[:20_000]}] * 3,
-        "details": {
-            text[:100]: text,
-            "command": text,
-            "last_lines": [text, text],
-            "fingerprint": text,
-            "verdict": text,
-            "benchmark": {"name": text, "path": text, "n": 3, "same": False},
-            "changes": {
-                "params": [{"path": text, "base": text, "head": text}],
-                "data": [{"path": text, "change": text}],
-                "code": [text],
-                "gate": [text],
-            },
+        "details": {text[:100]: text, "list": [text, text]},
+        "spoken": text[:200],
+        "advice": text[:1000],
+        "verdict": "worse",
+        "reproduce": [text[:10_000]],
+        "log": [text[:2000], text[:2000]],
+        "fingerprint": text[:200],
+        "base": {"kind": "file", "label": text[:300], "how": text[:1000], "named": text[:300], "commit": text[:100]},
+        "benchmark": {"name": text[:300], "path": text[:1000], "n": 3, "same": False},
+        "badges": [{"label": text[:100], "message": text[:200], "status": "warned"}],
+        "coverage": [
+            {
+                "kind": "columns",
+                "state": "left-out",
+                "name": text[:300] or "-",
+                "why": text[:2000] or "-",
+                "hint": text[:2000],
+            }
+        ],
+        "changes": {
+            "params": [{"path": text[:1000], "base": text, "head": text}],
+            "data": [{"path": text[:1000], "change": text[:1000]}],
+            "code": [text],
+            "gate": [text],
         },
     }
     record = make("train", "failed", message=_cut(text, 200), **more)
@@ -152,24 +167,18 @@ def wild() -> Iterator[tuple[str, Record]]:
     deep: Any = "x"
     for _ in range(200):
         deep = {"d": deep}
-    yield "deep details", make("deep", details={"d": deep, "changes": {"params": "no list", "data": [1, None, []]}})
-    crooked = {
-        "changes": {"params": [{}], "data": [{}], "code": [None, 3]},
-        "last_lines": [None, {}, 3],
-        "command": 7,
-        "benchmark": {"n": "x", "same": 2},
-        "verdict": ["x"],
-        "fingerprint": {"a": 1},
-    }
-    yield "crooked details", make("crooked", details=crooked)
+    yield "deep details", make("deep", details={"d": deep}, changes={"params": [{"path": "a", "head": deep}]})
+    nothing = {"changes": {}, "benchmark": {}, "base": {}, "verdict": "changed"}
+    yield "empty parts", make("nothing", **nothing)
     numbers = [[1e308, -1e-308, 0.0, None, True], [5e-324, 1.0, -0.0, 123456789012345678, False]]
-    five = [{"name": n, "type": "number"} for n in ("metric", "base", "this change", "change", "result")]
+    roles = (None, "base", "head", "change", "result")
+    five = [{"name": str(role), "type": "number", "role": role} for role in roles]
     yield "extreme numbers", make("numbers", tables=[{"title": "t", "columns": five, "rows": numbers}])
-    yield "many lines", make("lines", "failed", details={"last_lines": ["x" * 5000] * 400})
+    yield "many lines", make("lines", "failed", log=["x" * 2000] * 400)
     lots = [{"path": f"p{i}", "base": i, "head": i + 1} for i in range(3000)]
     yield (
         "many changes",
-        make("changes", details={"changes": {"params": lots, "code": [f"f{i}.py" for i in range(3000)]}}),
+        make("changes", changes={"params": lots, "code": [f"f{i}.py" for i in range(3000)]}),
     )
 
 

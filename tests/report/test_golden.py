@@ -8,9 +8,10 @@ import re
 
 import pytest
 
+from flint_ml.record import Changes
 from flint_ml.report import changes
 from flint_ml.report.html import to_html
-from flint_ml.report.render import _decimals
+from flint_ml.report.render import _shared_decimals
 from report import gfm
 from report.golden import CASES, FOLDER, report, text
 
@@ -91,11 +92,11 @@ def test_a_crash_shows_its_last_lines_and_no_metrics(screens):
 
 def test_the_lock_of_the_environment_is_no_code():
     files = ["train.py", "requirements.txt", "env/conda-lock.yml", "renv.lock", "flint-ml.yml"]
-    found = changes.items({"code": files, "gate": ["flint-ml.yml"], "data": [{"path": "data.lock"}]})
-    assert found["code"] == ["`train.py`"]
-    assert found["environment"] == ["`requirements.txt`", "`env/conda-lock.yml`", "`renv.lock`"]
-    assert found["gate rules"] == ["`flint-ml.yml`"]
-    shown = changes.line({"code": ["requirements.txt"]})
+    parts = changes.items(Changes.clipped({"code": files, "gate": ["flint-ml.yml"], "data": [{"path": "data.lock"}]}))
+    assert parts["code"] == ["`train.py`"]
+    assert parts["environment"] == ["`requirements.txt`", "`env/conda-lock.yml`", "`renv.lock`"]
+    assert parts["gate rules"] == ["`flint-ml.yml`"]
+    shown = changes.line(Changes(code=["requirements.txt"]))
     assert shown == "`requirements.txt` · parameters, data, code and gate rules: unchanged"
 
 
@@ -105,25 +106,27 @@ def test_numbers_of_one_row_have_the_same_decimals():
 
 
 @pytest.mark.parametrize(
-    ("pair", "shown"),
+    ("pair", "change", "shown"),
     [
-        ((1.5, 1.3), 2),
-        ((0.62, 0.71), 2),
-        ((105.3, 146.4), 1),
-        ((52200.0, 51469.0), 0),
-        ((1.501, 1.499), 3),
-        ((0.7123, 0.7119), 4),
-        ((0.0012, 0.0015), 4),
-        ((52200.0, 52199.9), 1),
-        ((7, 9), 0),
-        ((1.0, 1.0), 2),
-        ((115.0, 115.0), 0),
-        ((1.0, None), None),
-        ((0.0, 0.0), None),
+        ((1.5, 1.3), "−0.20 (−13 %)", 2),
+        ((0.62, 0.71), "+0.09", 2),
+        ((105.3, 146.4), "+41.1 (+39 %)", 1),
+        ((52200.0, 51469.0), "−731 (−1.4 %)", 0),
+        ((52200.0, 53469.0), "+1,269", 0),
+        ((0.6667, 0.5855), "−0.0812", 4),
+        ((1.0, 1.0), "0.00", 2),
+        # Where the difference says nothing, the values do.
+        ((1.501, 1.499), None, 3),
+        ((0.7, 0.7), "0", 3),
+        ((0.7, 0.6), "new", 3),
+        ((1e-7, 3e-7), "+2.0 × 10⁻⁷", 9),
+        ((7, 9), None, 0),
+        ((115.0, 115.0), "0", 0),
+        ((1.0, None), None, None),
     ],
 )
-def test_decimals(pair, shown):
-    assert _decimals(pair) == shown
+def test_decimals(pair, change, shown):
+    assert _shared_decimals(pair, change) == shown
 
 
 @pytest.mark.parametrize(

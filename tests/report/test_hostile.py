@@ -10,9 +10,8 @@ import pytest
 
 from flint_ml.decision import decide
 from flint_ml.record import Record
-from flint_ml.report import figures
+from flint_ml.report import Facts, build, figures
 from flint_ml.report.html import to_html
-from flint_ml.report.model import Facts, build
 from flint_ml.report.render import MAX_BODY, to_markdown
 from flint_ml.runner.workflow_commands import Commands
 from helpers.records import make

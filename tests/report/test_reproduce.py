@@ -12,7 +12,7 @@ import pytest
 
 from flint_ml import record as records
 from flint_ml.decision import decide
-from flint_ml.report.model import Facts, build
+from flint_ml.report import Facts, build
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -61,8 +61,8 @@ def test_the_commands_repeat_the_run(project, tmp_path):
     ):
         result = run(project, command)
         assert result.returncode == 0, result.stdout + result.stderr
-    found, _ = records.read_all(project / "flint-ml-results")
-    decision = decide(found)
+    made, _ = records.read_all(project / "flint-ml-results")
+    decision = decide(made)
     assert "cd 'a b'" in build(decision, Facts(pull_request=12, folder="a b")).reproduce
     commands = build(decision, Facts(pull_request=12)).reproduce
     assert len(commands) == 4

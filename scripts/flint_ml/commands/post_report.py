@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -15,17 +15,27 @@ from flint_ml.decision import EXPECTED, Run, decide
 from flint_ml.errors import InputError
 from flint_ml.github import DEADLINE, GitHub, Marker
 from flint_ml.record import Figure, Finding, Severity, Status
-from flint_ml.report import extras, figures, files, pictures
-from flint_ml.report.model import Facts, Report, build, checks
-from flint_ml.report.publish import Letter, Sent, send
-from flint_ml.report.source import Subject, relayed
+from flint_ml.report import (
+    PAGE,
+    CheckName,
+    Facts,
+    Report,
+    ReportFiles,
+    ReportSource,
+    build,
+    checks,
+    figures,
+    publish,
+    relayed,
+    write,
+)
 from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 GUIDE = "https://github.com/moja-global/flint-ml-actions/blob/main/docs/report.md"
-# Events whose commit is the head of a pull request, so that a newer head makes the report stale.
 MAX_IMAGES = 12
 # Seconds for what is read or written beside the comment: a comment without it is better than none.
 EXTRAS_DEADLINE = 40.0
+# Events whose commit is the head of a pull request, so that a newer head makes the report stale.
 _HEAD_EVENTS = ("pull_request", "pull_request_target")
 
 
@@ -81,56 +91,72 @@ class PostReportInputs(ActionInputs):
 
 def run(inputs: PostReportInputs, job: Job) -> Outcome:
     """Read the records, decide, write the report, post it, say what became of it."""
-    subject = _subject(inputs, job)
-    found, refused = records.read_all(job.results_dir)
-    judged = Run(subject.head_sha, subject.run_id, subject.run_attempt)
-    problems = [str(error) for error in refused] + list(subject.problems)
-    decision = decide(found, inputs.expect, judged, problems, from_fork=subject.fork)
-    images = pictures.own_images(_images(inputs, job), job.name)
+    source = _source(inputs, job)
+    read, refused = records.read_all(job.results_dir)
+    judged = Run(source.head_sha, source.run_id, source.run_attempt)
+    problems = [str(error) for error in refused] + list(source.problems)
+    decision = decide(read, inputs.expect, judged, problems, from_fork=source.fork)
+    images = publish.own_images(_images(inputs, job), job.name)
     extra = _client(inputs, job, EXTRAS_DEADLINE) if inputs.publisher == "github" else None
-    talk, note = extras.read_conversation(extra, subject.pull, _key(inputs, job))
-    facts = replace(_facts(inputs, job, subject), accepted=talk.accepted, earlier=talk.checks)
+    talk, note = publish.read_conversation(extra, source.pull, _key(inputs, job))
+    facts = _facts(inputs, job, source, names=_names(decision.missing))
+    facts = replace(facts, accepted=talk.accepted, earlier=talk.checks)
     report = build(decision, facts, [figure for figure, _ in images.values()])
     template = job.existing(inputs.template, "template") if inputs.template else None
     load = figures.loader(job.results_dir, {path: file for path, (_, file) in images.items()})
-    writes = extra if subject.pull is not None and not subject.fork else None
+    writes = extra if source.pull is not None and not source.fork else None
     shown = [figure for record in decision.records for figure in record.figures] + report.images
-    draw, how = pictures.choose(inputs.figures, shown, load, writes, job.context.server_url)
-    written = files.write(report, job.results_dir, draw, load, template=template, label=_key(inputs, job))
+    draw, how = publish.choose_drawing(inputs.figures, shown, load, writes, job.context.server_url)
+    written = write(report, job.results_dir, draw, load, template=template, label=_key(inputs, job))
     job.commands.summary(written.complete)
     with job.group("Report"):
         job.say(written.body)
     for line in (note, how, *_beside(inputs, job, report, written, extra)):
         job.say(line)
-    letter = _letter(inputs, job, subject, report, written)
+    comment = _comment(inputs, job, source, report, written)
     _keep(job, images)
-    return _outcome(inputs, job, report, letter, send(letter, _client(inputs, job)))
+    return _outcome(inputs, job, report, comment, publish.send(comment, _client(inputs, job)))
+
+
+def _names(missing: Iterable[str]) -> dict[str, CheckName]:
+    """How checks are called that left no record: actions say it themselves, and so does `record` of its commands."""
+    from flint_ml.commands import load, names
+    from flint_ml.commands.record import KNOWN
+
+    called = {}
+    for name in missing:
+        if name in names():
+            action = load(name)
+            called[name] = CheckName(action.badge, action.spoken)
+        elif name in KNOWN:
+            called[name] = CheckName(*KNOWN[name])
+    return called
 
 
 def _beside(
-    inputs: PostReportInputs, job: Job, report: Report, written: files.Written, client: Callable[[], GitHub] | None
+    inputs: PostReportInputs, job: Job, report: Report, written: ReportFiles, client: Callable[[], GitHub] | None
 ) -> list[str]:
     """The check run where it is asked for, the badge on the default branch; returns lines for the log."""
     context, key = job.context, _key(inputs, job)
-    lines = [extras.check_run(client, report, key, written.body)] if inputs.check_run else []
+    lines = [publish.check_run(client, report, key, written.body)] if inputs.check_run else []
     on_main = context.event_name == "push" and context.ref == f"refs/heads/{context.default_branch}"
     if on_main and inputs.figures in ("auto", "branch") and client is not None:
-        lines.append(extras.publish_badge(client, key, report.decision.value, context.server_url))
+        lines.append(publish.publish_badge(client, key, report.decision.value, context.server_url))
     return lines
 
 
 def _images(inputs: PostReportInputs, job: Job) -> list[Path]:
     """The files that `images` names; a pattern may match none."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for text in inputs.images:
         if any(sign in text for sign in "*?["):
             pattern = PurePosixPath(text)
             if pattern.is_absolute() or ".." in pattern.parts:
                 raise InputError("a pattern starts in the working directory and stays there", where="images")
-            found += sorted(path for path in job.workspace.base.glob(text) if path.is_file())[:MAX_IMAGES]
+            paths += sorted(path for path in job.workspace.base.glob(text) if path.is_file())[:MAX_IMAGES]
         else:
-            found.append(job.existing(text, "images"))
-    return found[:MAX_IMAGES]
+            paths.append(job.existing(text, "images"))
+    return paths[:MAX_IMAGES]
 
 
 def _keep(job: Job, images: dict[str, tuple[Figure, Path]]) -> None:
@@ -139,7 +165,7 @@ def _keep(job: Job, images: dict[str, tuple[Figure, Path]]) -> None:
         shutil.copyfile(file, job.figures_dir / PurePosixPath(key).name)
 
 
-def _subject(inputs: PostReportInputs, job: Job) -> Subject:
+def _source(inputs: PostReportInputs, job: Job) -> ReportSource:
     """This run, or the run that a `workflow_run` event or the input `run-id` names."""
     context, text = job.context, inputs.pull_request.lstrip("#")
     given = int(text) if text else None
@@ -148,7 +174,7 @@ def _subject(inputs: PostReportInputs, job: Job) -> Subject:
         base = ((context.event.get("pull_request") or {}).get("base") or {}).get("ref")
         pull = context.pull_request if given is None else given
         watched = context.event_name in _HEAD_EVENTS and pull == context.pull_request
-        return Subject(
+        return ReportSource(
             context.head_sha,
             context.run_id,
             context.run_attempt,
@@ -163,8 +189,8 @@ def _subject(inputs: PostReportInputs, job: Job) -> Subject:
     if client is None:
         hint = "give `token`, and the job `permissions: actions: read, pull-requests: write`"
         raise InputError("reading another run needs a token", where="token", hint=hint, code="no-token")
-    subject = relayed(client(), int(other), inputs.artifact, job.results_dir)
-    return subject if given is None else replace(subject, pull=given, note="")
+    source = relayed(client(), int(other), inputs.artifact, job.results_dir)
+    return source if given is None else replace(source, pull=given, note="")
 
 
 def _key(inputs: PostReportInputs, job: Job) -> str:
@@ -175,7 +201,7 @@ def _key(inputs: PostReportInputs, job: Job) -> str:
     return workflow if folder in ("", ".") else f"{workflow} / {folder}"
 
 
-def _facts(inputs: PostReportInputs, job: Job, subject: Subject) -> Facts:
+def _facts(inputs: PostReportInputs, job: Job, source: ReportSource, names: dict[str, CheckName]) -> Facts:
     """What the report says beside the records."""
     context = job.context
     guide = GUIDE
@@ -184,13 +210,14 @@ def _facts(inputs: PostReportInputs, job: Job, subject: Subject) -> Facts:
         guide = f"{context.server_url}/{context.repository}/blob/{context.sha}/{job.relative(sop)}"
     return Facts(
         title=inputs.title,
-        base_name=subject.base_name,
-        pull_request=subject.pull,
-        run_url=subject.run_url,
+        base_name=source.base_name,
+        pull_request=source.pull,
+        run_url=source.run_url,
         guide_url=guide,
-        page=files.PAGE,
-        head_sha=subject.head_sha,
-        from_fork=subject.fork,
+        page=PAGE,
+        head_sha=source.head_sha,
+        from_fork=source.fork,
+        names=names,
         folder="" if inputs.working_directory in ("", ".") else inputs.working_directory,
     )
 
@@ -209,43 +236,48 @@ def _client(inputs: PostReportInputs, job: Job, deadline: float = DEADLINE) -> C
     return lambda: GitHub(token, repository, api_url, deadline=deadline, say=job.say)
 
 
-def _letter(inputs: PostReportInputs, job: Job, subject: Subject, report: Report, written: files.Written) -> Letter:
-    number, attempt, head = subject.run_number, subject.run_attempt, subject.head_sha or ""
-    return Letter(
+def _comment(
+    inputs: PostReportInputs, job: Job, source: ReportSource, report: Report, written: ReportFiles
+) -> publish.Comment:
+    number, attempt, head = source.run_number, source.run_attempt, source.head_sha or ""
+    return publish.Comment(
         publisher=inputs.publisher,
-        pull=subject.pull,
+        pull=source.pull,
         marker=Marker(_key(inputs, job), number, attempt, head, checks(report)),
         body=written.body,
         file=written.markdown,
-        watched=subject.watched,
-        from_fork=subject.fork,
+        watched=source.watched,
+        from_fork=source.fork,
         server_url=job.context.server_url,
-        note=subject.note,
+        note=source.note,
         env=job.env,
     )
 
 
-def _outcome(inputs: PostReportInputs, job: Job, report: Report, letter: Letter, sent: Sent) -> Outcome:
-    decision, comment, path = report.decision, sent.comment, job.relative(letter.file)
-    status: Status = "failed" if decision.at_least(inputs.fail_on) else "warned" if sent.read_only else "passed"
+def _outcome(
+    inputs: PostReportInputs, job: Job, report: Report, comment: publish.Comment, delivery: publish.Delivery
+) -> Outcome:
+    decision, posted, path = report.decision, delivery.comment, job.relative(comment.file)
+    failed = decision.at_least(inputs.fail_on)
+    status: Status = "failed" if failed else "warned" if delivery.read_only else "passed"
     findings = []
-    if sent.note:
-        severity: Severity = "warning" if sent.read_only else "info"
-        findings.append(Finding(severity=severity, code="not-posted", message=sent.note))
-        if not sent.read_only:
-            job.commands.annotate("notice", sent.note, title="post-report")
-    if sent.error is not None:
+    if delivery.note:
+        severity: Severity = "warning" if delivery.read_only else "info"
+        findings.append(Finding(severity=severity, code="not-posted", message=delivery.note))
+        if not delivery.read_only:
+            job.commands.annotate("notice", delivery.note, title="post-report")
+    if delivery.error is not None:
         status = "error"
-        text = f"{sent.error} The report is in the job summary and in {path}."
+        text = f"{delivery.error} The report is in the job summary and in {path}."
         job.commands.annotate("error", text, title="post-report")
-        findings.append(Finding(severity="error", code=sent.error.code, message=text, hint=sent.error.hint))
-    if comment:
-        job.say(f"comment {comment.how}: {comment.url}")
+        findings.append(Finding(severity="error", code=delivery.error.code, message=text, hint=delivery.error.hint))
+    if posted:
+        job.say(f"comment {posted.how}: {posted.url}")
     return Outcome(
         status=status,
         headline=f"{report.word}: {report.reason}",
         message=report.word,
-        exit_code=int(sent.error.exit_code) if sent.error else None,
+        exit_code=int(delivery.error.exit_code) if delivery.error else None,
         figures=report.images,
         findings=findings,
         details={
@@ -257,12 +289,12 @@ def _outcome(inputs: PostReportInputs, job: Job, report: Report, letter: Letter,
         },
         outputs={
             "decision": decision.value,
-            "posted": comment is not None,
-            "comment-id": comment.comment_id if comment else None,
-            "comment-url": comment.url if comment else None,
+            "posted": posted is not None,
+            "comment-id": posted.comment_id if posted else None,
+            "comment-url": posted.url if posted else None,
             "report": path,
-            "pull-request": letter.pull,
-            "key": letter.marker.key,
+            "pull-request": comment.pull,
+            "key": comment.marker.key,
         },
     )
 

@@ -24,8 +24,8 @@ from flint_ml.hashing import file_md5, file_sha256
 from flint_ml.record import Column, Finding, Input, Metric, Table, read_all, same_run
 from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
-_LABELS = {"train": "Training", "test": "Tests"}
-_SPOKEN = {"train": "training", "test": "the tests"}
+# Names that have a meaning: the badge's label, the name in a sentence, the sentence that it did not run.
+KNOWN = {"train": ("Training", "training", "the model was not trained"), "test": ("Tests", "the tests", "")}
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
 _MIN_SECRET = 8
@@ -195,12 +195,12 @@ def changed_since_check(job: Job) -> list[Finding]:
 
 def label_of(name: str) -> str:
     """The badge's label of a command's record, for people: `train` is `Training`, `fit-curves` `Fit curves`."""
-    return _LABELS.get(name) or name.replace("-", " ").replace("_", " ").capitalize()
+    return KNOWN[name][0] if name in KNOWN else name.replace("-", " ").replace("_", " ").capitalize()
 
 
 def spoken_name(name: str) -> str:
     """How a command's record is called in a sentence: `train` is `training`; others by their name."""
-    return _SPOKEN.get(name, name)
+    return KNOWN[name][1] if name in KNOWN else name
 
 
 def run(inputs: RecordInputs, job: Job) -> Outcome:
@@ -232,6 +232,7 @@ def run(inputs: RecordInputs, job: Job) -> Outcome:
         spoken=spoken_name(job.name),
         log=last,
         reproduce=[shown],
+        advice="" if passed or replaced else "read the last lines of the log, correct the step and push again",
         metrics={
             "seconds": Metric(value=round(done.seconds, 2), unit="s"),
             "peak_memory": Metric(value=done.peak_mb, unit="MB"),

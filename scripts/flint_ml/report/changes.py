@@ -1,29 +1,28 @@
-"""What changed: parameters, data, code, environment and gate rules, from the first record that knows."""
+"""What changed: parameters, data, code, environment and gate rules, from the record that knows most."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-from flint_ml.record import Record
-from flint_ml.text.markdown import Made, code, escape, number, plain
+from flint_ml.record import Changes, DataChange, ParameterChange, Record
+from flint_ml.text import numbers
+from flint_ml.text.markdown import Made, code, escape, plain
 
 SHOWN = 6
+MAX_NAME = 120
+# Files that say which packages a training runs with: another lock may be another result, without a line of code.
+_ENVIRONMENT = re.compile(
+    r"(?:requirements|constraints)[\w.-]*\.(?:txt|in)|(?:environment|conda-lock)[\w.-]*\.ya?ml|[\w.-]+\.lock|Pipfile"
+    r"|pylock[\w.-]*\.toml|\.python-version|\.R-version|Dockerfile[\w.-]*"
+)
 
 
-def find(records: Iterable[Record]) -> dict[str, Any] | None:
-    """``details.changes`` of the first record that has it; a simulation knows layers by pixel, so it comes first."""
-    for record in sorted(records, key=lambda record: not record.action.startswith("run-gcbm")):
-        changes = record.details.get("changes")
-        if isinstance(changes, dict):
-            return changes
-    return None
-
-
-def _rows(changes: dict[str, Any], key: str) -> list[Any]:
-    rows = changes.get(key)
-    return rows if isinstance(rows, list) else []
+def of_records(records: Sequence[Record]) -> Changes | None:
+    """The changes of the first record that has them; one that compared by content knows more than one by hash."""
+    known = [record.changes for record in records if record.changes is not None]
+    return next((changes for changes in known if changes.by == "content"), known[0] if known else None)
 
 
 def _value(value: Any) -> str:
@@ -38,88 +37,51 @@ def _value(value: Any) -> str:
     return plain(str(value))[:40]
 
 
-def _parameter(row: Any) -> str | None:
-    if not isinstance(row, dict):
-        return None
-    name = plain(str(row.get("path") or "?"))
-    return f"{code(name)} {code(_value(row.get('base')))} → {code(_value(row.get('head')))}"
+def _cut(text: str) -> str:
+    """A name or path as code, of a length that leaves room for the others."""
+    text = plain(text)
+    return code(text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 21]}…{text[-20:]}")
 
 
-def _bytes(row: dict[str, Any]) -> str:
-    base, head = row.get("base_size"), row.get("size")
-    if isinstance(base, int) and isinstance(head, int) and base != head:
-        return f", {size(base)} → {size(head)}"
-    return ""
+def _parameter(change: ParameterChange) -> str:
+    return f"{_cut(change.path or '?')} {code(_value(change.base))} → {code(_value(change.head))}"
 
 
-def size(count: int) -> str:
-    """Bytes for people: `850 bytes`, `497 kB`, `1.65 MB`."""
-    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if count >= factor:
-            return f"{number(count / factor)} {unit}"
-    return f"{count} bytes"
+def _data(change: DataChange) -> str:
+    sizes = ""
+    if change.base_size is not None and change.size is not None and change.base_size != change.size:
+        sizes = f", {numbers.size(change.base_size)} → {numbers.size(change.size)}"
+    return f"{_cut(change.path or '?')} ({escape(change.change[:100] or 'changed')}{sizes})"
 
 
-def _data(row: Any) -> str | None:
-    if not isinstance(row, dict):
-        return code(plain(row)) if isinstance(row, str) and row else None
-    change = escape(str(row.get("change") or "changed")[:100])
-    return f"{code(str(row.get('path') or '?'))} ({change}{_bytes(row)})"
+def _is_environment(path: str) -> bool:
+    return bool(_ENVIRONMENT.fullmatch(path.rpartition("/")[2]))
 
 
-def _path(row: Any) -> str | None:
-    path = row.get("path") if isinstance(row, dict) else row
-    return code(plain(path)) if isinstance(path, str) and path else None
+def items(changes: Changes) -> dict[str, list[Made]]:
+    """Every change as Markdown, by part; outputs of stages are left out, for they are what a change leads to."""
+    code_files = [path for path in changes.code if path and path not in changes.gate]
+    texts = {
+        "parameters": map(_parameter, changes.params),
+        "data": (_data(change) for change in changes.data if change.kind != "output"),
+        "code": (_cut(path) for path in code_files if not _is_environment(path)),
+        "environment": (_cut(path) for path in code_files if _is_environment(path)),
+        "gate rules": (_cut(path) for path in changes.gate if path),
+    }
+    return {part: [Made(text) for text in lines] for part, lines in texts.items()}
 
 
-_PARTS = (
-    ("params", "parameters", _parameter),
-    ("data", "data", _data),
-    ("code", "code", _path),
-    ("code", "environment", _path),
-    ("gate", "gate rules", _path),
-)
-# Files that say which packages a training runs with: another lock may be another result, without a line of code.
-_ENVIRONMENT = re.compile(
-    r"(?:requirements|constraints)[\w.-]*\.(?:txt|in)|(?:environment|conda-lock)[\w.-]*\.ya?ml|[\w.-]+\.lock|Pipfile"
-    r"|pylock[\w.-]*\.toml|\.python-version|\.R-version|Dockerfile[\w.-]*"
-)
-
-
-def _is_output(row: Any) -> bool:
-    """Whether ``row`` is what a stage makes: a result of the change and no part of it."""
-    return isinstance(row, dict) and row.get("kind") == "output"
-
-
-def _is_environment(row: Any) -> bool:
-    path = row.get("path") if isinstance(row, dict) else row
-    return isinstance(path, str) and bool(_ENVIRONMENT.fullmatch(path.rpartition("/")[2]))
-
-
-def items(changes: dict[str, Any]) -> dict[str, list[Made]]:
-    """Every change as Markdown, by part, as _PARTS names them; outputs of stages are left out."""
-    found: dict[str, list[Made]] = {}
-    gate = [row for row in _rows(changes, "gate") if isinstance(row, str)]
-    for key, title, render in _PARTS:
-        rows = [row for row in _rows(changes, key) if not (key == "data" and _is_output(row))]
-        if key == "code":
-            rows = [row for row in rows if row not in gate and _is_environment(row) == (title == "environment")]
-        found[title] = [Made(text) for row in rows if (text := render(row)) is not None]
-    return found
-
-
-def count(changes: dict[str, Any]) -> int:
+def count(changes: Changes) -> int:
     """How many changes there are, outputs of stages not counted."""
     return sum(len(texts) for texts in items(changes).values())
 
 
-def outputs(changes: dict[str, Any]) -> list[Made]:
+def outputs(changes: Changes) -> list[Made]:
     """Outputs of stages that differ, as Markdown."""
-    rows = [row for row in _rows(changes, "data") if _is_output(row)]
-    return [Made(text) for row in rows if (text := _data(row)) is not None]
+    return [Made(_data(change)) for change in changes.data if change.kind == "output"]
 
 
-def line(changes: dict[str, Any] | None) -> Made:
+def line(changes: Changes | None) -> Made:
     """The changes on one line of Markdown, parameters first; what is unchanged is said too."""
     if changes is None:
         return Made()

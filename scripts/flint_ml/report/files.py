@@ -7,9 +7,8 @@ from pathlib import Path
 
 from flint_ml.hashing import write_atomically
 from flint_ml.report import figures
-from flint_ml.report.badge import svg
 from flint_ml.report.figures import Draw, Load
-from flint_ml.report.html import to_html
+from flint_ml.report.html import svg, to_html
 from flint_ml.report.model import Report
 from flint_ml.report.render import MAX_PAGE, to_markdown
 
@@ -21,7 +20,7 @@ _PAGE_LIMIT = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Written:
+class ReportFiles:
     """What was written: the comment's text, the complete text for the job summary, and both files."""
 
     body: str
@@ -38,7 +37,7 @@ def write(
     *,
     template: Path | None = None,
     label: str = "flint-ml",
-) -> Written:
+) -> ReportFiles:
     """Render ``report`` and write its files into ``results_dir``.
 
     ``load`` gives the pictures of the page, ``label`` the left side of the badge.
@@ -51,4 +50,4 @@ def write(
     write_atomically(page, to_html(whole, f"{report.word}: {report.reason}"))
     write_atomically(results_dir / BADGE, svg(label, report.decision.value))
     write_atomically(markdown, body)
-    return Written(body, complete, markdown, page)
+    return ReportFiles(body, complete, markdown, page)

@@ -1,11 +1,17 @@
-"""The report as one HTML file that needs nothing else: no network, no script from elsewhere, light and dark."""
+"""The report as one HTML file that needs nothing else (no network, no script from elsewhere), and as an SVG badge."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import html
+from html import escape
 from importlib.resources import files
+
+from flint_ml.decision import Value
+
+_COLOURS: dict[Value, str] = {"approve": "#2da44e", "review": "#9a6700", "request-changes": "#cf222e"}
+_WORDS: dict[Value, str] = {"approve": "passing", "review": "review", "request-changes": "changes requested"}
+_CHARACTER = 6.6
 
 # Nothing may be loaded, and nothing run but our own script, whatever a record holds: pictures are inside the page.
 _POLICY = (
@@ -44,7 +50,23 @@ def whole_page(body: str, title: str, *, wide: bool = False) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(digest=digest)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f'<body>\n<main class="comment{" wide" if wide else ""}">\n{body}</main>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def svg(label: str, value: Value) -> str:
+    """The badge as SVG text, 20 pixels high; ``label`` is what stands on the left."""
+    label, word = label[:60], _WORDS[value]
+    left, right = (round(len(text) * _CHARACTER + 12) for text in (label, word))
+    name = escape(f"{label}: {word}", quote=True)
+    style = "font-family='Verdana,DejaVu Sans,sans-serif' font-size='11' fill='#fff' text-anchor='middle'"
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{left + right}' height='20' role='img' aria-label='{name}'>"
+        f"<title>{name}</title>"
+        f"<rect width='{left}' height='20' fill='#444c56'/>"
+        f"<rect x='{left}' width='{right}' height='20' fill='{_COLOURS[value]}'/>"
+        f"<g {style}><text x='{left / 2:g}' y='14'>{escape(label)}</text>"
+        f"<text x='{left + right / 2:g}' y='14'>{word}</text></g></svg>\n"
     )

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flint_ml.decision import Decision, Value
 from flint_ml.github import Accepted
 from flint_ml.record import MARKS, Figure, Finding, Record, Table
 from flint_ml.report import changes as changed
-from flint_ml.report.wording import LABELS, advice, label, last_lines, more_reasons, reason
-from flint_ml.text.markdown import Made, number
+from flint_ml.report.wording import CheckName, advice, label, more_reasons, reason
+from flint_ml.text.markdown import Made
+from flint_ml.text.numbers import number
 
 WORDS: dict[Value, tuple[str, str]] = {
     "approve": ("🟢", "Approve"),
     "review": ("🟡", "Review"),
     "request-changes": ("🔴", "Request changes"),
 }
-# Records whose first table is what a lead decides from, in this order.
-_RESULTS = ("compare-metrics", "run-gcbm", "run-gcbm-flint")
 MAX_BADGES = 8
 LOG_LINES = 8
 LOG_WIDTH = 300
@@ -43,6 +41,8 @@ class Facts:
         Exceptions that people with write access accepted on the pull request.
     earlier
         Labels of the checks in the last report.
+    names
+        How checks are called that left no record.
     """
 
     title: str = ""
@@ -56,6 +56,7 @@ class Facts:
     from_fork: bool = False
     accepted: tuple[Accepted, ...] = ()
     earlier: tuple[str, ...] = ()
+    names: Mapping[str, CheckName] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
     results = _results(decision, lead)
     crashed = _crashed(decision)
     mark, word = WORDS[decision.value]
-    found = changed.find(records)
+    changes = changed.of_records(records)
+    base_label, base_sha = _base(results, records)
     to_do, look_at = advice(decision, lead)
     head_sha = facts.head_sha or next((r.provenance.head_sha for r in records if r.provenance.head_sha), None)
     # A figure that has nothing to do with the failure would lead astray.
@@ -133,29 +135,29 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         facts=facts,
         mark=mark,
         word=word,
-        reason=reason(decision, lead),
+        reason=reason(decision, lead, facts.names),
         more_reasons=more_reasons(decision),
-        badges=[*_badges(decision), *_outdated(decision, facts.earlier)],
+        badges=[*_badges(decision, facts.names), *_outdated(decision, facts)],
         lead=lead,
         table=results.tables[0] if results and results.tables and not crashed else None,
         benchmark=_benchmark(results) if results else "",
-        log=[line[:LOG_WIDTH] for line in last_lines(crashed)[-LOG_LINES:]] if crashed else [],
-        changed_line=changed.line(found),
-        changed_items=changed.items(found) | {"outputs": changed.outputs(found)} if found else {},
-        changed_folded=bool(found and (changed.outputs(found) or changed.count(found) > changed.SHOWN)),
+        log=[line[:LOG_WIDTH] for line in crashed.log[-LOG_LINES:]] if crashed else [],
+        changed_line=changed.line(changes),
+        changed_items=changed.items(changes) | {"outputs": changed.outputs(changes)} if changes else {},
+        changed_folded=bool(changes and (changed.outputs(changes) or changed.count(changes) > changed.SHOWN)),
         to_do=to_do,
         look_at=look_at,
         figure=pictured.figures[0] if pictured else None,
         images=list(images),
-        sections=[_section(record) for record in _in_order(records)],
+        sections=[_section(record) for record in _in_order(decision)],
         reproduce=_reproduce(records, facts, head_sha),
         provenance=_provenance(records),
         inputs=_inputs(records),
-        base_sha=_base(results, records)[1],
-        base_label=_base(results, records)[0],
+        base_sha=base_sha,
+        base_label=base_label,
         head_sha=head_sha,
         tool=records[-1].provenance.tool[:60] if records else "",
-        fingerprint=next((str(r.details["fingerprint"]) for r in records if r.details.get("fingerprint")), ""),
+        fingerprint=next((record.fingerprint for record in records if record.fingerprint), ""),
         notes=_notes(decision),
     )
 
@@ -165,35 +167,42 @@ def _lead(decision: Decision) -> Record | None:
     by_name = {record.name: record for record in decision.records}
     if decision.value != "approve" and decision.reasons[0].kind != "fork":
         return next((by_name[reason.name] for reason in decision.reasons if reason.name in by_name), None)
-    results = [record for action in _RESULTS for record in decision.records if record.action == action]
-    return next(iter([*results, *reversed(decision.records)]), None)
+    return next(iter([*_comparisons(decision), *reversed(decision.records)]), None)
+
+
+def _comparisons(decision: Decision) -> list[Record]:
+    """Records that compare this change with a base, the last one first: a lead decides from their first table."""
+    return [
+        record
+        for record in reversed(decision.records)
+        if record.verdict or any(table.column("head") is not None for table in record.tables)
+    ]
 
 
 def _results(decision: Decision, lead: Record | None) -> Record | None:
     """The record whose first table is shown: the failed one's, else the comparison's."""
-    candidates = [lead] if lead and lead.status in _BAD else []
-    candidates += [record for action in _RESULTS for record in decision.records if record.action == action]
-    candidates += [lead] if lead else []
+    candidates = [lead] if lead and (lead.status in _BAD or lead in _comparisons(decision)) else []
+    candidates += [*_comparisons(decision), *([lead] if lead else [])]
     return next((record for record in [*candidates, *decision.records] if record.tables), None)
 
 
 def _crashed(decision: Decision) -> Record | None:
     """The failed command whose log says why, if the decision hangs on it."""
     lead = _lead(decision)
-    return lead if lead and lead.status in _BAD and last_lines(lead) else None
+    return lead if lead and lead.status in _BAD and lead.log else None
 
 
-def _in_order(records: Sequence[Record]) -> list[Record]:
-    """The gate's own steps in its order, then the others as they ran."""
-    known = list(LABELS)
-    return sorted(records, key=lambda r: known.index(r.name) if r.name in known else len(known))
+def _in_order(decision: Decision) -> list[Record]:
+    """The expected records in the order of the gate, then the others as they ran."""
+    known = list(decision.expected)
+    return sorted(decision.records, key=lambda r: known.index(r.name) if r.name in known else len(known))
 
 
-def _badges(decision: Decision) -> list[BadgeLine]:
+def _badges(decision: Decision, names: Mapping[str, CheckName]) -> list[BadgeLine]:
     """One badge for each record and each missing one, in the gate's order; many passed ones are counted."""
     by_name = {record.name: record for record in decision.records}
-    missing = {name: BadgeLine("⏭️", LABELS.get(name, name), "did not run") for name in decision.missing}
-    order = [*(name for name in LABELS if name in {*by_name, *missing}), *by_name, *missing]
+    missing = {name: BadgeLine("⏭️", names.get(name, CheckName(name)).label, "did not run") for name in decision.missing}
+    order = [*(name for name in decision.expected if name in {*by_name, *missing}), *by_name, *missing]
     badges: list[tuple[bool, BadgeLine]] = []
     for name in dict.fromkeys(order):
         record = by_name.get(name)
@@ -202,7 +211,10 @@ def _badges(decision: Decision) -> list[BadgeLine]:
         else:
             passed = record.status == "passed"
             badges.append((passed, BadgeLine(MARKS[record.status], label(record), record.badge.message)))
-            badges += _own_badges(record)
+            badges += [
+                (badge.status == "passed", BadgeLine(MARKS[badge.status], badge.label, badge.message))
+                for badge in record.badges[:MAX_BADGES]
+            ]
     if len(badges) <= MAX_BADGES:
         return [badge for _, badge in badges]
     bad = [badge for passed, badge in badges if not passed]
@@ -212,10 +224,11 @@ def _badges(decision: Decision) -> list[BadgeLine]:
     return [*bad, *good[:room], *rest]
 
 
-def _outdated(decision: Decision, earlier: Sequence[str]) -> list[BadgeLine]:
+def _outdated(decision: Decision, facts: Facts) -> list[BadgeLine]:
     """Checks of the last report that this run no longer has: silence must not look like success."""
-    present = {*map(label, decision.records), *(LABELS.get(name, name) for name in decision.missing)}
-    gone = [name for name in earlier if name not in present]
+    missing = (facts.names.get(name, CheckName(name)).label for name in decision.missing)
+    present = {*map(label, decision.records), *missing}
+    gone = [name for name in facts.earlier if name not in present]
     return [BadgeLine("⚪\ufe0f", name, "outdated, no longer part of this run") for name in gone[:MAX_BADGES]]
 
 
@@ -224,37 +237,24 @@ def checks(report: Report) -> tuple[str, ...]:
     return tuple(dict.fromkeys(badge.label[:100] for badge in report.badges))
 
 
-def _own_badges(record: Record) -> list[tuple[bool, BadgeLine]]:
-    """Further badges that a record asks for (``details.badges``): label, message and status of a part of it."""
-    asked = record.details.get("badges")
-    found = []
-    for item in asked[:MAX_BADGES] if isinstance(asked, list) else []:
-        if isinstance(item, dict) and item.get("status") in MARKS:
-            texts = (str(item.get("label") or "")[:100], str(item.get("message") or "")[:200])
-            found.append((item["status"] == "passed", BadgeLine(MARKS[item["status"]], *texts)))
-    return found
-
-
 def _benchmark(record: Record) -> str:
     """``Benchmark ssp460-test, n = 115, same on both sides``, as far as the record says."""
-    benchmark = record.details.get("benchmark")
-    if not isinstance(benchmark, dict):
+    benchmark = record.benchmark
+    if benchmark is None:
         return ""
-    name = str(benchmark.get("name") or benchmark.get("path") or "")[:120]
-    size = f"n\u00a0=\u00a0{benchmark['n']}" if isinstance(benchmark.get("n"), int) else ""
-    known = benchmark.get("same") in (True, False)
-    same = "" if not known else "same on both sides" if benchmark["same"] else "not the same on both sides"
-    return ", ".join(part for part in (f"Benchmark {name}".strip() if name else "", size, same) if part)
+    name = (benchmark.name or benchmark.path or "")[:120]
+    size = f"n\u00a0=\u00a0{benchmark.n}" if benchmark.n is not None else ""
+    known = {None: "", True: "same on both sides", False: "not the same on both sides"}[benchmark.same]
+    return ", ".join(part for part in (f"Benchmark {name}".strip() if name else "", size, known) if part)
 
 
 def _base(results: Record | None, records: Sequence[Record]) -> tuple[str, str | None]:
     """What the comparison's base is called (empty: as its branch) and its commit."""
-    base = results.details.get("base") if results else None
-    if isinstance(base, dict) and base.get("kind") in ("version", "artifact", "file"):
-        commit = base.get("commit") if base["kind"] != "file" else None
-        return str(base.get("label") or "")[:120], commit if isinstance(commit, str) else None
-    found = (r.provenance.base_sha for r in (results, *records) if r)
-    return "", next((sha for sha in found if sha), None)
+    base = results.base if results else None
+    if base is not None and base.kind != "revision":
+        return base.label[:120], base.commit if base.kind != "file" else None
+    commits = (record.provenance.base_sha for record in (results, *records) if record)
+    return "", next((sha for sha in commits if sha), None)
 
 
 def _section(record: Record) -> Section:
@@ -264,7 +264,7 @@ def _section(record: Record) -> Section:
         mark=MARKS[record.status],
         label=label(record),
         findings=record.findings,
-        log=last_lines(record),
+        log=record.log,
         tables=[table for table in record.tables if not _is_log(table, record)],
         figures=record.figures,
         facts=_scalars(record),
@@ -273,8 +273,7 @@ def _section(record: Record) -> Section:
 
 def _is_log(table: Table, record: Record) -> bool:
     """Whether ``table`` repeats the last lines, which are shown as a block."""
-    lines = last_lines(record)
-    return bool(lines) and [str(row[0]) for row in table.rows if len(row) == 1] == lines
+    return bool(record.log) and [str(row[0]) for row in table.rows if len(row) == 1] == record.log
 
 
 def _scalars(record: Record) -> list[tuple[str, str]]:
@@ -284,7 +283,7 @@ def _scalars(record: Record) -> list[tuple[str, str]]:
         (key, ", ".join(map(str, value)))
         for key, value in record.details.items()
         if isinstance(value, list)
-        and key != "last_lines"
+        and value != record.log
         and value
         and all(isinstance(item, str | int | float) for item in value)
     ]
@@ -306,25 +305,9 @@ def _reproduce(records: Sequence[Record], facts: Facts, head_sha: str | None) ->
     commands.append(f"git fetch origin {shlex.quote(remote)} && git switch --detach {shlex.quote(head_sha)}")
     if facts.folder:
         commands.append(f"cd {shlex.quote(facts.folder)}")
-    if any(record.action == "pull-data" for record in records):
-        commands.append("dvc pull")
     # A command that a fork wrote is not one to be copied into a terminal.
-    trained = () if facts.from_fork else records
-    command = next((r.details.get("command") for r in trained if r.name == "train"), None)
-    if isinstance(command, str) and command.strip():
-        commands.append(command.strip())
-    compared = next((r for r in records if r.action == "compare-metrics"), None)
-    if compared and compared.provenance.base_sha:
-        commands.append(f"flint-ml compare-metrics --base-revision {shlex.quote(compared.provenance.base_sha)}")
-        commands[-1] += _named_base(compared)
-    return commands
-
-
-def _named_base(record: Record) -> str:
-    """The option that names a base which is no revision."""
-    base = record.details.get("base")
-    named = str(base.get("named") or "") if isinstance(base, dict) else ""
-    return f" --base {shlex.quote(named)}" if re.fullmatch(r"[\w./:@ -]{1,200}", named) else ""
+    told = () if facts.from_fork else records
+    return commands + list(dict.fromkeys(line.strip() for record in told for line in record.reproduce if line.strip()))
 
 
 def _provenance(records: Sequence[Record]) -> Table:

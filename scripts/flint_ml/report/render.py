@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from flint_ml.errors import InputError
 from flint_ml.record import Cell, Column, Figure, Table
 from flint_ml.report.figures import Draw
 from flint_ml.report.model import Report
-from flint_ml.text import markdown
+from flint_ml.text import markdown, numbers
 from flint_ml.text.markdown import Made
 
 # GitHub takes 65,536 characters; the rest is room for the marker and for what it may add.
@@ -36,6 +36,8 @@ _RESULT_MARKS = {
     "not as declared": "🟡",
     "inconclusive": "🟡",
 }
+# The difference of both sides, as records tell it: `−0.20 (−13 %)`.
+_DIFFERENCE = re.compile(r"[+−-]?(?P<whole>[0-9,]+)(?:\.(?P<decimals>[0-9]+))?(?![0-9. ]*×)")
 _BAD = ("worse", "failed", "drifted", "gone", "not declared", "not as declared")
 
 
@@ -179,7 +181,7 @@ class _Renderer:
 
     def _results(self, table: Table, report: Report) -> Made:
         """A folded table; one of results looks as it does on the first screen, with all its rows."""
-        if "this change" not in {column.name for column in table.columns}:
+        if table.column("head") is None:
             return self._grid(table)
         return Made(results_table(table, report, self.budget.rows, first=False))
 
@@ -231,57 +233,53 @@ def _first_rows(table: Table, result: int | None) -> list[list[Cell]]:
 
 
 def _headings(table: Table, report: Report) -> list[str]:
-    """Column titles; ``base`` and ``this change`` name branch and commit, the first column the benchmark."""
+    """Column titles; those of base and head name branch and commit, the first column the benchmark."""
     titles: list[str] = []
     for index, column in enumerate(table.columns):
         name, sha = column.name, None
-        if column.name == "base":
+        if column.role == "base":
             name, sha = report.base_label or report.facts.base_name, report.base_sha
-        elif column.name == "this change":
+        elif column.role == "head":
             name, sha = "this PR" if report.facts.pull_request else "this change", report.head_sha
         text = markdown.escape(name)
         if sha:
             text += f" {markdown.code(sha[:7])}"
         if index == 0 and report.benchmark and column.type == "text":
             text = markdown.escape(report.benchmark)
-        if column.name == "result":
+        if column.role == "result":
             text = ""
         titles.append(f"{text} ({markdown.escape(column.unit)})" if column.unit else text)
     return titles
 
 
-def _decimals(cells: Sequence[Cell]) -> int | None:
-    """Decimals that numbers side by side share: by the size of the largest, and enough to show that they differ."""
-    numbers = [cell for cell in cells if isinstance(cell, int | float) and not isinstance(cell, bool)]
-    largest = max((abs(value) for value in numbers), default=0)
-    if len(numbers) < 2 or not 1e-4 <= largest < 1e15:
+def _shared_decimals(cells: Sequence[Cell], change: Cell = None) -> int | None:
+    """Decimals of the values of both sides: those of their difference, so that a reader who subtracts gets it.
+
+    Where the difference is zero or not told, as many as :func:`flint_ml.text.numbers.decimals` gives; None where there
+    is only one value.
+    """
+    values = [cell for cell in cells if isinstance(cell, int | float) and not isinstance(cell, bool)]
+    if len(values) < 2:
         return None
-    # Counts may come as 115.0; small whole numbers may as well be measurements.
-    if all(isinstance(value, int) for value in numbers) or (
-        largest >= 10 and all(float(value).is_integer() for value in numbers)
-    ):
-        return 0
-    exponent = math.floor(math.log10(largest))
-    decimals = 0 if exponent >= 3 else 1 if exponent >= 1 else 2 if exponent >= -1 else 1 - exponent
-    difference = max(numbers) - min(numbers)
-    if difference > 0:
-        decimals = max(decimals, min(9, -math.floor(math.log10(difference * (1 + 1e-9)))))
-    return decimals
+    told = _DIFFERENCE.match(change) if isinstance(change, str) else None
+    if told and (told["decimals"] or told["whole"].strip("0,")):
+        return min(len(told["decimals"] or ""), numbers.MOST_DECIMALS)
+    return numbers.decimals(*values)
 
 
 def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) -> str:
     if isinstance(cell, bool):
         text = "yes" if cell else "no"
     elif isinstance(cell, int | float):
-        text = markdown.number(cell) if decimals is None else f"{cell:,.{decimals}f}".replace("-", "−")
+        text = numbers.number(cell) if decimals is None else numbers.fixed(cell, decimals)
     else:
         text = markdown.escape("–" if cell is None else cell[:300])
-    if column.name == "result" and isinstance(cell, str):
+    if column.role == "result" and isinstance(cell, str):
         mark = _RESULT_MARKS.get(cell.strip().lower())
         text = f"{mark} {text}" if mark else text
-    if column.name in ("change", "result", "tolerance") or "CI" in column.name:
+    if column.role in ("change", "result", "tolerance", "interval"):
         text = text.replace(" ", "\u00a0")
-    if column.name == "tolerance":
+    if column.role == "tolerance":
         # A range may break in its middle: seven columns must fit where a comment is 860 pixels wide.
         text = text.replace("…\u00a0", "… ")
     if not bold or not text.strip() or not isinstance(cell, str | int | float):
@@ -294,17 +292,16 @@ def results_table(table: Table, report: Report, limit: int = ROWS, *, first: boo
     """A table of results with marks and commits; on the first screen five rows at most, what is bad in bold."""
     from tabulate import tabulate
 
-    names = [column.name for column in table.columns]
-    result = names.index("result") if "result" in names else None
+    head, change, result = table.column("head"), table.column("change"), table.column("result")
     rows = _first_rows(table, result) if first else table.rows[:limit]
     # What is bad catches the eye, wherever it stands; else what matters most.
     loud = {number for number, row in enumerate(rows) if result is not None and _is_bad(row[result])} or {0}
-    strong = {0, names.index("this change")} if "this change" in names else {0}
-    pair = {names.index(name) for name in ("base", "this change") if name in names}
+    strong = {0} if head is None else {0, head}
+    pair = {index for index in (table.column("base"), head) if index is not None}
     cells = []
     for number, row in enumerate(rows):
         bold = strong if first and number in loud else set()
-        decimals = _decimals([row[i] for i in sorted(pair)])
+        decimals = _shared_decimals([row[i] for i in sorted(pair)], row[change] if change is not None else None)
         cells.append(
             [_shown(cell, table.columns[i], i in bold, decimals if i in pair else None) for i, cell in enumerate(row)]
         )

@@ -27,7 +27,7 @@ _OURS = ("post-report",)
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReportSource:
     """The run and commit that a report is about, and the pull request that it goes to.
 
     Attributes
@@ -53,7 +53,7 @@ class Subject:
     note: str = ""
 
 
-def relayed(github: GitHub, run_id: int, artifact: str, results_dir: Path) -> Subject:
+def relayed(github: GitHub, run_id: int, artifact: str, results_dir: Path) -> ReportSource:
     """The other run ``run_id``: its pull request, and its records brought into ``results_dir``.
 
     Raises
@@ -66,7 +66,7 @@ def relayed(github: GitHub, run_id: int, artifact: str, results_dir: Path) -> Su
     data = runs.download(github, run, artifact)
     problems = [f"the run left no artifact {artifact}"] if data is None else unpack(data, results_dir)
     note = "" if pull else "No open pull request has this run's commit as its head: it is closed or has moved on."
-    return Subject(
+    return ReportSource(
         head_sha=run.head_sha,
         run_id=str(run.run_id),
         run_attempt=run.attempt,
@@ -90,7 +90,7 @@ def unpack(data: bytes, results_dir: Path) -> list[str]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError):
-        return ["the artifact is no zip file"]
+        return ["the artifact is not a zip file"]
     problems: list[str] = []
     total = 0
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -117,7 +117,7 @@ def unpack(data: bytes, results_dir: Path) -> list[str]:
 
 
 def _target(name: str) -> tuple[str | None, int]:
-    """Where a file of the archive goes, and how large it may be; None: it is none of ours."""
+    """Where a file of the archive goes, and how large it may be; None: it is not one of ours."""
     if match := _RECORD.fullmatch(name):
         fine = bool(_NAME.match(match["name"])) and match["name"] not in _OURS
         return (name, MAX_BYTES) if fine else (None, 0)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from commands.post_report.test_post_report import BOT, Runner, event, good
-from flint_ml.report.badge import svg
+from flint_ml.report.html import svg
 from githubapi.server import FakeGitHub, Fault, Server
 from helpers.records import HEAD, make
 

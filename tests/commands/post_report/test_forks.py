@@ -10,7 +10,8 @@ import zipfile
 import pytest
 
 from commands.post_report.test_post_report import TOKEN, Runner, event, good, png
-from flint_ml.report.source import MAX_FILES, unpack
+from flint_ml.report import unpack
+from flint_ml.report.source import MAX_FILES
 from githubapi.server import FakeGitHub, Fault, Server
 from helpers.records import HEAD, make
 
@@ -142,7 +143,7 @@ def test_unpack_does_not_believe_sizes_and_stops_at_its_limits(tmp_path):
     assert "405 files" in unpack(many, tmp_path / "many")[0]
     assert len(list((tmp_path / "many").iterdir())) <= 100
     for damaged in (b"", b"PK\x03\x04 broken", b"x" * 100):
-        assert unpack(damaged, tmp_path / "none") == ["the artifact is no zip file"]
+        assert unpack(damaged, tmp_path / "none") == ["the artifact is not a zip file"]
     crooked = bytearray(_zip({"a.json": json.dumps({"k": list(range(500))}).encode()}))
     crooked[60:80] = b"\x00" * 20
     assert unpack(bytes(crooked), tmp_path / "crooked") == ["a.json: is too large, encrypted or damaged"]

@@ -122,13 +122,13 @@ def good() -> list[records.Record]:
     return [
         make("pull-data", message="complete"),
         make("check-drift", message="Passed", headline="0 of 21 columns drifted"),
-        make("train", message="41 s", details={"command": "dvc repro", "exit_code": 0, "last_lines": ["done"]}),
+        make("train", message="41 s", log=["done"], reproduce=["dvc repro"]),
         make(
             "compare-metrics",
             message="better",
             headline="better: RMSE 1.50 → 1.30",
             tables=[metrics_table()],
-            details={"verdict": "better"},
+            verdict="better",
         ),
     ]
 
@@ -156,8 +156,8 @@ def test_a_good_change_is_approved_in_one_comment(runner, fake):
 
 
 def test_a_crashed_training_requests_changes_with_its_last_lines(runner):
-    details = {"command": "dvc repro", "exit_code": 1, "last_lines": ["fitting", "MemoryError: 8 GiB"]}
-    train = make("train", "failed", headline="Training failed (exit code 1): MemoryError", details=details)
+    log = ["fitting", "MemoryError: 8 GiB"]
+    train = make("train", "failed", headline="Training failed (exit code 1): MemoryError", log=log)
     runner.put(*good()[:2], train)
     assert runner() == 0
     assert runner.outputs["decision"] == "request-changes"

@@ -17,8 +17,8 @@ from flint_ml.drift.rules import Rules
 from flint_ml.drift.statistics.two_sample_tests import Test
 from flint_ml.drift.tables.columns import Pair
 from flint_ml.record import Figure, Finding
+from flint_ml.report import whole_page
 from flint_ml.report.figures import is_png
-from flint_ml.report.html import whole_page
 from helpers.drift import Folder, soil
 
 HOSTILE = '<img src=x onerror="alert(1)">$x_1$ {{ 7*7 }}'

@@ -10,7 +10,7 @@ from flint_ml.drift.report.heatmap import MIN_ROWS, heatmap
 from flint_ml.drift.report.heatmap import rows as lines
 from flint_ml.hashing import write_atomically
 from flint_ml.record import Figure, Finding
-from flint_ml.report.html import whole_page
+from flint_ml.report import whole_page
 from flint_ml.runner import Job
 
 PAGE = "columns.html"

@@ -329,7 +329,7 @@ def _token(inputs: Inputs, job: Job) -> str:
 def _last_run(inputs: Inputs, job: Job) -> _Looked:
     """The results of the last successful run on the default branch, from its artifact."""
     from flint_ml.github import GitHub, runs
-    from flint_ml.report.source import unpack
+    from flint_ml.report import unpack
 
     context, env, token = job.context, job.env, _token(inputs, job)
     if not token:

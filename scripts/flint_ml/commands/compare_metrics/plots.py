@@ -10,7 +10,7 @@ from pathlib import Path
 from flint_ml.dvc_project import Plot, collect_plots, declared
 from flint_ml.metrics import plots
 from flint_ml.record import Figure, Finding, slug
-from flint_ml.report.figures import read_png
+from flint_ml.report import read_png
 from flint_ml.runner import Job
 
 
