@@ -359,7 +359,7 @@ def _outcome(job: Job, place: _Place, found: _Found, findings: list[Finding]) ->
         changes=RecordChanges.clipped(changes.as_dict()) if changes else None,
         fingerprint=mark,
         reproduce=["dvc pull"] if wanted else [],
-        advice="bring the missing data to the remote (`dvc push`) and run again" if check.absent else "",
+        advice="bring the missing data to the remote (`dvc push`) and run again" if check.missing_in_cache else "",
         details=details,
         findings=findings,
         outputs={
