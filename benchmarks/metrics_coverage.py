@@ -28,11 +28,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from scipy import stats
 
-from flint_ml.metrics.bootstrap import Settings, estimates, judge_all
+from flint_ml.metrics.catalogue import SCORES
+from flint_ml.metrics.intervals.bootstrap import IntervalSettings, corrected_intervals, estimates
 from flint_ml.metrics.predictions import Pairs
-from flint_ml.metrics.scores import CLASSES as CLASS_SCORES
-from flint_ml.metrics.scores import FAMILY, LOGLOSS
-from flint_ml.metrics.scores import REGRESSION as REGRESSION_SCORES
 
 REGRESSION = ("rmse", "mae", "r2", "bias", "rpiq")
 CLASSES = ("accuracy", "f1", "logloss", "auc")
@@ -89,7 +87,7 @@ def classes(rng: np.random.Generator, n: int, gain: float, blocks: int = 0) -> P
     )
 
 
-RATIO = {score.key for score in (*REGRESSION_SCORES, *CLASS_SCORES, LOGLOSS) if score.ratio}
+RATIO = {score.key for score in SCORES.values() if score.ratio}
 
 
 def true_changes(make, keys, gain: float) -> dict[str, float]:
@@ -99,7 +97,7 @@ def true_changes(make, keys, gain: float) -> dict[str, float]:
     rng = np.random.Generator(np.random.SFC64(99))
     totals: dict[str, list[float]] = {key: [] for key in keys}
     for _ in range(20):
-        for key, found in estimates(make(rng, 200_000, gain), keys, Settings(resamples=0)).items():
+        for key, found in estimates(make(rng, 200_000, gain), keys, IntervalSettings(resamples=0)).items():
             totals[key].append(found.change / (found.base if key in RATIO else 1))
     return {key: float(np.mean(values)) for key, values in totals.items()}
 
@@ -113,9 +111,9 @@ def simulate(make, keys, n: int, gain: float, options, blocks: int = 0) -> dict[
     covered, called, corrected = (np.zeros((options.simulations, len(keys)), bool) for _ in range(3))
     rng = np.random.Generator(np.random.SFC64(options.seed + n + int(1000 * gain) + blocks))
     for run in range(options.simulations):
-        settings = Settings(resamples=options.resamples, seed=run, method=options.method)
+        settings = IntervalSettings(resamples=options.resamples, seed=run, method=options.method)
         found = estimates(make(rng, n, gain, blocks), keys, settings)
-        intervals = judge_all(found, {key: FAMILY[key] for key in found}, settings)
+        intervals = corrected_intervals(found, {key: SCORES[key].family for key in found}, settings)
         for place, key in enumerate(keys):
             item = intervals[key]
             scale = found[key].base if key in RATIO else 1.0

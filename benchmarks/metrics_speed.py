@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flint_ml.metrics.bootstrap import observed
-from flint_ml.metrics.predictions import join, read
+from flint_ml.metrics.intervals.bootstrap import observed
+from flint_ml.metrics.predictions import join, read_table
 
 REGRESSION = {
     "rmse": "rmse",
@@ -83,7 +83,7 @@ def measure(name: str, folder: Path) -> tuple[float, float, str]:
         if blocks:
             table["block"] = np.arange(n) % blocks
         table.to_csv(folder / f"{side}.csv", index=False, float_format="%.6g")
-    pairs = join(*(read((folder / f"{side}.csv").read_bytes(), "p.csv") for side in ("base", "head")))
+    pairs = join(*(read_table((folder / f"{side}.csv").read_bytes(), "p.csv") for side in ("base", "head")))
     values = observed(pairs, sorted(set(metrics.values())))
     for place, side in enumerate(("base", "head")):
         found = {metric: values[key][place] for metric, key in metrics.items()}

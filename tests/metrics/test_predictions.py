@@ -10,20 +10,21 @@ import pandas as pd
 import pytest
 
 from flint_ml.errors import InputError
-from flint_ml.metrics import figures, groups
-from flint_ml.metrics.bootstrap import Settings
+from flint_ml.metrics import figures, groups, wording
 from flint_ml.metrics.catalogue import infer
-from flint_ml.metrics.predictions import REST, Pairs, join, merge_small, read
+from flint_ml.metrics.intervals.bootstrap import IntervalSettings
+from flint_ml.metrics.intervals.significance import Question, answer, match
+from flint_ml.metrics.predictions import REST, Pairs, join, merge_small, read_table
 from flint_ml.metrics.read import MetricsFile, Reading
 from flint_ml.metrics.rules import Rule, resolve
-from flint_ml.metrics.significance import Question, answer, match, round_up
-from flint_ml.metrics.source import glob_pattern, public_names
+from flint_ml.metrics.sources import glob_pattern, public_names
+from flint_ml.metrics.wording import round_up
 
 CSV = b"sample_id,measured,predicted,group\n007,1.0,1.5,a\n011,2.0,2.5,b\n"
 
 
 def test_usual_column_names_and_ids_as_written() -> None:
-    frame = read(CSV, "p.csv")
+    frame = read_table(CSV, "p.csv")
     assert list(frame.columns) == ["id", "truth", "prediction", "group"]
     assert list(frame["id"]) == ["007", "011"]
 
@@ -31,14 +32,14 @@ def test_usual_column_names_and_ids_as_written() -> None:
 def test_parquet_and_named_columns() -> None:
     buffer = io.BytesIO()
     pd.DataFrame({"plot": [2, 1], "soc": [1.0, 2.0], "out": [1.5, 2.5]}).to_parquet(buffer)
-    frame = read(buffer.getvalue(), "p.parquet at 0123", {"id": "plot", "truth": "soc", "prediction": "out"})
+    frame = read_table(buffer.getvalue(), "p.parquet at 0123", {"id": "plot", "truth": "soc", "prediction": "out"})
     assert list(frame["id"]) == ["1", "2"]
     assert list(frame["truth"]) == [2.0, 1.0]
 
 
 def test_join_counts_what_differs() -> None:
-    base = read(b"id,truth,prediction\na,1,1\nb,2,2\nc,3,3\n", "p.csv")
-    head = read(b"id,truth,prediction\nb,2,5\nc,4,6\nd,5,7\n", "p.csv")
+    base = read_table(b"id,truth,prediction\na,1,1\nb,2,2\nc,3,3\n", "p.csv")
+    head = read_table(b"id,truth,prediction\nb,2,5\nc,4,6\nd,5,7\n", "p.csv")
     pairs = join(base, head)
     assert (pairs.n, pairs.only_base, pairs.only_head, pairs.relabelled, pairs.same) == (2, 1, 1, 1, False)
     assert list(pairs.base) == [2.0, 3.0]
@@ -47,14 +48,14 @@ def test_join_counts_what_differs() -> None:
 
 def test_classes_and_probabilities() -> None:
     table = b"id,truth,prediction,probability\na,forest,forest,0.2\nb,peat,forest,0.4\n"
-    pairs = join(read(table, "p.csv"), read(table, "p.csv"))
+    pairs = join(read_table(table, "p.csv"), read_table(table, "p.csv"))
     assert not pairs.numeric
     assert pairs.likelihood is not None
     assert list(pairs.likelihood[0]) == pytest.approx([0.8, 0.4])
     assert list(pairs.positive) == [False, True]
     each = b"id,truth,prediction,probability_0,probability_1,probability_2\n"
     each += b"a,0,0,0.5,0.3,0.2\nb,1,1,0.1,0.8,0.1\nc,2,1,0,1,0\n"
-    pairs = join(read(each, "p.csv"), read(each, "p.csv"))
+    pairs = join(read_table(each, "p.csv"), read_table(each, "p.csv"))
     assert pairs.likelihood is not None
     assert list(pairs.likelihood[1]) == [0.5, 0.8, 0.0]
     assert pairs.score is None
@@ -62,12 +63,13 @@ def test_classes_and_probabilities() -> None:
 
 def test_a_probability_is_between_zero_and_one() -> None:
     with pytest.raises(InputError, match="no probability in 1 rows, the first in data row 2"):
-        read(b"id,truth,prediction,probability\na,0,0,0.2\nb,1,1,1.2\n", "p.csv")
+        read_table(b"id,truth,prediction,probability\na,0,0,0.2\nb,1,1,1.2\n", "p.csv")
 
 
 def test_text_against_numbers_is_another_truth() -> None:
     pairs = join(
-        read(b"id,truth,prediction\na,1,1\nb,2,2\n", "p.csv"), read(b"id,truth,prediction\na,x,1\nb,y,2\n", "p.csv")
+        read_table(b"id,truth,prediction\na,1,1\nb,2,2\n", "p.csv"),
+        read_table(b"id,truth,prediction\na,x,1\nb,y,2\n", "p.csv"),
     )
     assert pairs.relabelled == 2
 
@@ -87,19 +89,19 @@ def test_the_weakest_group_is_the_one_that_became_worse() -> None:
     base = truth + rng.normal(0, 1.0, 300) * np.where(group == "c", 3, 1)
     head = truth + (base - truth) * np.where(group == "b", 1.5, 0.5)
     pairs = Pairs(truth, base, head, group)
-    rows = groups.by_group(pairs, [("rmse", resolve("rmse", {}))], Settings(resamples=1_000))["rmse"]
+    rows = groups.by_group(pairs, [("rmse", resolve("rmse", {}))], IntervalSettings(resamples=1_000))["rmse"]
     assert [(item.group, item.row.result) for item in rows] == [("b", "worse"), ("c", "better"), ("a", "better")]
-    weakest = groups.weakest(rows)
+    weakest = groups.weakest_group(rows)
     assert weakest is not None
-    assert groups.sentence(weakest).startswith("weakest group b (n = 100): RMSE 1.")
-    assert groups.sentence(weakest).endswith("more than chance")
+    assert wording.group_sentence(weakest).startswith("weakest group b (n = 100): RMSE 1.")
+    assert wording.group_sentence(weakest).endswith("more than chance")
 
 
 def test_a_group_with_few_samples_decides_nothing() -> None:
     truth = np.arange(40.0)
     group = np.array(["a"] * 30 + ["b"] * 10, dtype=object)
     pairs = Pairs(truth, truth + 1, truth + np.where(group == "b", 2.0, 1.0), group)
-    rows = groups.by_group(pairs, [("rmse", resolve("rmse", {}))], Settings(resamples=200))["rmse"]
+    rows = groups.by_group(pairs, [("rmse", resolve("rmse", {}))], IntervalSettings(resamples=200))["rmse"]
     assert {item.group: item.row.result for item in rows} == {"b": "inconclusive", "a": "same"}
 
 
@@ -119,7 +121,7 @@ def test_a_metric_is_what_the_predictions_say_it_is() -> None:
     assert matched == {"r2": "r2-correlation", "bias": "bias-reversed"}
     assert [finding.code for finding in findings] == ["metric-mismatch"]
     assert "mae of this change is 9" in findings[0].message
-    assert set(answer(questions, pairs, Settings(resamples=500)).intervals) == {"r2", "bias"}
+    assert set(answer(questions, pairs, IntervalSettings(resamples=500)).intervals) == {"r2", "bias"}
 
 
 def test_names_that_no_score_fits_get_no_interval() -> None:
@@ -167,14 +169,14 @@ def test_error_figure_counts_every_sample(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(20, 5, 200)
     pairs = Pairs(truth, truth + rng.standard_cauchy(200), truth + rng.normal(0, 1, 200), None)
-    alt, fallback = figures.error_distribution(pairs, "g/kg", tmp_path / "e.png")
+    alt, fallback = figures.draw_error_distribution(pairs, "g/kg", tmp_path / "e.png")
     assert [sum(y for y in series.y if y is not None) for series in fallback.series] == [200, 200]
     assert "200 samples" in alt
     assert (tmp_path / "e.png").stat().st_size > 5_000
 
 
 def test_no_bars_where_nothing_changed(tmp_path: Path) -> None:
-    from flint_ml.metrics.compare import judge
+    from flint_ml.metrics.judge import judge
 
     row = judge("rmse", Reading(1.0), Reading(1.0), resolve("rmse", {"rmse": Rule(unit="g/kg")}))
-    assert figures.relative_changes([row], tmp_path / "c.png") is None
+    assert figures.draw_relative_changes([row], tmp_path / "c.png") is None

@@ -144,7 +144,7 @@ def _unknown(key: str, listed: Sequence[str], names: Sequence[str]) -> Iterator[
 
 
 def _metrics(project: Project) -> Iterator[Check]:
-    from flint_ml.metrics.read import parse
+    from flint_ml.metrics import parse
 
     for path in texts(project.section("compare-metrics").get("metrics")):
         place = project.folder / path
@@ -159,7 +159,7 @@ def _metrics(project: Project) -> Iterator[Check]:
 
 
 def _predictions(project: Project) -> Iterator[Check]:
-    from flint_ml.metrics.predictions import read
+    from flint_ml.metrics import read_table
 
     section = project.section("compare-metrics")
     names = section.get("prediction-columns")
@@ -168,7 +168,7 @@ def _predictions(project: Project) -> Iterator[Check]:
         if not place.is_file() or place.stat().st_size > _SMALL:
             continue
         try:
-            frame = read(place.read_bytes(), path, names if isinstance(names, dict) else None)
+            frame = read_table(place.read_bytes(), path, names if isinstance(names, dict) else None)
         except InputError as error:
             yield Check(AREA, "failure", f"{error.where}: {error.message}", error.hint or "correct what writes it")
             continue

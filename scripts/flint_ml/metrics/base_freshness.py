@@ -9,24 +9,24 @@ from typing import Any
 
 from flint_ml.dvc_project import holder, joined, tracked
 from flint_ml.errors import InputError
-from flint_ml.metrics.source import At
+from flint_ml.metrics.sources import At
 from flint_ml.record import Finding
 from flint_ml.text.yaml import parse_yaml
 
 
-def check(at: At) -> Finding | None:
+def base_staleness(at: At) -> Finding | None:
     """What to say where ``dvc.lock`` of the base does not fit the base; None where it fits or there is none."""
     try:
-        found = outdated(at)
+        paths = outdated(at)
     except InputError:
         return None  # a lock file that cannot be read is pull-data's to report
-    if not found:
+    if not paths:
         return None
-    more = " …" if len(found) > 5 else ""
+    more = " …" if len(paths) > 5 else ""
     return Finding(
         severity="warning",
         code="base-stale",
-        message=f"the base's metrics are older than its files: {', '.join(found[:5])}{more} changed after `dvc repro`",
+        message=f"the base's metrics are older than its files: {', '.join(paths[:5])}{more} changed after `dvc repro`",
         hint="run `dvc repro` on the main branch and commit dvc.lock and metrics, then compare again",
     )
 
@@ -35,11 +35,11 @@ def outdated(at: At) -> list[str]:
     """Dependencies, parameters and metrics at the base that differ from what its ``dvc.lock`` recorded."""
     lock = at.full("dvc.lock")
     stages = list(_stages(_yaml(at, lock)))
-    wanted = [(path, md5) for stage in stages for path, md5 in _hashed(stage, at.project)]
+    recorded = [(path, md5) for stage in stages for path, md5 in _hashed(stage, at.project)]
     entries = tracked(at.git, at.commit)
-    contents = at.git.show_many(at.commit, sorted({path for path, _ in wanted}))
-    found: list[str] = []
-    for path, md5 in wanted:
+    contents = at.git.show_many(at.commit, sorted({path for path, _ in recorded}))
+    changed: list[str] = []
+    for path, md5 in recorded:
         entry = holder(entries, path)
         if entry is not None:
             now = entry.md5 if entry.path == path else None
@@ -47,10 +47,10 @@ def outdated(at: At) -> list[str]:
             data = contents.get(path)
             now = None if data is None else hashlib.md5(data, usedforsecurity=False).hexdigest()
         if now is not None and now != md5:
-            found.append(path)
+            changed.append(path)
     for stage in stages:
-        found += _changed_params(at, stage)
-    return list(dict.fromkeys(found))
+        changed += _changed_params(at, stage)
+    return list(dict.fromkeys(changed))
 
 
 def _yaml(at: At, path: str) -> Any:
@@ -78,9 +78,9 @@ def _changed_params(at: At, stage: Mapping[str, Any]) -> Iterator[str]:
     for name, values in files.items() if isinstance(files, Mapping) else []:
         if posixpath.splitext(str(name))[1] not in {".yaml", ".yml", ".json"} or not isinstance(values, Mapping):
             continue
-        there = _yaml(at, at.full(str(name)))
+        parameters = _yaml(at, at.full(str(name)))
         for key, value in values.items():
-            if _value(there, str(key)) != value:
+            if _value(parameters, str(key)) != value:
                 yield f"{name}: {key}"
 
 

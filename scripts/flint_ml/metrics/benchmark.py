@@ -1,16 +1,16 @@
-"""The benchmark that both sides were scored on, and the predictions for its samples."""
+"""The benchmark that both sides were scored on, the predictions for its samples, and samples seen in training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from flint_ml.errors import InputError
-from flint_ml.metrics.predictions import Pairs, join, read
-from flint_ml.metrics.source import At
-from flint_ml.metrics.stored_base import StoredFiles
+from flint_ml.metrics.predictions import USUAL, Pairs, join, read_table
+from flint_ml.metrics.sources import At, StoredFiles
 from flint_ml.record import Finding
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ MAX_BYTES = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Edge:
+class BenchmarkFiles:
     """Paths that the user gave, and the ways to the outside.
 
     ``existing`` resolves a path input, ``use`` notes a file for provenance, ``at`` reads the base,
-    ``hash_here`` is the md5 of a file or folder of the working tree.
+    ``hash_in_tree`` is the md5 of a file or folder of the working tree.
     """
 
     predictions: str
@@ -34,7 +34,7 @@ class Edge:
     existing: Callable[[str, str], Path]
     use: Callable[[Path], str]
     at: At | StoredFiles | None
-    hash_here: Callable[[str], str | None]
+    hash_in_tree: Callable[[str], str | None]
 
 
 @dataclass
@@ -46,25 +46,25 @@ class Predictions:
     findings: list[Finding] = field(default_factory=list)
 
 
-def read_predictions(edge: Edge) -> Predictions:
+def read_predictions(files: BenchmarkFiles) -> Predictions:
     """Read this change's predictions and the base's.
 
     The base's, when they come from the base revision, may be absent or faulty: that is not this change's mistake,
     so it is said and the comparison goes on without them.
     """
-    if not edge.predictions:
+    if not files.predictions:
         return Predictions()
-    path = edge.existing(edge.predictions, "predictions")
+    path = files.existing(files.predictions, "predictions")
     if not path.is_file():
-        raise InputError("is no file", where=f"predictions: {edge.predictions}", code="missing-file")
+        raise InputError("is not a file", where=f"predictions: {files.predictions}", code="missing-file")
     if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"is larger than {MAX_BYTES:,} bytes", where=edge.predictions, code="predictions-too-large")
-    edge.use(path)
-    result = Predictions(read(path.read_bytes(), edge.predictions, edge.columns))
+        raise InputError(f"is larger than {MAX_BYTES:,} bytes", where=files.predictions, code="predictions-too-large")
+    files.use(path)
+    result = Predictions(read_table(path.read_bytes(), files.predictions, files.columns))
     try:
-        base = _read_base(edge)
+        base = _read_base(files)
     except InputError as error:
-        if edge.base_predictions:
+        if files.base_predictions:
             raise
         result.findings.append(
             Finding(
@@ -80,7 +80,7 @@ def read_predictions(edge: Edge) -> Predictions:
             Finding(
                 severity="info",
                 code="base-predictions",
-                message=f"the base has no {edge.predictions}, so samples cannot be compared one by one",
+                message=f"the base has no {files.predictions}, so samples cannot be compared one by one",
             )
         )
         return result
@@ -89,16 +89,16 @@ def read_predictions(edge: Edge) -> Predictions:
     return result
 
 
-def _read_base(edge: Edge) -> pd.DataFrame | None:
-    if edge.base_predictions:
-        path = edge.existing(edge.base_predictions, "base-predictions")
-        edge.use(path)
-        return read(path.read_bytes(), edge.base_predictions, edge.columns)
-    if edge.at is None:
+def _read_base(files: BenchmarkFiles) -> pd.DataFrame | None:
+    if files.base_predictions:
+        path = files.existing(files.base_predictions, "base-predictions")
+        files.use(path)
+        return read_table(path.read_bytes(), files.base_predictions, files.columns)
+    if files.at is None:
         return None
-    data = edge.at.content(edge.predictions)
-    where = f"{edge.predictions} at {edge.at.shown}"
-    return None if data is None else read(data, where, edge.columns)
+    data = files.at.content(files.predictions)
+    where = f"{files.predictions} at {files.at.shown}"
+    return None if data is None else read_table(data, where, files.columns)
 
 
 @dataclass(frozen=True)
@@ -139,23 +139,23 @@ class Benchmark:
         return {key: getattr(self, key) for key in keys}
 
 
-def check(edge: Edge, predictions: Predictions) -> Benchmark:
+def check_benchmark(files: BenchmarkFiles, predictions: Predictions) -> Benchmark:
     """Compare the benchmark's hash, and the samples and truths of the predictions, of both sides."""
     n = len(predictions.head) if predictions.head is not None else None
     md5 = base_md5 = None
     same: bool | None = None
     difference = ""
     findings: list[Finding] = []
-    if edge.benchmark:
-        md5 = edge.hash_here(edge.benchmark)
-        base_md5 = edge.at.hash(edge.benchmark) if edge.at else None
+    if files.benchmark:
+        md5 = files.hash_in_tree(files.benchmark)
+        base_md5 = files.at.hash(files.benchmark) if files.at else None
         if md5 and base_md5:
             same = md5 == base_md5
             difference = (
-                "" if same else f"the benchmark {edge.benchmark} is not the base's ({base_md5[:8]} → {md5[:8]})"
+                "" if same else f"the benchmark {files.benchmark} is not the base's ({base_md5[:8]} → {md5[:8]})"
             )
-        elif edge.at:
-            findings.append(_finding("warning", "benchmark-new", f"the base has no benchmark {edge.benchmark}"))
+        elif files.at:
+            findings.append(_finding("warning", "benchmark-new", f"the base has no benchmark {files.benchmark}"))
     pairs = predictions.pairs
     if pairs is not None and not pairs.same:
         same, difference = False, difference or _samples(pairs)
@@ -164,11 +164,18 @@ def check(edge: Edge, predictions: Predictions) -> Benchmark:
     if difference:
         hint = "score both models on one benchmark, or merge the new benchmark first, by itself"
         findings.append(_finding("warning", "gate-changed", difference, hint))
-    elif not edge.benchmark and pairs is None:
+    elif not files.benchmark and pairs is None:
         message = "no benchmark is named, so nothing proves that both sides were scored on the same samples"
         findings.append(_finding("info", "benchmark-unknown", message, "set `benchmark` or `predictions`"))
     return Benchmark(
-        edge.benchmark or None, PurePosixPath(edge.benchmark).stem or None, md5, base_md5, same, n, difference, findings
+        files.benchmark or None,
+        PurePosixPath(files.benchmark).stem or None,
+        md5,
+        base_md5,
+        same,
+        n,
+        difference,
+        findings,
     )
 
 
@@ -187,3 +194,63 @@ def _samples(pairs: Pairs) -> str:
         if count
     ]
     return f"the two sides were not scored on the same samples: {'; '.join(parts)}"
+
+
+def sample_ids(path: Path, shown: str, names: Mapping[str, str]) -> set[str]:
+    """The sample ids of a table (CSV, TSV or Parquet), as text.
+
+    Raises
+    ------
+    InputError
+        If the file is not a table or has no column of ids.
+    """
+    import pandas as pd
+
+    ending = path.suffix.lower()
+    try:
+        if ending in {".parquet", ".pq"}:
+            import pyarrow.parquet as pq
+
+            present = [str(name) for name in pq.read_schema(path).names]
+        else:
+            separator = "\t" if ending == ".tsv" else ","
+            present = [str(name) for name in pd.read_csv(path, sep=separator, nrows=0).columns]
+        lower = {name.lower(): name for name in present}
+        named = [names["id"]] if "id" in names else []
+        column = next((lower[name.lower()] for name in [*named, *USUAL["id"]] if name.lower() in lower), None)
+        if column is None:
+            raise InputError(
+                f"has no column of sample ids; columns are: {', '.join(present[:12])}",
+                where=shown,
+                hint="name it: `prediction-columns: {id: your column}`",
+                code="missing-column",
+            )
+        if ending in {".parquet", ".pq"}:
+            table = pd.read_parquet(path, columns=[column])
+        else:
+            table = pd.read_csv(io.BytesIO(path.read_bytes()), sep=separator, usecols=[column], dtype=str)
+    except (ValueError, OSError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"cannot be read as a table: {first}",
+            where=shown,
+            hint="give a CSV with a header line, or Parquet",
+            code="invalid-training",
+        ) from None
+    return set(table[column].dropna().astype(str))
+
+
+def leakage(benchmark: Collection[str], training: Mapping[str, set[str]]) -> Finding | None:
+    """What to say where samples of the benchmark are among the training samples of some file; their ids stay unsaid."""
+    ids = set(benchmark)
+    hits = {shown: len(ids & seen) for shown, seen in training.items() if ids & seen}
+    if not hits:
+        return None
+    seen = len(ids & set().union(*training.values()))
+    files = ", ".join(hits)
+    return Finding(
+        severity="error",
+        code="benchmark-leak",
+        message=f"{seen:,} of {len(ids):,} benchmark samples are in the training data ({files})",
+        hint="take them out of the training data and train again; until then no score of this model counts",
+    )

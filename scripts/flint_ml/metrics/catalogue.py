@@ -1,4 +1,8 @@
-"""What the name of a metric says: its usual label, and whether lower or higher is better."""
+"""The metrics that are known by their name: label, what is better, and how they are computed from predictions.
+
+A new metric is one entry of :data:`METRICS`, with a :class:`Score` where predictions of both sides shall give it a
+confidence interval.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,30 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from flint_ml.metrics import scores as s
+from flint_ml.metrics.scores import Score
+
 Direction = Literal["lower", "higher", "zero", "none"]
+# Place in a table of a metric that is not in the catalogue.
+UNKNOWN_RANK = 500
 
 
 @dataclass(frozen=True)
-class Known:
+class Metric:
     """A metric that is known by its name.
 
     Attributes
     ----------
     label
         How papers write it.
+    names
+        Names in files, without case and separators, separated by blanks.
     direction
         ``lower``, ``higher`` or ``zero`` is better; ``none``: a change is neither.
-    rank
-        Place in a table; the smaller the more important.
+    scores
+        What a metric of this name may have been computed as; the first that gives the values in the files counts.
     percent
         Whether a change in per cent of the base means something (not for R² or a bias, whose zero is arbitrary
         or their target).
@@ -29,88 +42,119 @@ class Known:
     """
 
     label: str
+    names: str
     direction: Direction
-    rank: int = 50
+    scores: tuple[Score, ...] = ()
     percent: bool = False
     decides: bool = True
 
-
-def _group(direction: Direction, rank: int, *names: tuple[str, str], percent: bool = False) -> dict[str, Known]:
-    return {
-        key: Known(label, direction, rank + index, percent)
-        for index, (keys, label) in enumerate(names)
-        for key in keys.split()
-    }
+    @property
+    def rank(self) -> int:
+        """Place in a table: the order of the catalogue, with those that are neither better nor worse at the end."""
+        return _RANKS[self.label] + (2 * UNKNOWN_RANK if self.direction == "none" else 0)
 
 
-KNOWN: dict[str, Known] = {
-    **_group(
-        "lower",
-        0,
-        ("rmse rmsep rmsecv rmsec rmsd", "RMSE"),
-        ("mae", "MAE"),
-        ("mse", "MSE"),
-        ("rmsle", "RMSLE"),
-        ("mape", "MAPE"),
-        ("smape", "sMAPE"),
-        ("nrmse", "NRMSE"),
-        ("medae", "MedAE"),
-        ("crps", "CRPS"),
-        percent=True,
+def _error(label: str, names: str, *scores: Score) -> Metric:
+    """A metric of which less is better and none is nothing, so that per cent mean something."""
+    return Metric(label, names, "lower", scores, percent=True)
+
+
+def _gain(label: str, names: str, *scores: Score) -> Metric:
+    return Metric(label, names, "higher", scores)
+
+
+# The order is that of papers and of tables.
+METRICS = (
+    _error("RMSE", "rmse rmsep rmsecv rmsec rmsd", Score("rmse", "regression", "squared error", s.rmse, ratio=True)),
+    _error("MAE", "mae", Score("mae", "regression", "absolute error", lambda x: x["abs"] / x["n"], ratio=True)),
+    _error("MSE", "mse", Score("mse", "regression", "squared error", lambda x: x["e2"] / x["n"], ratio=True)),
+    _error("RMSLE", "rmsle"),
+    _error("MAPE", "mape"),
+    _error("sMAPE", "smape"),
+    _error("NRMSE", "nrmse"),
+    _error("MedAE", "medae"),
+    _error("CRPS", "crps"),
+    _gain(
+        "R²",
+        "r2 rsquared rsq",
+        R2 := Score("r2", "regression", "squared error", lambda x: 1 - x["e2"] / s.spread(x)),
+        Score("r2-correlation", "regression", "correlation", s.squared_correlation),
     ),
-    **_group(
-        "higher",
-        10,
-        ("r2 rsquared rsq", "R²"),
-        ("rpiq", "RPIQ"),
-        ("rpd", "RPD"),
-        ("nse", "NSE"),
-        ("kge", "KGE"),
-        ("ccc", "CCC"),
-        ("explainedvariance", "explained variance"),
-        ("pearson corr correlation", "correlation"),
+    _gain("RPIQ", "rpiq", Score("rpiq", "regression", "squared error", lambda x: x["iqr"] / s.rmse(x), ratio=True)),
+    _gain("RPD", "rpd", Score("rpd", "regression", "squared error", s.rpd, ratio=True)),
+    _gain("NSE", "nse", R2),
+    _gain("KGE", "kge"),
+    _gain("CCC", "ccc"),
+    _gain("explained variance", "explainedvariance"),
+    _gain("correlation", "pearson corr correlation"),
+    Metric(
+        "bias",
+        "bias mbe meanerror",
+        "zero",
+        (
+            Score("bias", "regression", "mean error", lambda x: x["e"] / x["n"]),
+            Score("bias-reversed", "regression", "mean error", lambda x: -x["e"] / x["n"]),
+        ),
     ),
-    **_group("zero", 18, ("bias mbe meanerror", "bias"), ("pbias", "PBIAS")),
-    **_group(
-        "higher",
-        20,
-        ("accuracy acc", "accuracy"),
-        ("balancedaccuracy", "balanced accuracy"),
-        ("f1 f1score", "F1"),
-        ("auc rocauc auroc", "AUC"),
-        ("prauc auprc averageprecision", "average precision"),
-        ("kappa", "kappa"),
-        ("mcc", "MCC"),
-        ("precision", "precision"),
-        ("recall sensitivity", "recall"),
-        ("specificity", "specificity"),
-        ("iou jaccard", "IoU"),
-        ("dice", "Dice"),
+    Metric("PBIAS", "pbias", "zero"),
+    _gain("accuracy", "accuracy acc", Score("accuracy", "classes", "accuracy", s.accuracy)),
+    _gain(
+        "balanced accuracy",
+        "balancedaccuracy",
+        Score("balanced-accuracy", "classes", "balanced accuracy", lambda x: s.mean_of_present(x, s.recall(x))),
     ),
-    **_group(
-        "lower",
-        34,
-        ("logloss crossentropy nll", "log loss"),
-        ("brier", "Brier score"),
-        ("loss", "loss"),
-        ("error errorrate", "error"),
-        ("aic", "AIC"),
-        ("bic", "BIC"),
-        ("perplexity", "perplexity"),
-        percent=True,
+    _gain(
+        "F1",
+        "f1 f1score",
+        Score("f1", "classes", "f1", lambda x: s.f1(x)[:, -1]),
+        Score("f1-macro", "classes", "f1", lambda x: s.mean_of_present(x, s.f1(x))),
+        Score("f1-weighted", "classes", "f1", s.weighted_f1),
     ),
-    **{key: Known("n", "none", 90) for key in ("n", "count", "samples", "nsamples", "support")},
-    **{
-        key: Known(key, "none", 95, percent=True, decides=False)
-        for key in ("seconds", "duration", "time", "runtime", "epoch", "epochs", "step", "steps", "timestamp")
-    },
-}
+    _gain("AUC", "auc rocauc auroc", AUC := Score("auc", "ranks", "auc", lambda x: np.full(len(x["n"]), np.nan))),
+    _gain("average precision", "prauc auprc averageprecision"),
+    _gain("kappa", "kappa", Score("kappa", "classes", "kappa", s.kappa)),
+    _gain("MCC", "mcc"),
+    _gain(
+        "precision",
+        "precision",
+        Score("precision", "classes", "precision", lambda x: s.precision(x)[:, -1]),
+        Score("precision-macro", "classes", "precision", lambda x: s.mean_of_present(x, s.precision(x))),
+    ),
+    _gain(
+        "recall",
+        "recall sensitivity",
+        Score("recall", "classes", "recall", lambda x: s.recall(x)[:, -1]),
+        Score("recall-macro", "classes", "recall", lambda x: s.mean_of_present(x, s.recall(x))),
+    ),
+    _gain("specificity", "specificity"),
+    _gain("IoU", "iou jaccard"),
+    _gain("Dice", "dice"),
+    _error(
+        "log loss",
+        "logloss crossentropy nll",
+        Score("logloss", "classes", "log loss", lambda x: x["nll"] / x["n"], ratio=True, needs="nll"),
+    ),
+    _error("Brier score", "brier"),
+    _error("loss", "loss"),
+    _error("error", "error errorrate"),
+    _error("AIC", "aic"),
+    _error("BIC", "bic"),
+    _error("perplexity", "perplexity"),
+    Metric("n", "n count samples nsamples support", "none"),
+    *(
+        Metric(name, name, "none", percent=True, decides=False)
+        for name in ("seconds", "duration", "time", "runtime", "epoch", "epochs", "step", "steps", "timestamp")
+    ),
+)
+_RANKS = {metric.label: rank for rank, metric in enumerate(METRICS)}
+KNOWN = {name: metric for metric in METRICS for name in metric.names.split()}
+SCORES = {score.key: score for metric in METRICS for score in metric.scores}
 
 # Parts of a name that say where it was measured, not what.
 _WHERE = {"train", "training", "test", "val", "valid", "validation", "benchmark", "cv", "mean", "avg", "eval", "score"}
 
 
-def infer(name: str) -> Known | None:
+def infer(name: str) -> Metric | None:
     """What ``name`` (``test.rmse``, ``val_f1-score``, ``R2``) is known as, or None.
 
     The last part that is known decides, so that ``loss.seconds`` is a time and ``soc.rmse`` an RMSE. Only whole

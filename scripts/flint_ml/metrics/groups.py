@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.metrics import text
-from flint_ml.metrics.bootstrap import MIN_UNITS, Estimate, Settings, estimates, judge_all, observed
-from flint_ml.metrics.compare import Interval, Row, judge, loss
+from flint_ml.metrics.intervals.bootstrap import (
+    MIN_UNITS,
+    Estimate,
+    IntervalSettings,
+    corrected_intervals,
+    estimates,
+    observed,
+)
+from flint_ml.metrics.intervals.interval import Interval
+from flint_ml.metrics.judge import Row, judge, loss
 from flint_ml.metrics.predictions import Pairs, merge_small
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Applied, resolve
-from flint_ml.record import Cell, Column, Table
 
 # More groups than this get no interval: the correction for so many questions would leave nothing to see.
 MAX_GROUPS = 50
@@ -39,16 +45,18 @@ class GroupRow:
         return loss(self.row.head, self.row.rule) - loss(self.row.base, self.row.rule)
 
 
-def main_score(pairs: Pairs, scores: Mapping[str, str], rules: Mapping[str, Applied]) -> list[tuple[str, Applied]]:
+def main_scores(pairs: Pairs, scores: Mapping[str, str], rules: Mapping[str, Applied]) -> list[tuple[str, Applied]]:
     """The scores to show by group with their rules, most important first; RMSE or accuracy where none is known."""
-    found = [(key, rules[name]) for name, key in scores.items() if name in rules]
-    if found:
-        return found
+    with_rules = [(key, rules[name]) for name, key in scores.items() if name in rules]
+    if with_rules:
+        return with_rules
     name = "rmse" if pairs.numeric else "accuracy"
     return [(name, resolve(name, {}))]
 
 
-def by_group(pairs: Pairs, scores: Sequence[tuple[str, Applied]], settings: Settings) -> dict[str, list[GroupRow]]:
+def by_group(
+    pairs: Pairs, scores: Sequence[tuple[str, Applied]], settings: IntervalSettings
+) -> dict[str, list[GroupRow]]:
     """Rows of each score by its key: the group that became worse most first, then the one with the largest error.
 
     Groups of fewer than five samples are merged. The groups' intervals are corrected for the number of groups.
@@ -84,52 +92,31 @@ def _loss(item: GroupRow) -> float:
     return loss(item.row.head, item.row.rule) if item.row.head is not None else 0.0
 
 
-def _intervals(parts: Mapping[str, Pairs], keys: Sequence[str], settings: Settings) -> dict[str, dict[str, Interval]]:
+def _intervals(
+    parts: Mapping[str, Pairs], keys: Sequence[str], settings: IntervalSettings
+) -> dict[str, dict[str, Interval]]:
     """Intervals by score and group, of groups that are large enough."""
     if not settings.resamples or len(parts) > MAX_GROUPS:
         return {}
     affordable = max(1_000, WORK // sum(part.n for part in parts.values()))
     fewer = replace(settings, resamples=min(settings.resamples, RESAMPLES, affordable), swaps=RESAMPLES)
-    found: dict[str, dict[str, Estimate]] = {}
+    by_score: dict[str, dict[str, Estimate]] = {}
     for name, part in parts.items():
         if (part.n if part.block is None else len(np.unique(part.block))) < MIN_UNITS:
             continue
         for key, estimate in estimates(part, keys, fewer).items():
-            found.setdefault(key, {})[name] = estimate
-    return {key: judge_all(groups, {name: name for name in groups}, fewer) for key, groups in found.items()}
+            by_score.setdefault(key, {})[name] = estimate
+    return {
+        key: corrected_intervals(groups, {name: name for name in groups}, fewer) for key, groups in by_score.items()
+    }
 
 
-def weakest(rows: Sequence[GroupRow]) -> GroupRow | None:
+def weakest_group(rows: Sequence[GroupRow]) -> GroupRow | None:
     """The group that became worse most, or the one with the largest error where none became worse."""
     return rows[0] if len(rows) > 1 else None
 
 
-def sentence(item: GroupRow) -> str:
-    """ "weakest group clay > 60 % (n = 14): RMSE 1.71 → 1.74 g/kg (+0.03, +1.8 %), within noise"."""
-    words = f"weakest group {item.group} (n = {item.n}): {text.sentence(item.row)}"
-    if item.worsening > 0:
-        noise = "too few samples to tell" if item.row.interval is None else "within noise"
-        words += {"worse": ", more than chance", "same": ", within the tolerance"}.get(item.row.result, f", {noise}")
-    return words
-
-
-def as_dict(item: GroupRow) -> dict[str, Any]:
+def group_dict(item: GroupRow) -> dict[str, Any]:
     """For the record's details."""
     row = item.row
     return {"group": item.group, "n": item.n, "base": row.base, "head": row.head, "result": row.result}
-
-
-def table(groups: Mapping[str, Sequence[GroupRow]]) -> Table:
-    """One line a group and metric."""
-    rows = [item for items in groups.values() for item in items]
-    intervals = any(item.row.interval for item in rows)
-    columns = [Column(name="group"), Column(name="n", type="number"), Column(name="metric")]
-    columns += [Column(name="base", type="number", role="base"), Column(name="this change", type="number", role="head")]
-    columns += [Column(name="change", role="change")]
-    columns += [Column(name=text.interval_title(item.row for item in rows), role="interval")] if intervals else []
-    cells: list[list[Cell]] = []
-    for item in rows:
-        row = item.row
-        line: list[Cell] = [item.group, item.n, row.rule.title, row.base, row.head, text.change(row)]
-        cells.append([*line, *([text.interval(row)] if intervals else []), row.result])
-    return Table(title="By group", columns=[*columns, Column(name="result", role="result")], rows=cells)

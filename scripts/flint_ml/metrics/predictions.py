@@ -43,7 +43,7 @@ class Columns:
     probability: str | None = None
 
 
-def read(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read a predictions table (CSV, TSV or Parquet).
 
     Parameters
@@ -235,7 +235,7 @@ class Pairs:
 
 
 def join(base: pd.DataFrame, head: pd.DataFrame) -> Pairs:
-    """Join two tables of :func:`read` on the id; truth, group and block are this change's."""
+    """Join two tables of :func:`read_table` on the id; truth, group and block are this change's."""
     own = [name for name in base.columns if name not in {"group", "block"}]
     both = head.merge(base[own], on="id", suffixes=("", "_base"), validate="one_to_one")
     numeric = all(both[name].dtype.kind == "f" for name in ("truth", "truth_base"))

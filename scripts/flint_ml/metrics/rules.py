@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from flint_ml.metrics.catalogue import Direction, infer
+from flint_ml.metrics.catalogue import UNKNOWN_RANK, Direction, infer
 from flint_ml.metrics.read import Reading
 
 Missing = Literal["fail", "warn", "ignore"]
@@ -107,7 +107,7 @@ class Applied:
     must_not_regress: bool = False
     weight: float = 1.0
     order: int | None = None
-    rank: int = 60
+    rank: int = UNKNOWN_RANK
     missing: Missing = "fail"
     percent: bool = True
 
@@ -156,7 +156,7 @@ def resolve(name: str, rules: Mapping[str, Rule], reading: Reading | None = None
         must_not_regress=bool(given.get("must_not_regress")),
         weight=weight,
         order=given.get("order"),
-        rank=known.rank if known else 60,
+        rank=known.rank if known else UNKNOWN_RANK,
         missing=given.get("missing") or ("warn" if weight == 0 or direction == "none" else "fail"),
         percent=known.percent if known else direction in {"none", "lower"},
     )
@@ -171,5 +171,5 @@ def _label(name: str, known: str | None) -> str:
 
 def unused(rules: Mapping[str, Rule], names: Iterable[tuple[str, str]]) -> list[str]:
     """Patterns that stand for none of the metrics (path, name): most likely misspelt."""
-    known = list(names)
-    return [pattern for pattern in rules if not any(matches(pattern, name, path) for path, name in known)]
+    metrics = list(names)
+    return [pattern for pattern in rules if not any(matches(pattern, name, path) for path, name in metrics)]

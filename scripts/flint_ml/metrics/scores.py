@@ -11,113 +11,98 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from flint_ml.metrics.predictions import Pairs
 
 MAX_CLASSES = 30
+Kind = Literal["regression", "classes", "ranks"]
 Sums = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score that is a function of sums.
+    """A way to compute a metric from predictions.
 
-    ``family``: scores of one family are functions of each other on one benchmark, so they are one question.
-    ``value`` maps sums, each of shape (m,) or (m, classes), to scores of shape (m,). A ``ratio`` score is compared
-    by its relative change, because resampled errors are skewed and their logarithms nearly are not.
+    Attributes
+    ----------
+    key
+        Its name in records.
+    kind
+        Where its sums come from: ``regression`` or ``classes``; ``ranks``: it is not a function of sums.
+    family
+        Scores of one family are functions of each other on one benchmark, so they are one question.
+    value
+        Maps sums, each of shape (m,) or (m, classes), to scores of shape (m,).
+    ratio
+        Compared by its relative change, because resampled errors are skewed and their logarithms nearly are not.
+    needs
+        A sum that is there only where the predictions have what it is made from (``nll``: probabilities).
     """
 
     key: str
+    kind: Kind
     family: str
     value: Callable[[Sums], np.ndarray]
     ratio: bool = False
+    needs: str | None = None
 
 
-def _rmse(s: Sums) -> np.ndarray:
+def rmse(s: Sums) -> np.ndarray:
     return np.sqrt(np.maximum(s["e2"], 0.0) / s["n"])
 
 
-def _spread(s: Sums) -> np.ndarray:
+def spread(s: Sums) -> np.ndarray:
     return np.asarray(s["t2"] - s["t"] ** 2 / s["n"])
 
 
-def _corr2(s: Sums) -> np.ndarray:
+def squared_correlation(s: Sums) -> np.ndarray:
     covariance = s["tp"] - s["t"] * s["p"] / s["n"]
-    return np.asarray(covariance**2 / (_spread(s) * (s["p2"] - s["p"] ** 2 / s["n"])))
+    return np.asarray(covariance**2 / (spread(s) * (s["p2"] - s["p"] ** 2 / s["n"])))
 
 
-def _f1(s: Sums) -> np.ndarray:
-    return _ratio(2 * s["hit"], s["predicted"] + s["true"])
+def rpd(s: Sums) -> np.ndarray:
+    return np.asarray(np.sqrt(spread(s) / (s["n"] - 1)) / rmse(s))
 
 
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+def accuracy(s: Sums) -> np.ndarray:
+    return np.asarray(s["hit"].sum(axis=1) / s["n"])
+
+
+def precision(s: Sums) -> np.ndarray:
+    """Of each class, shape (m, classes)."""
+    return share(s["hit"], s["predicted"])
+
+
+def recall(s: Sums) -> np.ndarray:
+    """Of each class, shape (m, classes)."""
+    return share(s["hit"], s["true"])
+
+
+def f1(s: Sums) -> np.ndarray:
+    return share(2 * s["hit"], s["predicted"] + s["true"])
+
+
+def share(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(top, bottom, out=np.zeros_like(bottom), where=bottom > 0))
 
 
-def _present(s: Sums, values: np.ndarray) -> np.ndarray:
+def mean_of_present(s: Sums, values: np.ndarray) -> np.ndarray:
     """Mean over the classes that have a sample."""
     seen = s["true"] > 0
     return np.asarray((values * seen).sum(axis=1) / seen.sum(axis=1))
 
 
-def _kappa(s: Sums) -> np.ndarray:
+def kappa(s: Sums) -> np.ndarray:
     agreed = s["hit"].sum(axis=1) / s["n"]
     chance = (s["true"] * s["predicted"]).sum(axis=1) / s["n"] ** 2
     return np.asarray((agreed - chance) / (1 - chance))
 
 
-def _weighted_f1(s: Sums) -> np.ndarray:
-    return np.asarray((_f1(s) * s["true"]).sum(axis=1) / s["n"])
-
-
-REGRESSION = (
-    Score("rmse", "squared error", _rmse, ratio=True),
-    Score("mse", "squared error", lambda s: s["e2"] / s["n"], ratio=True),
-    Score("mae", "absolute error", lambda s: s["abs"] / s["n"], ratio=True),
-    Score("r2", "squared error", lambda s: 1 - s["e2"] / _spread(s)),
-    Score("r2-correlation", "correlation", _corr2),
-    Score("bias", "mean error", lambda s: s["e"] / s["n"]),
-    Score("bias-reversed", "mean error", lambda s: -s["e"] / s["n"]),
-    Score("rpiq", "squared error", lambda s: s["iqr"] / _rmse(s), ratio=True),
-    Score("rpd", "squared error", lambda s: np.sqrt(_spread(s) / (s["n"] - 1)) / _rmse(s), ratio=True),
-)
-CLASSES = (
-    Score("accuracy", "accuracy", lambda s: s["hit"].sum(axis=1) / s["n"]),
-    Score("balanced-accuracy", "balanced accuracy", lambda s: _present(s, _ratio(s["hit"], s["true"]))),
-    Score("kappa", "kappa", _kappa),
-    Score("f1", "f1", lambda s: _f1(s)[:, -1]),
-    Score("f1-macro", "f1", lambda s: _present(s, _f1(s))),
-    Score("f1-weighted", "f1", _weighted_f1),
-    Score("precision", "precision", lambda s: _ratio(s["hit"], s["predicted"])[:, -1]),
-    Score("precision-macro", "precision", lambda s: _present(s, _ratio(s["hit"], s["predicted"]))),
-    Score("recall", "recall", lambda s: _ratio(s["hit"], s["true"])[:, -1]),
-    Score("recall-macro", "recall", lambda s: _present(s, _ratio(s["hit"], s["true"]))),
-)
-LOGLOSS = Score("logloss", "log loss", lambda s: s["nll"] / s["n"], ratio=True)
-AUC = "auc"
-
-# What a metric of a known label may have been computed as; the first that gives the file's value on both sides counts.
-CANDIDATES = {
-    "RMSE": ("rmse",),
-    "MSE": ("mse",),
-    "MAE": ("mae",),
-    "R²": ("r2", "r2-correlation"),
-    "NSE": ("r2",),
-    "bias": ("bias", "bias-reversed"),
-    "RPIQ": ("rpiq",),
-    "RPD": ("rpd",),
-    "accuracy": ("accuracy",),
-    "balanced accuracy": ("balanced-accuracy",),
-    "kappa": ("kappa",),
-    "F1": ("f1", "f1-macro", "f1-weighted"),
-    "precision": ("precision", "precision-macro"),
-    "recall": ("recall", "recall-macro"),
-    "log loss": ("logloss",),
-    "AUC": (AUC,),
-}
-FAMILY = {score.key: score.family for score in (*REGRESSION, *CLASSES, LOGLOSS)} | {AUC: "auc"}
+def weighted_f1(s: Sums) -> np.ndarray:
+    return np.asarray((f1(s) * s["true"]).sum(axis=1) / s["n"])
 
 
 class _Seen(dict[str, np.ndarray]):
@@ -133,7 +118,7 @@ class _Seen(dict[str, np.ndarray]):
 
 
 @dataclass(frozen=True)
-class Table:
+class SumTable:
     """Columns of sums for both sides.
 
     ``shared`` has shape (units, ks), its first column the number of samples; ``base`` and ``head`` have shape
@@ -149,22 +134,22 @@ class Table:
 
     def sums(self, shared: np.ndarray, side: np.ndarray) -> Sums:
         """Sums by name from arrays of shape (m, ks) and (m, k)."""
-        found: dict[str, np.ndarray] = {name: np.full(len(shared), value) for name, value in self.fixed.items()}
+        sums: dict[str, np.ndarray] = {name: np.full(len(shared), value) for name, value in self.fixed.items()}
         for name, (is_shared, start, stop) in self.names.items():
             array = shared if is_shared else side
-            found[name] = array[:, start] if stop == start else array[:, start:stop]
-        return found
+            sums[name] = array[:, start] if stop == start else array[:, start:stop]
+        return sums
 
     def used(self, score: Score) -> tuple[np.ndarray, np.ndarray]:
         """Which shared and which side columns ``score`` depends on, as two arrays of indices."""
         seen = _Seen(self.sums(self.shared[:1], self.base[:1]))
         with np.errstate(all="ignore"):
             score.value(seen)
-        found: tuple[set[int], set[int]] = (set(), set())
+        indices: tuple[set[int], set[int]] = (set(), set())
         for name in seen.names & set(self.names):
             is_shared, start, stop = self.names[name]
-            found[0 if is_shared else 1].update(range(start, max(stop, start + 1)))
-        return np.array(sorted(found[0]), int), np.array(sorted(found[1]), int)
+            indices[0 if is_shared else 1].update(range(start, max(stop, start + 1)))
+        return np.array(sorted(indices[0]), int), np.array(sorted(indices[1]), int)
 
     def values(self, score: Score, shared: np.ndarray, side: np.ndarray) -> np.ndarray:
         """``score`` for sums of shape (m, ks) and (m, k); shape (m,)."""
@@ -176,8 +161,8 @@ def _single(names: list[str], *, shared: bool, start: int = 0) -> dict[str, tupl
     return {name: (shared, start + index, start + index) for index, name in enumerate(names)}
 
 
-def regression_table(pairs: Pairs) -> Table:
-    """Columns for :data:`REGRESSION`; truths and predictions are taken relative to the mean truth, for precision."""
+def regression_table(pairs: Pairs) -> SumTable:
+    """Columns for scores of the kind ``regression``; for precision, relative to the mean truth."""
     centre = pairs.truth.mean()
     truth = pairs.truth - centre
 
@@ -187,7 +172,7 @@ def regression_table(pairs: Pairs) -> Table:
         return np.column_stack([error, error**2, np.abs(error), own, own**2, own * truth])
 
     lower, upper = np.quantile(pairs.truth, [0.25, 0.75])
-    return Table(
+    return SumTable(
         shared=np.column_stack([np.ones(pairs.n), truth, truth**2]),
         base=side(pairs.base),
         head=side(pairs.head),
@@ -201,8 +186,8 @@ def classes_of(pairs: Pairs) -> np.ndarray:
     return np.unique(np.concatenate([pairs.truth, pairs.base, pairs.head]))
 
 
-def class_table(pairs: Pairs) -> Table | None:
-    """Columns for :data:`CLASSES` and, with probabilities, log loss; None for more than 30 classes."""
+def class_table(pairs: Pairs) -> SumTable | None:
+    """Columns for scores of the kind ``classes``, with probabilities also ``nll``; None for more than 30 classes."""
     classes = classes_of(pairs)
     k = len(classes)
     if not 2 <= k <= MAX_CLASSES:
@@ -219,13 +204,17 @@ def class_table(pairs: Pairs) -> Table | None:
     names = {"n": (True, 0, 0), "true": (True, 1, 1 + k), "hit": (False, 0, k), "predicted": (False, k, 2 * k)}
     if pairs.likelihood is not None:
         names["nll"] = (False, 2 * k, 2 * k)
-    one, two = pairs.likelihood or (None, None)
-    return Table(
-        np.hstack([np.ones((pairs.n, 1)), truth]).astype(float), side(pairs.base, one), side(pairs.head, two), names, {}
+    base, head = pairs.likelihood or (None, None)
+    return SumTable(
+        np.hstack([np.ones((pairs.n, 1)), truth]).astype(float),
+        side(pairs.base, base),
+        side(pairs.head, head),
+        names,
+        {},
     )
 
 
-def by_block(table: Table, block: np.ndarray | None) -> Table:
+def by_block(table: SumTable, block: np.ndarray | None) -> SumTable:
     """``table`` summed over blocks (sites, plots), so that whole blocks are resampled."""
     if block is None:
         return table
@@ -235,4 +224,4 @@ def by_block(table: Table, block: np.ndarray | None) -> Table:
     def total(columns: np.ndarray) -> np.ndarray:
         return np.column_stack([np.bincount(index, column, units) for column in columns.T])
 
-    return Table(total(table.shared), total(table.base), total(table.head), table.names, table.fixed)
+    return SumTable(total(table.shared), total(table.base), total(table.head), table.names, table.fixed)

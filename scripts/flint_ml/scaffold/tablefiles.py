@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flint_ml.metrics.predictions import USUAL
+from flint_ml.metrics import USUAL
 
 _REFERENCE = re.compile(r"(^|[^a-z])(ref|reference|trusted|baseline|train|training|histor\w*)([^a-z]|$)")
 _CURRENT = re.compile(r"(^|[^a-z])(new|current|batch|incoming|latest|recent)([^a-z]|$)")

@@ -6,20 +6,27 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flint_ml import record as records
+from flint_ml.commands.compare_metrics.inputs import CompareMetricsInputs as Inputs
 from flint_ml.dvc_project import project_folder
 from flint_ml.errors import FlintError, InputError
-from flint_ml.metrics import base_freshness as stale
-from flint_ml.metrics import source
-from flint_ml.metrics import stored_base as stored
-from flint_ml.metrics.read import MetricsFile
+from flint_ml.metrics import (
+    At,
+    MetricsFile,
+    Stored,
+    StoredFiles,
+    WorkingTree,
+    base_staleness,
+    declared_files,
+    is_glob,
+    read_named,
+    section_at,
+    stored_files,
+)
 from flint_ml.record import Finding, Record
 from flint_ml.runner import Job
-
-if TYPE_CHECKING:
-    from flint_ml.commands.compare_metrics import Inputs
 
 STAGING = "staging"
 # Words that `base` may be; everything else is a version's address, a file or a folder.
@@ -39,11 +46,11 @@ class Sides:
         The base revision, whose files say what the change changes.
     at
         The project's folder at that revision.
-    kept
+    files
         Where the base's predictions and benchmark are.
     kind
         ``revision``, ``file``, ``version`` or ``artifact``.
-    aged
+    stale
         What to say where the base's metrics are older than its files.
     """
 
@@ -51,54 +58,49 @@ class Sides:
     base: dict[str, MetricsFile] | None
     how: str
     commit: str | None = None
-    at: source.At | None = None
-    kept: source.At | stored.StoredFiles | None = None
+    at: At | None = None
+    files: At | StoredFiles | None = None
     kind: str = "revision"
     label: str = ""
     named: str = ""
-    aged: Finding | None = None
+    stale: Finding | None = None
     findings: list[Finding] = field(default_factory=list)
-
-    def remarks(self) -> list[Finding]:
-        """What a reader must know of the base."""
-        return [*([self.aged] if self.aged and self.base else []), *self.findings]
 
     def as_dict(self) -> dict[str, Any]:
         """For ``details["base"]``."""
-        commit = self.kept.stored.commit if isinstance(self.kept, stored.StoredFiles) else self.commit
+        commit = self.files.stored.commit if isinstance(self.files, StoredFiles) else self.commit
         return {"commit": commit, "how": self.how, "kind": self.kind, "label": self.label, "named": self.named}
 
 
-def read(inputs: Inputs, job: Job) -> Sides:
+def read_sides(inputs: Inputs, job: Job) -> Sides:
     """This change's metrics from the working tree, the base's from where it is."""
     head = _head(inputs, job)
-    wanted = inputs.base or "auto"
-    version = _version_named(wanted)
-    if wanted not in WORDS and version is None:
+    kind = inputs.base or "auto"
+    version = _version_named(kind)
+    if kind not in WORDS and version is None:
         return _from_file(inputs, job, head)
-    sides = _revision(inputs, job, head, must=wanted in ("auto", "revision"))
-    if wanted == "revision":
+    sides = _revision(inputs, job, head, must=kind in ("auto", "revision"))
+    if kind == "revision":
         return sides
     if version is not None:
-        found = _registered(inputs, job, *version)
-        return _with(sides, found, named=True)
-    if wanted == STAGING:
+        return _with(sides, _registered(inputs, job, *version), named=True)
+    if kind == STAGING:
         return _with(sides, _registered(inputs, job, _model_name(inputs, job, must=True), STAGING), named=True)
-    if wanted == "artifact":
+    if kind == "artifact":
         return _with(sides, _last_run(inputs, job), named=True)
-    return sides if sides.base and sides.aged is None else _elsewhere(inputs, job, sides)
+    return sides if sides.base and sides.stale is None else _elsewhere(inputs, job, sides)
 
 
 def _head(inputs: Inputs, job: Job) -> dict[str, MetricsFile]:
-    here = source.Here(job.workspace.base)
-    patterns = inputs.metrics or source.declared_files(job.git, None, project(job)) or ["metrics.json"]
+    tree = WorkingTree(job.workspace.base)
+    patterns = inputs.metrics or declared_files(job.git, None, project(job)) or ["metrics.json"]
     for pattern in patterns:
-        if not source.is_glob(pattern):
+        if not is_glob(pattern):
             job.path(pattern, "metrics")
-    paths = here.expand(patterns)
+    paths = tree.expand(patterns)
     for path in paths:
         job.use(job.existing(path, "metrics"))
-    return here.read(paths)
+    return tree.read(paths)
 
 
 def project(job: Job) -> str:
@@ -108,7 +110,7 @@ def project(job: Job) -> str:
 
 def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:
     named = job.existing(inputs.base, "base")
-    base = source.read_named(named, inputs.base, list(head))
+    base = read_named(named, inputs.base, list(head))
     if named.is_file():
         job.use(named)
     sides = _revision(inputs, job, head, must=False, content=False)
@@ -128,57 +130,57 @@ def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:
 def _revision(inputs: Inputs, job: Job, head: dict[str, MetricsFile], *, must: bool, content: bool = True) -> Sides:
     """The base revision and its metrics; without ``must`` it may be out of reach."""
     try:
-        found = job.base(inputs.base_revision)
+        revision = job.base(inputs.base_revision)
     except FlintError:
         if must or inputs.base_revision != "auto":
             raise
-        found = None
-    if found is None:
+        revision = None
+    if revision is None:
         return Sides(head, None, "no revision to compare with: this is the first commit, or no Git repository")
-    at = source.At(job.git, found.commit, project(job))
-    sides = Sides(head, None, found.how, found.commit, at, at)
+    at = At(job.git, revision.commit, project(job))
+    sides = Sides(head, None, revision.how, revision.commit, at, at)
     if not content:
         return sides
-    patterns = inputs.metrics or source.declared_files(job.git, found.commit, at.project) or list(head)
+    patterns = inputs.metrics or declared_files(job.git, revision.commit, at.project) or list(head)
     paths = list(dict.fromkeys([*at.expand(patterns), *head]))
     sides.base = at.read(paths) or None
     if sides.base is None:
-        sides.how = f"{found.how} has no {', '.join(paths[:3])}"
+        sides.how = f"{revision.how} has no {', '.join(paths[:3])}"
     else:
-        sides.aged = stale.check(at)
+        sides.stale = base_staleness(at)
     return sides
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """A stored base, or why there is none."""
+class _Search:
+    """A stored base, or why none was found."""
 
-    found: stored.Stored | None = None
+    stored: Stored | None = None
     kind: str = ""
     why: str = ""
     named: str = ""
     findings: tuple[Finding, ...] = ()
 
 
-def _with(sides: Sides, looked: _Looked, *, named: bool, because: str = "") -> Sides:
+def _with(sides: Sides, search: _Search, *, named: bool, because: str = "") -> Sides:
     """``sides`` with the stored base in the place of the revision's metrics."""
-    if looked.found is None:
+    if search.stored is None:
         if named:
             raise InputError(
-                looked.why,
+                search.why,
                 where="base",
                 code="base-not-found",
                 hint="`base: auto` takes the next one that there is; see docs/metrics.md",
             )
         return sides
-    found = looked.found
-    there = None
-    if found.commit and sides.at and sides.at.git.commit(found.commit):
-        there = source.At(sides.at.git, found.commit, sides.at.project)
-    how = f"{found.how}, because {because}" if because else found.how
-    base = stored.files(found, sides.head)
-    kept = stored.StoredFiles(found, there)
-    findings = list(looked.findings)
+    stored = search.stored
+    at = None
+    if stored.commit and sides.at and sides.at.git.commit(stored.commit):
+        at = At(sides.at.git, stored.commit, sides.at.project)
+    how = f"{stored.how}, because {because}" if because else stored.how
+    base = stored_files(stored, sides.head)
+    files = StoredFiles(stored, at)
+    findings = list(search.findings)
     if because:
         findings.append(Finding(severity="info", code="base-elsewhere", message=f"compared with {how}"))
     return Sides(
@@ -187,28 +189,28 @@ def _with(sides: Sides, looked: _Looked, *, named: bool, because: str = "") -> S
         how,
         sides.commit,
         sides.at,
-        kept,
-        kind=looked.kind,
-        label=found.label,
-        named=looked.named,
+        files,
+        kind=search.kind,
+        label=stored.label,
+        named=search.named,
         findings=findings,
     )
 
 
 def _elsewhere(inputs: Inputs, job: Job, sides: Sides) -> Sides:
-    """The version in Staging, then main's last run; where neither is to be had, what the revision has."""
-    reasons = [sides.aged.message if sides.aged else sides.how]
+    """The version in Staging, then main's last run; where neither can be read, what the revision has."""
+    reasons = [sides.stale.message if sides.stale else sides.how]
     for look in (_staged, _main_run):
         try:
-            looked = look(inputs, job)
+            search = look(inputs, job)
         except FlintError as error:
-            looked = _Looked(why=f"{error.message} ({error.where})" if error.where else error.message)
-        if looked.found is not None:
-            made = _with(sides, looked, named=False, because="; ".join(reasons))
+            search = _Search(why=f"{error.message} ({error.where})" if error.where else error.message)
+        if search.stored is not None:
+            made = _with(sides, search, named=False, because="; ".join(reasons))
             if made.base:
                 return made
-            looked = _Looked(why=f"{looked.found.how} has none of these metrics")
-        reasons += [looked.why] if looked.why else []
+            search = _Search(why=f"{search.stored.how} has none of these metrics")
+        reasons += [search.why] if search.why else []
     if sides.base is None:
         sides.how = "; ".join(reasons)
         hint = "the first merge makes one; or name a base: `base: old/metrics.json`"
@@ -225,23 +227,23 @@ def _version_named(text: str) -> tuple[str, int | str] | None:
         return None
     from flint_ml.registry.baseline import parse_address
 
-    found = parse_address(text)
-    if found is None:
+    version = parse_address(text)
+    if version is None:
         raise InputError(
-            f"`{text}` is no version's address",
+            f"`{text}` is not the address of a version",
             where="base",
             hint="`models:/name/3` or `models:/name@staging`",
             code="invalid-input",
         )
-    return found
+    return version
 
 
 def _model_name(inputs: Inputs, job: Job, *, must: bool = False) -> str:
     """The model's name: the input, or that of the section `register-model` of the settings at the base."""
     name = inputs.model_name
     if not name and (base := job.base(inputs.base_revision)):
-        at = source.At(job.git, base.commit, project(job))
-        name = str(source.section_at(at, job.config, "register-model").get("model-name") or "")
+        at = At(job.git, base.commit, project(job))
+        name = str(section_at(at, job.config, "register-model").get("model-name") or "")
     if not name and must:
         raise InputError(
             "is needed to find the version in Staging",
@@ -252,20 +254,20 @@ def _model_name(inputs: Inputs, job: Job, *, must: bool = False) -> str:
     return name
 
 
-def _staged(inputs: Inputs, job: Job) -> _Looked:
+def _staged(inputs: Inputs, job: Job) -> _Search:
     """The version with the alias `staging`, where a registry is named."""
     address = inputs.tracking_uri.strip() or job.env.get("MLFLOW_TRACKING_URI", "").strip()
     if not address:
-        return _Looked()
+        return _Search()
     name = _model_name(inputs, job)
     if not name:
-        return _Looked(why="no `model-name` says which model's version in Staging would serve")
+        return _Search(why="no `model-name` says which model's version in Staging would serve")
     if job.context.on_github and not address.lower().startswith(("http:", "https:")):
-        return _Looked(why="a registry file on the runner is within the change's own reach")
+        return _Search(why="a registry file on the runner is within the change's own reach")
     return _registered(inputs, job, name, STAGING)
 
 
-def _registered(inputs: Inputs, job: Job, name: str, which: int | str) -> _Looked:
+def _registered(inputs: Inputs, job: Job, name: str, which: int | str) -> _Search:
     """A version of a registered model: its stored record, else the metrics of its run."""
     from flint_ml.commands.registry_address import existing_registry
     from flint_ml.registry.baseline import find
@@ -276,12 +278,12 @@ def _registered(inputs: Inputs, job: Job, name: str, which: int | str) -> _Looke
     found = find(connect(address, job.env), name, which)
     if found is None:
         what = f"version {which}" if isinstance(which, int) else f"a version with the alias {which}"
-        return _Looked(why=f"the registry has no model {name} with {what}")
+        return _Search(why=f"the registry has no model {name} with {what}")
     number = found.version.number
     staged = " (Staging)" if which == STAGING else ""
     record = _parsed(found.record(job.name), job.name)
     logged = {mlflow_name(key): value for key, value in found.metrics.items()}
-    kept = stored.Stored(
+    stored = Stored(
         f"version {number} of {name}{staged}",
         f"{name} v{number}",
         found.commit,
@@ -293,11 +295,11 @@ def _registered(inputs: Inputs, job: Job, name: str, which: int | str) -> _Looke
     if address.kind == "sqlite" and job.context.on_github:
         message = "the base comes from a registry file on this runner, which the change itself could write"
         findings.append(Finding(severity="warning", code="gate-unverified", message=message))
-    return _Looked(kept, "version", named=f"models:/{name}/{number}", findings=tuple(findings))
+    return _Search(stored, "version", named=f"models:/{name}/{number}", findings=tuple(findings))
 
 
 def _parsed(data: bytes | None, name: str) -> Record | None:
-    """A stored record, read as strictly as any; None where it is none of ours."""
+    """A stored record, read as strictly as any; None where it is not of compare-metrics."""
     if data is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -313,9 +315,9 @@ def _parsed(data: bytes | None, name: str) -> Record | None:
 # -- the last run on the default branch --------------------------------------------------------------------------
 
 
-def _main_run(inputs: Inputs, job: Job) -> _Looked:
+def _main_run(inputs: Inputs, job: Job) -> _Search:
     """Main's last run, where a token may ask for it."""
-    return _last_run(inputs, job) if _token(inputs, job) else _Looked()
+    return _last_run(inputs, job) if _token(inputs, job) else _Search()
 
 
 def _token(inputs: Inputs, job: Job) -> str:
@@ -326,7 +328,7 @@ def _token(inputs: Inputs, job: Job) -> str:
     return token
 
 
-def _last_run(inputs: Inputs, job: Job) -> _Looked:
+def _last_run(inputs: Inputs, job: Job) -> _Search:
     """The results of the last successful run on the default branch, from its artifact."""
     from flint_ml.github import GitHub, runs
     from flint_ml.report import unpack
@@ -342,15 +344,15 @@ def _last_run(inputs: Inputs, job: Job) -> _Looked:
     workflow = env.get("GITHUB_WORKFLOW_REF", "").partition("@")[0].rpartition("/")[2]
     found = runs.newest_results(github, runs.successful(github, branch, workflow, context.run_id), _names(inputs, job))
     if found is None:
-        return _Looked(why=f"no successful run on {branch} has left its results as an artifact")
+        return _Search(why=f"no successful run on {branch} has left its results as an artifact")
     run, data = found
     record, problems = _of_archive(data, job, run.head_sha, unpack)
     if record is None:
         more = f" ({problems[0]})" if problems else ""
-        return _Looked(why=f"the results of run {run.run_id} on {branch} hold no record {job.name}{more}")
+        return _Search(why=f"the results of run {run.run_id} on {branch} hold no record {job.name}{more}")
     how = f"the last successful run on `{branch}` ({run.url})"
-    kept = stored.Stored(how, f"{branch}, run {run.number}", run.head_sha, record)
-    return _Looked(kept, "artifact", named="artifact")
+    stored = Stored(how, f"{branch}, run {run.number}", run.head_sha, record)
+    return _Search(stored, "artifact", named="artifact")
 
 
 def _names(inputs: Inputs, job: Job) -> list[str]:

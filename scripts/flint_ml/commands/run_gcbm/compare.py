@@ -242,10 +242,10 @@ def _expected(inputs: Inputs, job: Job, commit: str | None) -> tuple[dict[str, A
     if commit is None or not inputs.expected:
         return dict(inputs.expected), []
     from flint_ml.dvc_project import project_folder
-    from flint_ml.metrics import expected, source
+    from flint_ml.metrics import At, section_at, without_stale
 
-    before = source.section_at(source.At(job.git, commit, project_folder(job.git)), job.config, "run-gcbm")
-    own, stale = expected.without_stale(inputs.expected, before.get("expected"))
+    before = section_at(At(job.git, commit, project_folder(job.git)), job.config, "run-gcbm")
+    own, stale = without_stale(inputs.expected, before.get("expected"))
     if not stale:
         return own, []
     text = f"declared by an earlier change and not counted: {', '.join(stale[:10])}"

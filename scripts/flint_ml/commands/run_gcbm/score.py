@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from flint_ml.commands.run_gcbm.compare import Compared, Nothing
 from flint_ml.dvc_project import hash_at
 from flint_ml.gcbm.simulation import Simulated
-from flint_ml.metrics import compare as judging
-from flint_ml.metrics.read import Reading
-from flint_ml.metrics.rules import Rule, resolve
+from flint_ml.metrics import Overall, Reading, Row, Rule, importance, judge, overall, resolve
 from flint_ml.record import Finding, Metric
 from flint_ml.runner import Job
 
@@ -30,8 +28,8 @@ class Scored:
 
     here: Calibration
     base: Calibration | None = None
-    rows: list[judging.Row] = field(default_factory=list)
-    overall: judging.Overall | None = None
+    rows: list[Row] = field(default_factory=list)
+    overall: Overall | None = None
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -64,9 +62,9 @@ def score(job: Job, observations: str, simulated: Simulated, compared: Compared 
     before = scored.base.metrics if scored.base else {}
     for name, metric in scored.here.metrics.items():
         here, there = _reading(metric), _reading(before[name]) if name in before else None
-        scored.rows.append(judging.judge(name, there, here, resolve(name, _RULES, here)))
-    scored.rows.sort(key=judging.importance)
-    scored.overall = judging.overall(scored.rows, has_base=scored.base is not None)
+        scored.rows.append(judge(name, there, here, resolve(name, _RULES, here)))
+    scored.rows.sort(key=lambda row: importance(row.rule))
+    scored.overall = overall(scored.rows, has_base=scored.base is not None)
     scored.findings += _changed(job, observations, compared.baseline.commit)
     return scored
 

@@ -147,9 +147,9 @@ def scores(scored: Scored | None) -> list[RecordTable]:
         return []
     found: list[RecordTable] = []
     if scored.rows:
-        from flint_ml.metrics.text import table
+        from flint_ml.metrics import metrics_table
 
-        found.append(table(scored.rows, "Fit to the observations"))
+        found.append(metrics_table(scored.rows, "Fit to the observations"))
     else:
         columns = [Column(name="metric"), Column(name="this change", type="number", role="head"), Column(name="unit")]
         rows: list[list[Cell]] = [[name, metric.value, metric.unit] for name, metric in scored.here.metrics.items()]

@@ -18,10 +18,18 @@ from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
 from flint_ml.gcbm.results.indicators import Table
-from flint_ml.metrics.compare import Declared, Row, judge
-from flint_ml.metrics.expected import find, parse_expected, unmatched
-from flint_ml.metrics.read import Reading
-from flint_ml.metrics.rules import Amount, Applied, parse_amount
+from flint_ml.metrics import (
+    Amount,
+    Applied,
+    Declared,
+    Reading,
+    Row,
+    declaration_of,
+    judge,
+    parse_amount,
+    parse_expected,
+    unmatched,
+)
 
 Word = Literal["same", "as declared", "not declared", "not as declared", "new", "gone"]
 # Rounding: results of one engine agree to this on any machine; net fluxes nearly cancel, hence the floor.
@@ -210,7 +218,9 @@ def compare(
     last = max((key[1] for key in [*one, *two]), default=0)
     changes = []
     for key in dict.fromkeys([*one, *two]):
-        found = find(declared, _name(key)) or (find(declared, key[2]) if key[1] == last and not key[0] else None)
+        found = declaration_of(_name(key), declared) or (
+            declaration_of(key[2], declared) if key[1] == last and not key[0] else None
+        )
         changes.append(_change(key, one.get(key), two.get(key), _tolerances(tolerance, key[2]), found))
     names = [change.name for change in changes] + [c.indicator for c in changes if c.year == last and not c.group]
     if missing := unmatched(declared, names):

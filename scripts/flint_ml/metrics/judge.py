@@ -1,4 +1,4 @@
-"""The verdict, as two pure functions: one metric against its base, and all metrics together.
+"""The verdict: one metric against its base, and all metrics together.
 
 One metric (:func:`judge`), the first line that fits:
 
@@ -7,8 +7,8 @@ the metric                                                              result
 ======================================================================  ==================
 is not in the base                                                      ``new``
 is not in this change                                                   ``gone``
-is no number (null, NaN) here and was one                               ``worse`` (without direction ``changed``)
-is no number on either side, or was none in the base                    ``new``
+is not a number (null, NaN) here and was one                           ``worse`` (without direction ``changed``)
+is not a number on either side, or was none in the base                ``new``
 is declared under ``expected``, has no direction, and is as declared    ``as declared``
 is declared, has no direction, and is not as declared                   ``changed``
 has an interval: wholly within the tolerance                            ``same``
@@ -37,12 +37,21 @@ All metrics (:func:`overall`), the first line that fits; metrics of weight 0 are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Literal
 
-from flint_ml.metrics.read import Reading
-from flint_ml.metrics.rules import Amount, Applied
+from flint_ml.metrics.expected import Declared, declaration_of
+from flint_ml.metrics.intervals import repeats
+from flint_ml.metrics.intervals.bootstrap import Estimate, IntervalSettings
+from flint_ml.metrics.intervals.interval import Interval, needed
+from flint_ml.metrics.intervals.repeats import Spread
+from flint_ml.metrics.intervals.significance import Answers, Question, answer
+from flint_ml.metrics.predictions import Pairs
+from flint_ml.metrics.read import MetricsFile, Reading
+from flint_ml.metrics.rules import Applied, Rule, resolve
+from flint_ml.metrics.sources import public_names
 from flint_ml.record import Metric, Status
 
 Result = Literal["better", "same", "worse", "inconclusive", "changed", "as declared", "new", "gone"]
@@ -56,67 +65,6 @@ STATUS: dict[Verdict, Status] = {
     "no-baseline": "warned",
     "worse": "failed",
 }
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval of this change − base, in the metric's unit.
-
-    Attributes
-    ----------
-    low, high
-        The ends, at ``level``.
-    total
-        The interval of the sum of both sides; only for metrics whose best value is zero. The sizes of two biases
-        differ exactly where difference and sum both differ from zero.
-    p_value, p_adjusted
-        Permutation p-value of no change, and corrected for several metrics.
-    error, units
-        Standard error of the change, and the number of samples or blocks behind it.
-    """
-
-    low: float
-    high: float
-    level: float = 0.95
-    total: tuple[float, float] | None = None
-    p_value: float | None = None
-    p_adjusted: float | None = None
-    error: float | None = None
-    units: int | None = None
-
-    @property
-    def _ends(self) -> list[tuple[float, float]]:
-        return [(self.low, self.high)] + ([self.total] if self.total else [])
-
-    def within(self, margin: float) -> bool:
-        """Whether the change is surely no larger than ``margin``."""
-        return any(-margin <= low and high <= margin for low, high in self._ends)
-
-    def differs(self) -> bool:
-        """Whether the two sides surely differ: by the interval, and by the p-value corrected for several metrics."""
-        chance = self.p_adjusted is not None and self.p_adjusted >= 1 - self.level
-        return not chance and all(low > 0 or high < 0 for low, high in self._ends)
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What a change is said to do to a metric: from ``low`` to ``high``, both as changes against the base."""
-
-    low: Amount
-    high: Amount
-
-    def holds(self, base: float, change: float) -> bool:
-        """Whether ``change`` (this change − base) lies inside; a rounding error at the ends is forgiven."""
-        ends = sorted((self.low.of(base), self.high.of(base)))
-        slack = 1e-9 * max(abs(base), abs(change))
-        return ends[0] - slack <= change <= ends[1] + slack
-
-    def __str__(self) -> str:
-        return f"{_signed(self.low)} … {_signed(self.high)}"
-
-
-def _signed(amount: Amount) -> str:
-    return f"{'+' if amount.value >= 0 else ''}{amount}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -200,25 +148,28 @@ def judge(
     path: str = "",
 ) -> Row:
     """Compare one metric with its base (see the table above). None: the metric is not there."""
-    one = base.value if base else None
-    two = head.value if head else None
-    delta = two - one if one is not None and two is not None else None
+    before = base.value if base else None
+    after = head.value if head else None
+    delta = after - before if before is not None and after is not None else None
 
     def row(result: Result, note: str | None = None) -> Row:
-        return Row(name, rule, one, two, result, delta, note, interval, declared, path)
+        return Row(name, rule, before, after, result, delta, note, interval, declared, path)
 
     if head is None:
         return row("gone", "is in the base and not in this change")
     if base is None:
         return row("new", head.note and f"{head.note} in this change")
-    if two is None and one is not None:
-        return row("changed" if rule.direction == "none" else "worse", f"{head.note or 'is no number'} in this change")
-    if one is None or two is None or delta is None:
-        return row("new", f"{base.note or 'is no number'} in the base")
+    if after is None and before is not None:
+        result: Result = "changed" if rule.direction == "none" else "worse"
+        return row(result, f"{head.note or 'is not a number'} in this change")
+    if before is None or after is None or delta is None:
+        return row("new", f"{base.note or 'is not a number'} in the base")
     if declared is not None and rule.direction == "none":
-        holds = declared.holds(one, delta)
+        holds = declared.holds(before, delta)
         return row("as declared" if holds else "changed", f"declared {declared}" if not holds else None)
-    return row(_by_interval(interval, rule, one, two) if interval else _by_difference(one, two, rule))
+    if interval is None:
+        return row(_by_difference(before, after, rule))
+    return row(_by_interval(interval, rule, before, after))
 
 
 def _by_difference(base: float, head: float, rule: Applied) -> Result:
@@ -241,10 +192,10 @@ def _by_interval(interval: Interval, rule: Applied, base: float, head: float) ->
     return by_size if by_size != "same" and interval.differs() else "inconclusive"
 
 
-def importance(row: Row) -> tuple[float, float, int, int]:
+def importance(rule: Applied) -> tuple[float, float, int, int]:
     """Sort key: the rule's order, then weight, then what must not regress, then the field's habit."""
-    order = float("inf") if row.rule.order is None else row.rule.order
-    return order, -row.rule.weight, 0 if row.rule.must_not_regress else 1, row.rule.rank
+    order = float("inf") if rule.order is None else rule.order
+    return order, -rule.weight, 0 if rule.must_not_regress else 1, rule.rank
 
 
 @dataclass(frozen=True)
@@ -258,7 +209,7 @@ class Overall:
 
 def overall(rows: Sequence[Row], *, has_base: bool, benchmark_same: bool | None = None) -> Overall:
     """All metrics together (see the table above). ``benchmark_same`` is None where no benchmark is known."""
-    counted = sorted((row for row in rows if row.rule.weight > 0), key=importance)
+    counted = sorted((row for row in rows if row.rule.weight > 0), key=lambda row: importance(row.rule))
 
     def first(*results: Result, strict: bool = False) -> Row | None:
         return next((r for r in counted if r.result in results and (r.rule.must_not_regress or not strict)), None)
@@ -279,9 +230,9 @@ def overall(rows: Sequence[Row], *, has_base: bool, benchmark_same: bool | None 
     changed = first("changed")
     if changed:
         return Overall("changed", f"{changed.rule.label} changed", changed)
-    open_ = first("inconclusive", strict=True)
-    if open_:
-        return Overall("inconclusive", f"{open_.rule.label} must not regress, and may have", open_)
+    undecided = first("inconclusive", strict=True)
+    if undecided:
+        return Overall("inconclusive", f"{undecided.rule.label} must not regress, and may have", undecided)
     better = first("better")
     if better:
         return Overall("better", f"{better.rule.label} is better", better)
@@ -298,3 +249,126 @@ def _not_outweighed(counted: Sequence[Row]) -> Row | None:
     """The most important worse metric, unless a better one is heavier than it."""
     best = max((row.rule.weight for row in counted if row.result == "better"), default=0.0)
     return next((row for row in counted if row.result == "worse" and row.rule.weight >= best), None)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known beside the two values of each metric.
+
+    Attributes
+    ----------
+    settings
+        How intervals are made.
+    pairs
+        Predictions of both sides for the same samples.
+    own
+        Estimates of the user's own functions, by name.
+    others
+        Metrics of further runs of this change with other seeds.
+    """
+
+    settings: IntervalSettings
+    pairs: Pairs | None = None
+    own: Mapping[str, Estimate] = field(default_factory=dict)
+    others: Sequence[MetricsFile] = ()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows in order of importance, what the predictions told, and the run-to-run spread by metric's shown name."""
+
+    rows: list[Row]
+    answers: Answers
+    spreads: dict[str, Spread]
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """One metric on both sides, before it is judged. None: the side does not have it."""
+
+    shown: str
+    path: str
+    base: Reading | None
+    head: Reading | None
+    rule: Applied
+    spread: Spread | None
+
+    @property
+    def values(self) -> tuple[float, float] | None:
+        """The numbers of base and this change, where both are numbers."""
+        if self.base is None or self.head is None or self.base.value is None or self.head.value is None:
+            return None
+        return self.base.value, self.head.value
+
+
+def judge_metrics(
+    head: Mapping[str, MetricsFile],
+    base: Mapping[str, MetricsFile],
+    rules: Mapping[str, Rule],
+    expected: Mapping[str, Declared],
+    evidence: Evidence,
+) -> Judged:
+    """Judge every metric of ``head`` and ``base`` (files by path), by its interval where there is one."""
+    metrics = _metrics(head, base, rules, evidence.others)
+    answers = Answers()
+    if evidence.pairs is not None:
+        questions = [Question(m.shown, m.rule, *m.values) for m in metrics if m.values is not None]
+        answers = answer(questions, evidence.pairs, evidence.settings, evidence.own)
+    rows = []
+    for metric in metrics:
+        interval = answers.intervals.get(metric.shown)
+        if metric.spread is not None and metric.values is not None:
+            interval = repeats.widened(
+                interval, *metric.values, metric.spread, evidence.settings.level, zero=metric.rule.direction == "zero"
+            )
+        declared = declaration_of(metric.shown, expected)
+        rows.append(
+            judge(
+                metric.shown,
+                metric.base,
+                metric.head,
+                metric.rule,
+                declared=declared,
+                interval=interval,
+                path=metric.path,
+            )
+        )
+    return Judged(rows, answers, {m.shown: m.spread for m in metrics if m.spread is not None})
+
+
+def _metrics(
+    head: Mapping[str, MetricsFile],
+    base: Mapping[str, MetricsFile],
+    rules: Mapping[str, Rule],
+    others: Sequence[MetricsFile],
+) -> list[_Metric]:
+    """All metrics of both sides, most important first; without those that may be missing and are."""
+    spreads = repeats.spreads(head, others) if others else {}
+    metrics = []
+    for (path, name), shown in public_names(head, base).items():
+        before, after = (side[path].readings.get(name) if path in side else None for side in (base, head))
+        rule = resolve(name, rules, after or before, path)
+        if after is not None or rule.missing != "ignore":
+            metrics.append(_Metric(shown, path, before, after, rule, spreads.get(name)))
+    return sorted(metrics, key=lambda metric: importance(metric.rule))
+
+
+def samples_needed(row: Row) -> int | None:
+    """How many samples or blocks would settle an inconclusive row, at the change and spread seen now."""
+    interval = row.interval
+    if row.result != "inconclusive" or interval is None or not interval.error or not interval.units:
+        return None
+    if row.delta is None or row.base is None or row.head is None:
+        return None
+    margin = row.rule.margin(row.base)
+    ask = partial(needed, units=interval.units, margin=margin, level=interval.level)
+    if interval.total is None:
+        return ask(row.delta, interval.error)
+    # The size of a bias: surely within the tolerance if difference or sum is; surely beyond if both differ from zero.
+    spread = interval.error * (interval.total[1] - interval.total[0]) / (interval.high - interval.low)
+    both = [(row.delta, interval.error), (row.head + row.base, spread)]
+    if abs(abs(row.head) - abs(row.base)) <= margin:
+        counts = [ask(change, error) for change, error in both if abs(change) < margin]
+        return min((count for count in counts if count is not None), default=None)
+    counts = [ask(change, error, margin=0.0) for change, error in both]
+    return None if None in counts else max(count for count in counts if count is not None)

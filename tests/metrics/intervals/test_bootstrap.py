@@ -7,13 +7,21 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from flint_ml.metrics import resample
-from flint_ml.metrics.auc import Ranked
-from flint_ml.metrics.bootstrap import Estimate, Settings, estimates, judge_all, observed
-from flint_ml.metrics.intervals import bca, needed, p_of
+from flint_ml.metrics.catalogue import SCORES
+from flint_ml.metrics.intervals import resample
+from flint_ml.metrics.intervals.auc import Ranked
+from flint_ml.metrics.intervals.bootstrap import (
+    Estimate,
+    IntervalSettings,
+    corrected_intervals,
+    estimates,
+    observed,
+)
+from flint_ml.metrics.intervals.interval import bca, needed, p_of
 from flint_ml.metrics.predictions import Pairs
-from flint_ml.metrics.scores import CLASSES, FAMILY, REGRESSION
 
+REGRESSION = [key for key, score in SCORES.items() if score.kind == "regression"]
+CLASSES = [key for key, score in SCORES.items() if score.kind == "classes" and score.needs is None]
 RNG = np.random.default_rng(7)
 
 
@@ -45,7 +53,7 @@ def binary(n: int = 150, *, ties: bool = False) -> Pairs:
 
 def test_regression_scores_are_scikit_learns() -> None:
     pairs = soil()
-    found = observed(pairs, [score.key for score in REGRESSION])
+    found = observed(pairs, REGRESSION)
     quartiles = np.subtract(*np.quantile(pairs.truth, [0.75, 0.25]))
     for side, prediction in enumerate((pairs.base, pairs.head)):
         rmse = sk.root_mean_squared_error(pairs.truth, prediction)
@@ -65,7 +73,7 @@ def test_regression_scores_are_scikit_learns() -> None:
 
 def test_class_scores_are_scikit_learns() -> None:
     pairs = land_use()
-    found = observed(pairs, [score.key for score in CLASSES])
+    found = observed(pairs, CLASSES)
     for side, predicted in enumerate((pairs.base, pairs.head)):
         truth = pairs.truth
         last = {"labels": ["grassland"], "average": "macro"}
@@ -120,7 +128,7 @@ def test_intervals_agree_with_scipy() -> None:
     expected = stats.bootstrap(
         (pairs.truth, pairs.base, pairs.head), change, paired=True, n_resamples=9_999, rng=np.random.default_rng(0)
     ).confidence_interval
-    low, high = estimates(pairs, ["rmse"], Settings())["rmse"].interval(0.95, "bca")
+    low, high = estimates(pairs, ["rmse"], IntervalSettings())["rmse"].interval(0.95, "bca")
     # Ours is wider by t's tail of 400 samples, about 0.4 %, and both have the noise of 10,000 resamples.
     assert low == pytest.approx(expected.low, abs=0.06 * (expected.high - expected.low))
     assert high == pytest.approx(expected.high, abs=0.06 * (expected.high - expected.low))
@@ -130,7 +138,7 @@ def test_the_bootstrap_t_of_a_mean_is_students() -> None:
     rng = np.random.default_rng(3)
     truth = np.zeros(40)
     pairs = Pairs(truth, truth, rng.normal(0.3, 1, 40), None)
-    low, high = estimates(pairs, ["bias"], Settings(resamples=40_000))["bias"].interval(0.95)
+    low, high = estimates(pairs, ["bias"], IntervalSettings(resamples=40_000))["bias"].interval(0.95)
     expected = stats.ttest_1samp(pairs.head, 0).confidence_interval(0.95)
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02)
 
@@ -142,14 +150,14 @@ def again(pairs: Pairs, row: np.ndarray) -> Pairs:
 
 def test_standard_errors_of_resamples_are_those_of_the_resampled_data() -> None:
     pairs = soil(400)
-    found = estimates(pairs, ["rmse", "bias"], Settings(resamples=3, seed=8))
+    found = estimates(pairs, ["rmse", "bias"], IntervalSettings(resamples=3, seed=8))
     rng = np.random.Generator(np.random.SFC64(8))
     counts = np.concatenate(list(resample.weights(rng, 400, 3))).astype(int)
     rmse, bias = found["rmse"], found["bias"]
     assert rmse.errors is not None
     assert bias.errors is not None
     for place, row in enumerate(counts):
-        redone = estimates(again(pairs, row), ["rmse", "bias"], Settings(resamples=0))
+        redone = estimates(again(pairs, row), ["rmse", "bias"], IntervalSettings(resamples=0))
         assert [boot[place] for boot in rmse.boots] == pytest.approx([redone["rmse"].base, redone["rmse"].head])
         assert bias.errors[place] == pytest.approx(redone["bias"].error, rel=0.01)
         squares = [np.repeat((side - pairs.truth) ** 2, row) for side in (pairs.base, pairs.head)]
@@ -160,11 +168,11 @@ def test_standard_errors_of_resamples_are_those_of_the_resampled_data() -> None:
 
 def test_errors_are_compared_by_their_ratio() -> None:
     pairs = soil()
-    low, high = estimates(pairs, ["rmse"], Settings())["rmse"].interval(0.95)
+    low, high = estimates(pairs, ["rmse"], IntervalSettings())["rmse"].interval(0.95)
     base, head = observed(pairs, ["rmse"])["rmse"]
     assert np.log1p(low / base) + np.log1p(high / base) == pytest.approx(2 * np.log(head / base))
     # RPIQ is the reciprocal, so it asks the same question.
-    other = estimates(pairs, ["rpiq"], Settings())["rpiq"]
+    other = estimates(pairs, ["rpiq"], IntervalSettings())["rpiq"]
     ends = [np.log1p(end / other.base) for end in other.interval(0.95)]
     assert ends == pytest.approx([-np.log1p(high / base), -np.log1p(low / base)], rel=1e-3)
 
@@ -172,16 +180,16 @@ def test_errors_are_compared_by_their_ratio() -> None:
 def test_a_perfect_model_has_an_interval_too() -> None:
     pairs = soil()
     perfect = Pairs(pairs.truth, pairs.base, pairs.truth.copy(), None)
-    low, high = estimates(perfect, ["rmse"], Settings())["rmse"].interval(0.95)
+    low, high = estimates(perfect, ["rmse"], IntervalSettings())["rmse"].interval(0.95)
     assert low < -observed(pairs, ["rmse"])["rmse"][0] < high < 0
 
 
 def test_large_samples_use_other_weights_and_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = soil(2_000)
     keys = ["rmse", "mae", "r2", "bias"]
-    exact = estimates(pairs, keys, Settings(resamples=5_000))
+    exact = estimates(pairs, keys, IntervalSettings(resamples=5_000))
     monkeypatch.setattr(resample, "LARGE", 100)
-    fast = estimates(pairs, keys, Settings(resamples=5_000))
+    fast = estimates(pairs, keys, IntervalSettings(resamples=5_000))
     for key in keys:
         wide = np.ptp(exact[key].interval(0.95))
         assert fast[key].interval(0.95) == pytest.approx(exact[key].interval(0.95), abs=0.06 * wide)
@@ -212,9 +220,9 @@ def test_whole_blocks_are_resampled() -> None:
     one = soil(50)
     block = np.arange(50).astype(str).astype(object)
     ten = Pairs(*(np.tile(side, 10) for side in (one.truth, one.base, one.head)), None, block=np.tile(block, 10))
-    by_block = estimates(ten, ["rmse"], Settings())["rmse"]
-    alone = estimates(one, ["rmse"], Settings())["rmse"]
-    naive = estimates(Pairs(ten.truth, ten.base, ten.head, None), ["rmse"], Settings())["rmse"]
+    by_block = estimates(ten, ["rmse"], IntervalSettings())["rmse"]
+    alone = estimates(one, ["rmse"], IntervalSettings())["rmse"]
+    naive = estimates(Pairs(ten.truth, ten.base, ten.head, None), ["rmse"], IntervalSettings())["rmse"]
     # Ten copies of each sample hold no more than one does.
     assert by_block.units == 50
     wide = np.ptp(alone.interval(0.95))
@@ -225,7 +233,7 @@ def test_whole_blocks_are_resampled() -> None:
 def test_identical_predictions_do_not_differ() -> None:
     pairs = soil()
     same = Pairs(pairs.truth, pairs.base, pairs.base.copy(), None)
-    for estimate in estimates(same, [score.key for score in REGRESSION], Settings()).values():
+    for estimate in estimates(same, REGRESSION, IntervalSettings()).values():
         assert estimate.interval(0.95) == (0.0, 0.0)
         assert estimate.p_value == 1.0
 
@@ -247,19 +255,19 @@ def drawn(centre: float, p_value: float) -> Estimate:
 
 def test_holm_over_families() -> None:
     found = {"a": drawn(2.7, 0.007), "b": drawn(2.1, 0.036), "c": drawn(2.1, 0.036)}
-    apart = judge_all(found, {"a": "one", "b": "two", "c": "three"}, Settings())
+    apart = corrected_intervals(found, {"a": "one", "b": "two", "c": "three"}, IntervalSettings())
     assert [apart[key].p_adjusted for key in "abc"] == pytest.approx([0.021, 0.072, 0.072])
     assert [apart[key].differs() for key in "abc"] == [True, False, False]
     assert apart["b"].low > 0
-    related = judge_all(found, {"a": "one", "b": "two", "c": "two"}, Settings())
+    related = corrected_intervals(found, {"a": "one", "b": "two", "c": "two"}, IntervalSettings())
     assert [related[key].differs() for key in "abc"] == [True, True, True]
-    alone = judge_all(found, {"a": "one", "b": "two", "c": "three"}, Settings(correction="none"))
+    alone = corrected_intervals(found, {"a": "one", "b": "two", "c": "three"}, IntervalSettings(correction="none"))
     assert all(alone[key].differs() for key in "abc")
 
 
 def test_a_small_p_value_does_not_decide_against_the_interval() -> None:
     found = {"a": drawn(1.0, 0.01)}
-    assert not judge_all(found, {"a": "one"}, Settings())["a"].differs()
+    assert not corrected_intervals(found, {"a": "one"}, IntervalSettings())["a"].differs()
 
 
 def test_the_size_of_a_bias_needs_difference_and_sum() -> None:
@@ -268,8 +276,8 @@ def test_the_size_of_a_bias_needs_difference_and_sum() -> None:
 
     def differs(base: float, head: float) -> bool:
         pairs = Pairs(truth, noise + base - noise.mean(), noise[::-1] + head - noise.mean(), None)
-        found = estimates(pairs, ["bias"], Settings())
-        return judge_all(found, {"bias": FAMILY["bias"]}, Settings())["bias"].differs()
+        found = estimates(pairs, ["bias"], IntervalSettings())
+        return corrected_intervals(found, {"bias": SCORES["bias"].family}, IntervalSettings())["bias"].differs()
 
     assert differs(1.0, 0.1)
     assert not differs(1.0, -1.0)

@@ -1,8 +1,50 @@
-"""Confidence intervals and p-values from resamples, as pure functions of arrays."""
+"""A confidence interval of a change, and how one is made from resamples: pure functions of arrays."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval of this change − base, in the metric's unit.
+
+    Attributes
+    ----------
+    low, high
+        The ends, at ``level``.
+    total
+        The interval of the sum of both sides; only for metrics whose best value is zero. The sizes of two biases
+        differ exactly where difference and sum both differ from zero.
+    p_value, p_adjusted
+        Permutation p-value of no change, and corrected for several metrics.
+    error, units
+        Standard error of the change, and the number of samples or blocks behind it.
+    """
+
+    low: float
+    high: float
+    level: float = 0.95
+    total: tuple[float, float] | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    error: float | None = None
+    units: int | None = None
+
+    @property
+    def _ends(self) -> list[tuple[float, float]]:
+        return [(self.low, self.high)] + ([self.total] if self.total else [])
+
+    def within(self, margin: float) -> bool:
+        """Whether the change is surely no larger than ``margin``."""
+        return any(-margin <= low and high <= margin for low, high in self._ends)
+
+    def differs(self) -> bool:
+        """Whether the two sides surely differ: by the interval, and by the p-value corrected for several metrics."""
+        chance = self.p_adjusted is not None and self.p_adjusted >= 1 - self.level
+        return not chance and all(low > 0 or high < 0 for low, high in self._ends)
 
 
 def symmetric(estimate: float, boot: np.ndarray, errors: np.ndarray | None, error: float, level: float) -> float:
@@ -51,8 +93,8 @@ def bca(estimate: float, boot: np.ndarray, influence: np.ndarray, level: float) 
     squares = np.sum(influence**2)
     acceleration = np.sum(influence**3) / (6 * squares**1.5) if squares else 0.0
     tail = np.sqrt(units / (units - 1)) * stdtrit(units - 1, (1 - level) / 2)
-    wanted = bias + np.array([tail, -tail])
-    low, high = np.quantile(boot, np.sort(ndtr(bias + wanted / (1 - acceleration * wanted))))
+    shifted = bias + np.array([tail, -tail])
+    low, high = np.quantile(boot, np.sort(ndtr(bias + shifted / (1 - acceleration * shifted))))
     return float(low), float(high)
 
 
@@ -80,5 +122,5 @@ def needed(change: float, error: float, units: int, margin: float, level: float 
         ratio = tail * error / (margin - size)
     else:
         return None
-    wanted = units * ratio**2
-    return max(units + 1, int(np.ceil(wanted))) if np.isfinite(wanted) and wanted < 1e12 else None
+    count = units * ratio**2
+    return max(units + 1, int(np.ceil(count))) if np.isfinite(count) and count < 1e12 else None

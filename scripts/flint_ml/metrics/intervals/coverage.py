@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flint_ml.metrics.bootstrap import Settings
-from flint_ml.metrics.compare import Row
-from flint_ml.metrics.scores import FAMILY
+from flint_ml.metrics.catalogue import SCORES
+from flint_ml.metrics.intervals.bootstrap import IntervalSettings
+from flint_ml.metrics.intervals.interval import Interval
 from flint_ml.record import Finding
 
 CODE = "interval-coverage"
@@ -29,13 +29,15 @@ _NARROW_BCA = {
 }
 
 
-def note(rows: Sequence[Row], scores: Mapping[str, str], settings: Settings, *, blocks: bool) -> list[Finding]:
+def interval_coverage(
+    intervals: Mapping[str, Interval], scores: Mapping[str, str], settings: IntervalSettings, *, blocks: bool
+) -> list[Finding]:
     """How often such intervals held the true change, and where that is not what they say.
 
     Parameters
     ----------
-    rows
-        The judged metrics.
+    intervals
+        By the metric's name.
     scores
         The score that each metric is, by its name.
     settings
@@ -43,11 +45,10 @@ def note(rows: Sequence[Row], scores: Mapping[str, str], settings: Settings, *, 
     blocks
         Whether samples were resampled in blocks.
     """
-    mine = {row.name: row.interval for row in rows if row.interval is not None and row.name in scores}
-    keys = {scores[name] for name in mine}
-    if not mine:
+    keys = {scores[name] for name in intervals if name in scores}
+    if not keys:
         return []
-    few = max(interval.units or 0 for interval in mine.values()) < FEW
+    few = max(interval.units or 0 for name, interval in intervals.items() if name in scores) < FEW
     if settings.method == "bca":
         narrow = _listed(_NARROW_BCA, keys)
         parts = ["BCa intervals of the plain difference are narrower than they say"]
@@ -61,7 +62,7 @@ def note(rows: Sequence[Row], scores: Mapping[str, str], settings: Settings, *, 
     if wide:
         where = "in blocks" if blocks else f"with fewer than {FEW} samples"
         parts.append(f"{where} a little too wide, so that a change may be missed but is not made up: {wide}")
-    if settings.correction == "holm" and len({FAMILY.get(key, key) for key in keys}) > 1:
+    if settings.correction == "holm" and len({SCORES[key].family for key in keys}) > 1:
         parts.append("an unchanged model was called better or worse in at most 3.1 %, where 5 % are allowed")
     return _finding(parts)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from flint_ml.dvc_project import plots as dvcplots
 from flint_ml.dvc_project.plots import Plot
-from flint_ml.metrics import plots
+from flint_ml.metrics.figures import draw_plot
 from helpers.metrics import BASE, Repo, codes
 
 DVC_YAML = """
@@ -83,7 +83,7 @@ def test_without_declared_plots_and_with_the_switch_off_dvc_is_not_asked(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("DVC was asked")
 
-    monkeypatch.setattr("flint_ml.commands.compare_metrics.plots.collect_plots", never)
+    monkeypatch.setattr("flint_ml.commands.compare_metrics.figures.collect_plots", never)
     assert repo.run(metrics=["metrics.json"], plots=False)[0] == 0
     repo.write(dvc_dot_yaml="stages: {}\n")
     assert repo.run(metrics=["metrics.json"])[0] == 0
@@ -115,14 +115,14 @@ def test_what_dvc_says_in_another_form_is_left_out(data: Any) -> None:
 @pytest.mark.parametrize("kind", ["line", "scatter", "bar", "confusion"])
 def test_points_that_are_no_numbers_make_no_figure(kind: Any, tmp_path: Path) -> None:
     rows = [{"x": "a", "y": "nan"}, {"x": None, "y": "text"}]
-    drawn = plots.draw(Plot("t", kind, "x", "y", rows if kind != "confusion" else [], []), tmp_path / "p.png")
+    drawn = draw_plot(Plot("t", kind, "x", "y", rows if kind != "confusion" else [], []), tmp_path / "p.png")
     assert drawn is None
     assert not (tmp_path / "p.png").exists()
 
 
 def test_many_classes_are_no_matrix(tmp_path: Path) -> None:
     rows = [{"x": str(number), "y": str(number)} for number in range(13)]
-    assert plots.draw(Plot("t", "confusion", "x", "y", rows, rows), tmp_path / "p.png") is None
+    assert draw_plot(Plot("t", "confusion", "x", "y", rows, rows), tmp_path / "p.png") is None
 
 
 def test_no_secret_reaches_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

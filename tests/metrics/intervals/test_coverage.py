@@ -7,25 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.metrics import coverage
-from flint_ml.metrics.bootstrap import Settings
-from flint_ml.metrics.compare import Interval, Row
-from flint_ml.metrics.rules import resolve
+from flint_ml.metrics.intervals import coverage
+from flint_ml.metrics.intervals.bootstrap import IntervalSettings
+from flint_ml.metrics.intervals.interval import Interval
 
-STUDY = Path(__file__).parents[2] / "benchmarks" / "results"
-
-
-def rows(*names: str, units: int = 115) -> list[Row]:
-    interval = Interval(-0.2, -0.1, units=units)
-    return [Row(name, resolve(name, {}, None), 1.5, 1.3, "better", interval=interval) for name in names]
+STUDY = Path(__file__).parents[3] / "benchmarks" / "results"
 
 
 def said(*names: str, units: int = 115, blocks: bool = False, **settings: str) -> str:
-    found = coverage.note(
-        rows(*names, units=units), {name: name for name in names}, Settings(**settings), blocks=blocks
-    )
-    assert {finding.severity for finding in found} <= {"info"}
-    return found[0].message if found else ""
+    intervals = {name: Interval(-0.2, -0.1, units=units) for name in names}
+    scores = {name: name for name in names}
+    findings = coverage.interval_coverage(intervals, scores, IntervalSettings(**settings), blocks=blocks)
+    assert {finding.severity for finding in findings} <= {"info"}
+    return findings[0].message if findings else ""
 
 
 @pytest.mark.parametrize(
@@ -59,9 +53,9 @@ def test_bca_says_that_it_is_too_narrow() -> None:
 
 
 def test_without_an_interval_nothing_is_said() -> None:
-    assert (
-        coverage.note([Row("rmse", resolve("rmse", {}, None), 1.5, 1.3, "better")], {}, Settings(), blocks=False) == []
-    )
+    assert coverage.interval_coverage({}, {"rmse": "rmse"}, IntervalSettings(), blocks=False) == []
+    own = {"willmott": Interval(-0.2, -0.1, units=115)}
+    assert coverage.interval_coverage(own, {}, IntervalSettings(), blocks=False) == []
 
 
 def shares(file: str) -> list[tuple[str, float, float]]:

@@ -1,4 +1,4 @@
-"""Area under the ROC curve under resampling: it is no function of sums, but of ranks, and ranks stay."""
+"""Area under the ROC curve under resampling: it is a function of ranks, not of sums, and ranks stay."""
 
 from __future__ import annotations
 

@@ -14,24 +14,24 @@ from pathlib import Path
 import numpy as np
 
 from flint_ml.errors import InputError
-from flint_ml.metrics.bootstrap import Estimate, Settings
-from flint_ml.metrics.intervals import p_of
+from flint_ml.metrics.intervals.bootstrap import Estimate, IntervalSettings
+from flint_ml.metrics.intervals.interval import p_of
+from flint_ml.metrics.intervals.resample import coins, multinomial
 from flint_ml.metrics.predictions import Pairs
-from flint_ml.metrics.resample import coins, multinomial
 
 MAX_RESAMPLES = 2_000
 Function = Callable[[np.ndarray, np.ndarray], float]
 
 
-def load(names: Sequence[str], folder: Path) -> dict[str, Function]:
+def load_functions(names: Sequence[str], folder: Path) -> dict[str, Function]:
     """The functions by their own names; modules are found in ``folder`` first.
 
     Raises
     ------
     InputError
-        If a name is not ``module:function``, or the module or function is not there.
+        If a name is not ``module:function``, or the module or function does not exist.
     """
-    found: dict[str, Function] = {}
+    functions: dict[str, Function] = {}
     for name in names:
         module, _, function = name.partition(":")
         where = f"functions: {name}"
@@ -39,7 +39,7 @@ def load(names: Sequence[str], folder: Path) -> dict[str, Function]:
             raise InputError("must be `module:function`", where=where, code="invalid-input")
         sys.path.insert(0, str(folder))
         try:
-            found[function] = getattr(importlib.import_module(module), function)
+            functions[function] = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError, SyntaxError) as error:
             raise InputError(
                 f"cannot be imported: {error}",
@@ -49,7 +49,7 @@ def load(names: Sequence[str], folder: Path) -> dict[str, Function]:
             ) from None
         finally:
             sys.path.remove(str(folder))
-    return found
+    return functions
 
 
 def _call(name: str, function: Function, truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -64,7 +64,7 @@ def _call(name: str, function: Function, truth: np.ndarray, prediction: np.ndarr
         ) from None
 
 
-def estimate(name: str, function: Function, pairs: Pairs, settings: Settings) -> Estimate:
+def estimate_function(name: str, function: Function, pairs: Pairs, settings: IntervalSettings) -> Estimate:
     """The function on both sides with its resamples; the interval is the plain symmetric bootstrap's.
 
     Samples (or whole blocks) are drawn again and the function is called anew, 2,000 times at most.
@@ -78,7 +78,7 @@ def estimate(name: str, function: Function, pairs: Pairs, settings: Settings) ->
         truth = pairs.truth[index]
         return _call(name, function, truth, pairs.base[index]), _call(name, function, truth, pairs.head[index])
 
-    one, two = both(np.arange(pairs.n))
+    base, head = both(np.arange(pairs.n))
     boots = np.empty((count, 2))
     mirrored = np.empty(count)
     for row in range(count):
@@ -91,4 +91,4 @@ def estimate(name: str, function: Function, pairs: Pairs, settings: Settings) ->
     change = boots[:, 1] - boots[:, 0]
     spread = float(np.nanstd(change)) if count else math.nan
     influence = np.full(units, spread / math.sqrt(units))
-    return Estimate(name, one, two, (boots[:, 0], boots[:, 1]), None, influence, 1.0, p_of(two - one, mirrored))
+    return Estimate(name, base, head, (boots[:, 0], boots[:, 1]), None, influence, 1.0, p_of(head - base, mirrored))

@@ -20,30 +20,19 @@ from itertools import chain
 
 import numpy as np
 
-from flint_ml.metrics import resample
-from flint_ml.metrics.auc import Ranked
-from flint_ml.metrics.compare import Interval
-from flint_ml.metrics.intervals import bca, p_of, symmetric
+from flint_ml.metrics.catalogue import AUC, SCORES
+from flint_ml.metrics.intervals import resample
+from flint_ml.metrics.intervals.auc import Ranked
+from flint_ml.metrics.intervals.interval import Interval, bca, p_of, symmetric
 from flint_ml.metrics.predictions import Pairs
-from flint_ml.metrics.scores import (
-    AUC,
-    CLASSES,
-    LOGLOSS,
-    REGRESSION,
-    Score,
-    Table,
-    by_block,
-    class_table,
-    regression_table,
-)
+from flint_ml.metrics.scores import Score, SumTable, by_block, class_table, regression_table
 
 MIN_UNITS = 20
 MAX_AUC_RESAMPLES = 2_000
-_SCORES: dict[str, Score] = {score.key: score for score in (*REGRESSION, *CLASSES, LOGLOSS)}
 
 
 @dataclass(frozen=True)
-class Settings:
+class IntervalSettings:
     """How intervals are made: level of confidence, number of resamples, seed, correction, kind (``t``, ``bca``).
 
     ``swaps`` is the number of permutations, as many as resamples unless said.
@@ -104,42 +93,42 @@ class Estimate:
 
     def interval(self, level: float, method: str = "t") -> tuple[float, float]:
         """The confidence interval of the change at ``level``; of a ratio, at the base's value as it is."""
-        one, two = self.boots
+        base, head = self.boots
         if method == "bca":
-            return bca(self.change, two - one, self.influence, level)
+            return bca(self.change, head - base, self.influence, level)
         if not self.ratio or min(self.base, self.head) <= 0:
             errors = None if self.ratio else self.errors
-            half = symmetric(self.change, two - one, errors, self.own_error, level)
+            half = symmetric(self.change, head - base, errors, self.own_error, level)
             return self.change - half, self.change + half
         with np.errstate(divide="ignore", invalid="ignore"):
-            boot = np.log(two) - np.log(one)
+            boot = np.log(head) - np.log(base)
         change = math.log(self.head / self.base)
         half = symmetric(change, boot, self.errors, self.own_error, level)
         return self.base * math.expm1(change - half), self.base * math.expm1(min(change + half, 700.0))
 
 
-def estimates(pairs: Pairs, keys: Sequence[str], settings: Settings) -> dict[str, Estimate]:
+def estimates(pairs: Pairs, keys: Sequence[str], settings: IntervalSettings) -> dict[str, Estimate]:
     """The change of each score in ``keys``, resampled; a score that cannot be had is left out."""
     rng = np.random.Generator(np.random.SFC64(settings.seed))
-    found: dict[str, Estimate] = {}
-    for scores, make in ((REGRESSION, regression_table), ((*CLASSES, LOGLOSS), class_table)):
-        wanted = [score for score in scores if score.key in keys]
-        table = make(pairs) if wanted and (scores is not REGRESSION or pairs.numeric) else None
+    made: dict[str, Estimate] = {}
+    for kind, make in (("regression", regression_table), ("classes", class_table)):
+        scores = [score for score in SCORES.values() if score.kind == kind and score.key in keys]
+        table = make(pairs) if scores and (kind != "regression" or pairs.numeric) else None
         if table is not None:
-            wanted = [s for s in wanted if s is not LOGLOSS or "nll" in table.names]
-            found |= _of_sums(by_block(table, pairs.block), wanted, settings, rng)
-    if AUC in keys and pairs.positive is not None:
-        found[AUC] = _of_auc(pairs, settings, rng)
-    return {key: found[key] for key in keys if key in found}
+            computable = [score for score in scores if score.needs is None or score.needs in table.names]
+            made |= _of_sums(by_block(table, pairs.block), computable, settings, rng)
+    if AUC.key in keys and pairs.positive is not None:
+        made[AUC.key] = _of_auc(pairs, settings, rng)
+    return {key: made[key] for key in keys if key in made}
 
 
 def observed(pairs: Pairs, keys: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Both sides' scores, without resampling."""
-    return {key: (e.base, e.head) for key, e in estimates(pairs, keys, Settings(resamples=0)).items()}
+    return {key: (e.base, e.head) for key, e in estimates(pairs, keys, IntervalSettings(resamples=0)).items()}
 
 
 def _of_sums(
-    table: Table, scores: Sequence[Score], settings: Settings, rng: np.random.Generator
+    table: SumTable, scores: Sequence[Score], settings: IntervalSettings, rng: np.random.Generator
 ) -> dict[str, Estimate]:
     """All scores that are functions of sums, from one stream of weights and one of coins."""
     shared, base, head = table.shared, table.base, table.head
@@ -150,25 +139,25 @@ def _of_sums(
     left = [whole_part - part for whole_part, part in zip(whole, (shared, base, head), strict=True)]
     result = {}
     for score in scores:
-        one, two = (float(table.values(score, whole[0], side)[0]) for side in whole[1:])
-        j1, j2 = (table.values(score, left[0], side) for side in left[1:])
+        value_base, value_head = (float(table.values(score, whole[0], side)[0]) for side in whole[1:])
+        without_base, without_head = (table.values(score, left[0], side) for side in left[1:])
         mirrored = table.values(score, np.repeat(whole[0], len(swapped), 0), whole[2] - swapped)
         mirrored = mirrored - table.values(score, np.repeat(whole[0], len(swapped), 0), whole[1] + swapped)
         (b1, b2), (spread, other) = boots[score.key], errors.get(score.key, (None, None))
         error, error_total = own.get(score.key, (1.0, 1.0))
         total = None
         if score.family == "mean error":
-            influence = (one + two) - (j1 + j2)
-            total = Estimate(score.key, -one, two, (-b1, b2), other, influence, error_total, 1.0)
+            influence = (value_base + value_head) - (without_base + without_head)
+            total = Estimate(score.key, -value_base, value_head, (-b1, b2), other, influence, error_total, 1.0)
         result[score.key] = Estimate(
             score.key,
-            one,
-            two,
+            value_base,
+            value_head,
             (b1, b2),
             spread,
-            (two - one) - (j2 - j1),
+            (value_head - value_base) - (without_head - without_base),
             error,
-            p_of(two - one, mirrored),
+            p_of(value_head - value_base, mirrored),
             score.ratio,
             total,
         )
@@ -179,7 +168,7 @@ _Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def _resampled(
-    table: Table, scores: Sequence[Score], count: int, rng: np.random.Generator
+    table: SumTable, scores: Sequence[Score], count: int, rng: np.random.Generator
 ) -> tuple[_Pairs, _Pairs, dict[str, tuple[float, float]]]:
     """Both sides' scores of all resamples; for few units also the standard errors of change and sum, of the resamples
     and of the sample itself."""
@@ -199,27 +188,28 @@ def _resampled(
     return boots, errors, {key: (float(v[2][0]), float(v[3][0])) for key, v in joined.items()}
 
 
-def _split(table: Table, sums: np.ndarray) -> list[np.ndarray]:
+def _split(table: SumTable, sums: np.ndarray) -> list[np.ndarray]:
     return np.split(sums, np.cumsum([table.shared.shape[1], table.base.shape[1]]), axis=1)
 
 
-def _studied(table: Table, score: Score, w: np.ndarray, sums: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _studied(table: SumTable, score: Score, w: np.ndarray, sums: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Both sides' scores, and the standard errors of their change and their sum, for counts ``w`` (m, units).
 
     ``sums`` are those of the shared columns, the base's and this change's.
     """
     shared, base, head = sums
-    one, into_one = _pulled(table, score, shared, base, table.base)
-    two, into_two = _pulled(table, score, shared, head, table.head)
+    value_base, pull_base = _pulled(table, score, shared, base, table.base)
+    value_head, pull_head = _pulled(table, score, shared, head, table.head)
     if score.ratio:
         with np.errstate(divide="ignore", invalid="ignore"):
-            into_one, into_two = into_one / one[:, None], into_two / two[:, None]
-    errors = [np.sqrt(np.einsum("ij,ij->i", w, pull**2)) for pull in (into_two - into_one, into_two + into_one)]
-    return one, two, *errors
+            pull_base, pull_head = pull_base / value_base[:, None], pull_head / value_head[:, None]
+    pulls = (pull_head - pull_base, pull_head + pull_base)
+    errors = [np.sqrt(np.einsum("ij,ij->i", w, pull**2)) for pull in pulls]
+    return value_base, value_head, *errors
 
 
 def _pulled(
-    table: Table, score: Score, shared: np.ndarray, side: np.ndarray, columns: np.ndarray
+    table: SumTable, score: Score, shared: np.ndarray, side: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """A score for sums of shape (m, k), and how much one more count of each unit moves it, shape (m, units).
 
@@ -244,7 +234,7 @@ def _pulled(
     return values, pull
 
 
-def _of_auc(pairs: Pairs, settings: Settings, rng: np.random.Generator) -> Estimate:
+def _of_auc(pairs: Pairs, settings: IntervalSettings, rng: np.random.Generator) -> Estimate:
     """The AUC of both sides; its p-value is DeLong's, from the influences, because swapped scores may not compare."""
     from scipy.special import ndtr
 
@@ -256,9 +246,9 @@ def _of_auc(pairs: Pairs, settings: Settings, rng: np.random.Generator) -> Estim
     starts = None if order is None else np.flatnonzero(np.r_[True, np.diff(index[order]) > 0])  # type: ignore[index]
 
     def both(spread: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        (one, into_one), (two, into_two) = (side.with_influence(spread) for side in sides)
-        pull = into_two - into_one
-        return one, two, pull if starts is None else np.add.reduceat(pull[:, order], starts, axis=1)
+        (base, into_base), (head, into_head) = (side.with_influence(spread) for side in sides)
+        pull = into_head - into_base
+        return base, head, pull if starts is None else np.add.reduceat(pull[:, order], starts, axis=1)
 
     first, second, whole = both(np.ones((1, pairs.n)))
     kept: list[list[np.ndarray]] = [[np.empty(0)], [np.empty(0)], [np.empty(0)]]
@@ -266,38 +256,40 @@ def _of_auc(pairs: Pairs, settings: Settings, rng: np.random.Generator) -> Estim
     for w in resample.weights(rng, units, min(settings.resamples, MAX_AUC_RESAMPLES)):
         spread = w if index is None else w[:, index]
         if units > resample.LARGE:
-            found = [side.auc(spread) for side in sides]
+            drawn = [side.auc(spread) for side in sides]
         else:
-            one, two, pull = both(spread)
-            found = [one, two, np.sqrt(np.einsum("ij,ij->i", w, pull**2))]
-        for values, more in zip(kept, found, strict=False):
+            base, head, pull = both(spread)
+            drawn = [base, head, np.sqrt(np.einsum("ij,ij->i", w, pull**2))]
+        for values, more in zip(kept, drawn, strict=False):
             values.append(more)
     b1, b2, errors = (np.concatenate(values) for values in kept)
     error = float(np.sqrt(np.sum(whole[0] ** 2)))
     change = float(second[0] - first[0])
     p_value = float(2 * ndtr(-abs(change) / error)) if error else 1.0
     known = errors if units <= resample.LARGE else None
-    return Estimate(AUC, float(first[0]), float(second[0]), (b1, b2), known, whole[0], error, p_value)
+    return Estimate(AUC.key, float(first[0]), float(second[0]), (b1, b2), known, whole[0], error, p_value)
 
 
-def judge_all(found: Mapping[str, Estimate], families: Mapping[str, str], settings: Settings) -> dict[str, Interval]:
+def corrected_intervals(
+    changes: Mapping[str, Estimate], families: Mapping[str, str], settings: IntervalSettings
+) -> dict[str, Interval]:
     """Intervals of all estimates, with p-values corrected over the families by Holm's method.
 
-    A family's p-value is that of its first score in the order of ``found``.
+    A family's p-value is that of its first score in the order of ``changes``.
     """
     first: dict[str, float] = {}
-    for name, estimate in found.items():
+    for name, estimate in changes.items():
         first.setdefault(families[name], estimate.p_value)
     adjusted: dict[str, float] = {}
     reached = 0.0
-    for place, family in enumerate(sorted(first, key=first.__getitem__)):
-        left = len(first) - place if settings.correction == "holm" else 1
+    for rank, family in enumerate(sorted(first, key=first.__getitem__)):
+        left = len(first) - rank if settings.correction == "holm" else 1
         reached = max(reached, min(1.0, left * first[family])) if settings.correction == "holm" else first[family]
         adjusted[family] = reached
-    return {name: _interval(estimate, adjusted[families[name]], settings) for name, estimate in found.items()}
+    return {name: _interval(estimate, adjusted[families[name]], settings) for name, estimate in changes.items()}
 
 
-def _interval(estimate: Estimate, adjusted: float, settings: Settings) -> Interval:
+def _interval(estimate: Estimate, adjusted: float, settings: IntervalSettings) -> Interval:
     low, high = estimate.interval(settings.level, settings.method)
     total = estimate.total.interval(settings.level, settings.method) if estimate.total else None
     return Interval(

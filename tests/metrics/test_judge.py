@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from flint_ml.metrics import text
+from flint_ml.metrics import wording
 from flint_ml.metrics.catalogue import infer
-from flint_ml.metrics.compare import STATUS, Interval, Row, judge, overall
-from flint_ml.metrics.expected import find, parse_expected, without_stale
+from flint_ml.metrics.expected import declaration_of, parse_expected, without_stale
+from flint_ml.metrics.intervals.interval import Interval
+from flint_ml.metrics.judge import STATUS, Row, judge, overall
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Rule, resolve
 
@@ -20,7 +21,7 @@ def one(name: str, base: float | None, head: float | None, *, absent: str = "", 
         None if absent == side else Reading(value, None if value is not None else "is null")
         for side, value in (("base", base), ("head", head))
     ]
-    declared = find(parse_expected(expected), name) if expected else None
+    declared = declaration_of(name, parse_expected(expected)) if expected else None
     return judge(name, *readings, applied, declared=declared, interval=interval)
 
 
@@ -153,13 +154,13 @@ def test_status_of_each_verdict() -> None:
     ],
 )
 def test_headline(rows: list[Row], expected: str) -> None:
-    assert text.headline(overall(rows, has_base=rows[0].result != "new"), rows) == expected
+    assert wording.headline(overall(rows, has_base=rows[0].result != "new"), rows) == expected
 
 
 def test_small_changes_stay_visible() -> None:
-    assert text.sentence(one("rmse", 1.5, 1.5004)) == "RMSE 1.5000 → 1.5004 (+0.0004, +0.03 %)"
-    assert text.change(one("r2", 0.6, 0.6)) == "0.00"
-    assert text.change(one("total", 1e18, 2e18)) == "+1e+18 (+100 %)"
+    assert wording.sentence(one("rmse", 1.5, 1.5004)) == "RMSE 1.5000 → 1.5004 (+0.0004, +0.03 %)"
+    assert wording.change(one("r2", 0.6, 0.6)) == "0.00"
+    assert wording.change(one("total", 1e18, 2e18)) == "+1e+18 (+100 %)"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,289 @@
+"""A comparison as text for people: sentences, tables and findings: "1.50 → 1.30 g/kg (−0.20, −13 %)"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flint_ml.metrics.expected import parse_expected, unmatched
+from flint_ml.metrics.groups import GroupRow
+from flint_ml.metrics.intervals.repeats import MIN_RUNS, Spread
+from flint_ml.metrics.judge import Overall, Row, samples_needed
+from flint_ml.metrics.predictions import Pairs
+from flint_ml.metrics.read import MetricsFile
+from flint_ml.metrics.rules import Rule, unused
+from flint_ml.record import Cell, Column, Finding, Severity, Table
+
+MINUS = "−"
+
+
+def decimals(*values: float | None, step: float | None = None) -> int:
+    """Decimals for ``values``: two below ten, fewer above, and as many as show ``step`` to a tenth of itself."""
+    size = max((abs(value) for value in values if value), default=1.0)
+    magnitude = math.floor(math.log10(size))
+    digits = max(0, 2 - magnitude) if magnitude < -1 else max(0, 2 - max(0, magnitude))
+    while step and digits < 12 and abs(round(step, digits) - step) > 0.1 * abs(step):
+        digits += 1
+    return min(digits, 12)
+
+
+def fixed(value: float | None, digits: int, *, sign: bool = False) -> str:
+    """``value`` with ``digits`` decimals, thousands separated, a true minus sign; an en dash for None."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1e15 or (value and abs(value) < 1e-9):
+        return f"{value:{'+' if sign else ''}.3g}".replace("-", MINUS)
+    text = f"{value:{'+' if sign else ''},.{digits}f}"
+    if sign and not text.strip("+-0.,"):
+        return text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def percent(share: float) -> str:
+    """A relative change for people: "−13 %", "+1.4 %"; "< 0.1 %" is said with two digits."""
+    value = share * 100
+    if abs(value) >= 1e6:
+        return f"{value:+.1e} %".replace("-", MINUS)
+    digits = 0 if abs(value) >= 9.95 else 1 if abs(value) >= 0.095 or value == 0 else 2
+    return f"{value:+,.{digits}f} %".replace("-", MINUS)
+
+
+def _digits(row: Row) -> int:
+    return decimals(row.base, row.head, step=row.delta)
+
+
+def change(row: Row) -> str:
+    """ "−0.20 (−13 %)", or what there is to say instead of a number."""
+    if row.delta is None:
+        return {"new": "no base", "gone": "not in this change"}.get(row.result, row.note or "–")
+    text = fixed(row.delta, _digits(row), sign=True)
+    if row.rule.percent and row.relative is not None and row.delta:
+        text += f" ({percent(row.relative)})"
+    return text
+
+
+def interval(row: Row) -> str:
+    """ "−0.28 … −0.11", or an en dash."""
+    if row.interval is None:
+        return "–"
+    width = row.interval.high - row.interval.low
+    shown = 1 - math.floor(math.log10(width)) if 0 < width < math.inf else 0
+    digits = min(12, max(_digits(row), shown))
+    return f"{fixed(row.interval.low, digits, sign=True)} … {fixed(row.interval.high, digits, sign=True)}"
+
+
+def interval_title(rows: Iterable[Row]) -> str:
+    """Title of the interval's column: "95 % CI"."""
+    level = next((row.interval.level for row in rows if row.interval), 0.95)
+    return f"{level * 100:g} % CI"
+
+
+def sentence(row: Row) -> str:
+    """ "RMSE 1.50 → 1.30 g/kg (−0.20, −13 %)"."""
+    unit = f" {row.rule.unit}" if row.rule.unit else ""
+    digits = _digits(row)
+    if row.result == "new":
+        return f"{row.rule.label} {fixed(row.head, digits)}{unit}"
+    if row.result == "gone":
+        return f"{row.rule.label} {fixed(row.base, digits)} → missing"
+    text = f"{row.rule.label} {fixed(row.base, digits)} → {fixed(row.head, digits)}{unit}"
+    if row.delta is None:
+        return f"{text} ({row.note})" if row.note else text
+    if not row.delta:
+        return text
+    inside = change(row).replace(" (", ", ").rstrip(")")
+    return f"{text} ({inside})"
+
+
+def headline(result: Overall, rows: Sequence[Row]) -> str:
+    """The verdict in one sentence that a lead can act on."""
+    row = result.row
+    if row is None:
+        return f"{result.verdict}: {result.reason}"
+    if row.missed and result.verdict == "worse":
+        bound = {"higher": "at least", "zero": "within ±", "lower": "at most", "none": "at most"}[row.rule.direction]
+        limit = fixed(row.rule.threshold, decimals(row.rule.threshold, row.head))
+        unit = f" {row.rule.unit}" if row.rule.unit else ""
+        return f"worse than required: {sentence(row)}; required is {bound} {limit}{unit}".replace("± ", "±")
+    text = f"{result.verdict}: {sentence(row)}"
+    if result.verdict == "no-baseline":
+        return f"{text}; {result.reason}"
+    if result.verdict == "changed":
+        others = sum(other.result == "changed" for other in rows) - 1
+        text += f" and {others} more" if others > 0 else ""
+        return text + (", not as declared" if row.declared else "")
+    if result.verdict == "same" and row.result == "as declared":
+        return f"as declared: {sentence(row)}"
+    if result.verdict == "better":
+        worse = [other.rule.label for other in rows if other.result == "worse"]
+        return text + (f"; {', '.join(worse[:3])} worse" if worse else "")
+    if result.verdict == "inconclusive":
+        return text + (f"; {interval_title([row])} {interval(row)}" if row.interval else ", which may be chance")
+    return text
+
+
+def metrics_table(
+    rows: Sequence[Row], title: str = "Metrics", *, base: str = "base", head: str = "this change"
+) -> Table:
+    """The first-screen table; the interval's column is there when any row has one.
+
+    A count that did not change (number of samples) says nothing beside metrics that have a direction: it is left out.
+    """
+    if any(row.rule.direction != "none" for row in rows):
+        rows = [row for row in rows if row.rule.direction != "none" or row.base != row.head]
+    intervals = any(row.interval for row in rows)
+    columns = [Column(name="metric"), Column(name=base, type="number", role="base")]
+    columns += [Column(name=head, type="number", role="head"), Column(name="change", role="change")]
+    if intervals:
+        columns.append(Column(name=interval_title(rows), role="interval"))
+    columns.append(Column(name="result", role="result"))
+    cells: list[list[Cell]] = []
+    for row in rows:
+        line: list[Cell] = [row.rule.title, row.base, row.head, change(row)]
+        cells.append([*line, *([interval(row)] if intervals else []), row.result])
+    return Table(title=title, columns=columns, rows=cells)
+
+
+def group_sentence(item: GroupRow) -> str:
+    """ "weakest group clay > 60 % (n = 14): RMSE 1.71 → 1.74 g/kg (+0.03, +1.8 %), within noise"."""
+    words = f"weakest group {item.group} (n = {item.n}): {sentence(item.row)}"
+    if item.worsening > 0:
+        noise = "too few samples to tell" if item.row.interval is None else "within noise"
+        words += {"worse": ", more than chance", "same": ", within the tolerance"}.get(item.row.result, f", {noise}")
+    return words
+
+
+def group_table(groups: Mapping[str, Sequence[GroupRow]]) -> Table:
+    """One line a group and metric."""
+    rows = [item for items in groups.values() for item in items]
+    intervals = any(item.row.interval for item in rows)
+    columns = [Column(name="group"), Column(name="n", type="number"), Column(name="metric")]
+    columns += [Column(name="base", type="number", role="base"), Column(name="this change", type="number", role="head")]
+    columns += [Column(name="change", role="change")]
+    columns += [Column(name=interval_title(item.row for item in rows), role="interval")] if intervals else []
+    cells: list[list[Cell]] = []
+    for item in rows:
+        row = item.row
+        line: list[Cell] = [item.group, item.n, row.rule.title, row.base, row.head, change(row)]
+        cells.append([*line, *([interval(row)] if intervals else []), row.result])
+    return Table(title="By group", columns=[*columns, Column(name="result", role="result")], rows=cells)
+
+
+# -- findings ------------------------------------------------------------
+
+
+def _note(severity: Severity, code: str, message: str, hint: str | None = None) -> Finding:
+    return Finding(severity=severity, code=code, message=message, hint=hint)
+
+
+def _listed(names: Iterable[str], quote: str = "") -> str:
+    all_names = list(names)
+    return ", ".join(f"{quote}{name}{quote}" for name in all_names[:10]) + (" …" if len(all_names) > 10 else "")
+
+
+def name_findings(
+    rules: Mapping[str, Rule], expected: Mapping[str, Any], rows: Sequence[Row], head: Mapping[str, MetricsFile]
+) -> list[Finding]:
+    """Rules and declarations that fit nothing, names whose direction is unknown, values that are not numbers."""
+    findings: list[Finding] = []
+    names = [(row.path, row.name) for row in rows]
+    names += [(path, name) for path, file in head.items() for name in file.readings]
+    if misspelt := unused(rules, names):
+        message = f"no metric is called {_listed(misspelt, '`')}"
+        findings.append(_note("warning", "rule-unused", message, "check the spelling of the rule"))
+    if lost := unmatched(parse_expected(expected), [row.name for row in rows]):
+        message = f"declared, but no metric is called {_listed(lost, '`')}"
+        findings.append(_note("warning", "expected-unused", message, "check the spelling under `expected`"))
+    unknown = [row.name for row in rows if row.rule.source == "unknown"]
+    if unknown:
+        message = f"no direction is known for {_listed(unknown)}: a change is shown as changed"
+        hint = f"say under `rules` what is better, such as `{unknown[0]}: {{direction: lower}}`"
+        findings.append(_note("info", "direction-unknown", message, hint))
+    ignored = [name for file in head.values() for name in file.ignored]
+    if ignored:
+        findings.append(_note("info", "not-compared", f"no numbers, not compared: {_listed(ignored)}"))
+    return findings
+
+
+def value_findings(rows: Sequence[Row], result: Overall, *, has_base: bool) -> list[Finding]:
+    """Metrics that are gone, new or not numbers, and a worse one that weighs less than a better one."""
+    findings: list[Finding] = []
+    for row in rows:
+        if row.result == "gone":
+            hint = "let the evaluation write it again, or set `missing: ignore` in its rule"
+            findings.append(_note("warning", "metric-gone", f"{row.name} is in the base and not in this change", hint))
+        elif row.note and row.head is None:
+            findings.append(_note("warning", "not-a-number", f"{row.name} {row.note}", "look at the evaluation's log"))
+    new = [row.name for row in rows if row.result == "new" and row.note is None]
+    if has_base and new:
+        findings.append(_note("info", "metric-new", f"not in the base: {_listed(new)}"))
+    lighter = [row for row in rows if row.result == "worse" and row.rule.weight]
+    if result.verdict == "better" and lighter:
+        message = f"{sentence(lighter[0])} is worse; by weight the better metric counts more"
+        findings.append(_note("warning", "traded", message))
+    return findings
+
+
+def group_findings(by_group: Mapping[str, Sequence[GroupRow]], weakest: GroupRow | None) -> list[Finding]:
+    """Groups that became worse beyond chance, each by its most important metric, and the weakest group."""
+    worse: dict[str, GroupRow] = {}
+    for item in (item for items in by_group.values() for item in items if item.row.result == "worse"):
+        worse.setdefault(item.group, item)
+    hint = "look at the samples of this group before the mean convinces you"
+    findings = [
+        _note("warning", "group-worse", f"worse in group {name} (n = {item.n}): {sentence(item.row)}", hint)
+        for name, item in list(worse.items())[:5]
+    ]
+    if weakest is not None:
+        findings.append(_note("info", "weakest-group", group_sentence(weakest)))
+    return findings
+
+
+def run_findings(rows: Sequence[Row], spreads: Mapping[str, Spread], further: int = 0) -> list[Finding]:
+    """How much the most important metrics vary from run to run; ``further`` runs were given beside this one."""
+    shown = [(row, spreads[row.name]) for row in rows if row.name in spreads and row.rule.weight > 0][:5]
+    if not shown and further:
+        message = (
+            f"no spread from run to run: {further} further run{'s' if further > 1 else ''} with none of these metrics"
+        )
+        if further + 1 < MIN_RUNS:
+            message = f"no spread from run to run: {further} further run is too few, at least {MIN_RUNS - 1} are needed"
+        return [Finding(severity="warning", code="run-spread", message=message, hint="see the input `repeats`")]
+    if not shown:
+        return []
+    parts = []
+    for row, spread in shown:
+        digits = decimals(row.head, step=spread.deviation)
+        unit = f" {row.rule.unit}" if row.rule.unit else ""
+        parts.append(f"{row.rule.label} ± {fixed(spread.deviation, digits)}{unit}")
+    runs = max(spread.runs for _, spread in shown)
+    message = f"from run to run ({runs} seeds): {', '.join(parts)}; the intervals hold this spread"
+    return [Finding(severity="info", code="run-spread", message=message)]
+
+
+def round_up(number: int) -> int:
+    """``number`` with two significant digits, rounded up: nobody plans 1,013 samples."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return int(-(-number // step) * step)
+
+
+def interval_findings(rows: Sequence[Row], pairs: Pairs | None) -> list[Finding]:
+    """What the intervals mean where they are not plain: corrected away, or too wide."""
+    findings: list[Finding] = []
+    kind = "blocks" if pairs is not None and pairs.block is not None else "samples"
+    for row in rows:
+        interval = row.interval
+        if row.result != "inconclusive" or interval is None or row.rule.weight == 0:
+            continue
+        message = f"{row.rule.label}: the change may be chance"
+        if interval.low > 0 or interval.high < 0:
+            message = f"{row.rule.label}: a change, but perhaps not larger than the tolerance"
+            if not interval.differs():
+                message = f"{row.rule.label}: chance cannot be ruled out when all metrics are judged together"
+        count = samples_needed(row)
+        if count is not None:
+            message += f"; about {round_up(count):,} {kind} would settle it ({interval.units:,} now)"
+        hint = None if row.rule.tolerance else "a `tolerance` says which changes do not matter"
+        findings.append(Finding(severity="info", code="inconclusive", message=message, hint=hint))
+    return findings
