@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flint_ml.hashing import file_md5
-from flint_ml.record import Badge, Input, Metric, Provenance, Record
+from flint_ml.record import Badge, Benchmark, Input, Metric, Provenance, Record
 from flint_ml.registry import http, identity
 from flint_ml.registry.address import resolve
 from flint_ml.registry.connect import connect
@@ -27,7 +27,6 @@ NEW = {"rmse": 1.3, "r2": 0.71, "n": 115}
 
 def scored(values: dict[str, float], head: str, **more: Any) -> Record:
     """The compare-metrics record that a run on main leaves."""
-    rows = [{"name": name, "path": "metrics.json"} for name in values]
     return Record(
         action="compare-metrics",
         name="compare-metrics",
@@ -35,7 +34,7 @@ def scored(values: dict[str, float], head: str, **more: Any) -> Record:
         headline="same",
         badge=Badge(label="Metrics", message="same"),
         metrics={k: Metric(value=v) for k, v in values.items()},
-        details={"rows": rows, **more.pop("details", {})},
+        benchmark=more.pop("benchmark", None),
         provenance=Provenance(head_sha=head, tool="test", started="2026-11-21T20:00:00Z", **more),
     )
 
@@ -92,7 +91,7 @@ def test_the_version_in_staging_where_the_base_revision_has_no_metrics(
     main = bare.git("rev-parse", "main").strip()
     table, other = predictions(1.0), predictions(2.0)
     bare.write(predictions_dot_csv=table, metrics_dot_json=scores(table))
-    record = scored(scores(other), main, details={"benchmark": {"path": "test.csv", "md5": "0" * 32}})
+    record = scored(scores(other), main, benchmark=Benchmark(path="test.csv", md5="0" * 32))
     staged(mlflow_server, tmp_path, "staged", main, record, **{"predictions__predictions.csv": other})
     code, found = bare.run(**in_registry(mlflow_server, "staged"), predictions="predictions.csv")
     assert (code, found["details"]["verdict"]) == (0, "better")
