@@ -176,7 +176,7 @@ def test_error_figure_counts_every_sample(tmp_path: Path) -> None:
 
 
 def test_no_bars_where_nothing_changed(tmp_path: Path) -> None:
-    from flint_ml.metrics.judge import judge
+    from flint_ml.metrics.verdict import judge
 
     row = judge("rmse", Reading(1.0), Reading(1.0), resolve("rmse", {"rmse": Rule(unit="g/kg")}))
     assert figures.draw_relative_changes([row], tmp_path / "c.png") is None

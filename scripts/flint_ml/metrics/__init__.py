@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from flint_ml.metrics.history import HistoryLine, collect_history, history_dict, history_table
     from flint_ml.metrics.intervals.bootstrap import Estimate, IntervalSettings
     from flint_ml.metrics.intervals.coverage import interval_coverage
-    from flint_ml.metrics.judge import STATUS, Evidence, Judged, Overall, Row, importance, judge, judge_metrics, overall
     from flint_ml.metrics.predictions import USUAL, Pairs, read_table
     from flint_ml.metrics.read import MetricsFile, Reading, parse
     from flint_ml.metrics.rules import Amount, Applied, Rule, parse_amount, resolve
@@ -45,6 +44,17 @@ if TYPE_CHECKING:
         stored_files,
     )
     from flint_ml.metrics.user_functions import estimate_function, load_functions
+    from flint_ml.metrics.verdict import (
+        STATUS,
+        Evidence,
+        Judged,
+        Overall,
+        Row,
+        importance,
+        judge,
+        judge_metrics,
+        overall,
+    )
     from flint_ml.metrics.wording import (
         group_findings,
         group_table,
@@ -64,19 +74,19 @@ _HOME = {
     "BenchmarkFiles": "benchmark",
     "Declared": "expected",
     "Estimate": "intervals.bootstrap",
-    "Evidence": "judge",
+    "Evidence": "verdict",
     "GroupRow": "groups",
     "HistoryLine": "history",
     "IntervalSettings": "intervals.bootstrap",
-    "Judged": "judge",
+    "Judged": "verdict",
     "MetricsFile": "read",
-    "Overall": "judge",
+    "Overall": "verdict",
     "Pairs": "predictions",
     "Predictions": "benchmark",
     "Reading": "read",
-    "Row": "judge",
+    "Row": "verdict",
     "Rule": "rules",
-    "STATUS": "judge",
+    "STATUS": "verdict",
     "Stored": "sources",
     "StoredFiles": "sources",
     "USUAL": "predictions",
@@ -99,18 +109,18 @@ _HOME = {
     "headline": "wording",
     "history_dict": "history",
     "history_table": "history",
-    "importance": "judge",
+    "importance": "verdict",
     "interval_coverage": "intervals.coverage",
     "interval_findings": "wording",
     "is_glob": "sources",
-    "judge": "judge",
-    "judge_metrics": "judge",
+    "judge": "verdict",
+    "judge_metrics": "verdict",
     "leakage": "benchmark",
     "load_functions": "user_functions",
     "main_scores": "groups",
     "metrics_table": "wording",
     "name_findings": "wording",
-    "overall": "judge",
+    "overall": "verdict",
     "parse": "read",
     "parse_amount": "rules",
     "parse_expected": "expected",

@@ -15,8 +15,8 @@ import numpy as np
 
 from flint_ml.dvc_project import Plot
 from flint_ml.metrics.history import HistoryLine, sparkline
-from flint_ml.metrics.judge import Row, loss
 from flint_ml.metrics.predictions import Pairs
+from flint_ml.metrics.verdict import Row, loss
 from flint_ml.record import Fallback, Series
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"

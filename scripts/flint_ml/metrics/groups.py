@@ -17,10 +17,10 @@ from flint_ml.metrics.intervals.bootstrap import (
     observed,
 )
 from flint_ml.metrics.intervals.interval import Interval
-from flint_ml.metrics.judge import Row, judge, loss
 from flint_ml.metrics.predictions import Pairs, merge_small
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Applied, resolve
+from flint_ml.metrics.verdict import Row, judge, loss
 
 # More groups than this get no interval: the correction for so many questions would leave nothing to see.
 MAX_GROUPS = 50

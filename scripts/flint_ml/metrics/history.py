@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.metrics.judge import Row
 from flint_ml.metrics.sources import At
+from flint_ml.metrics.verdict import Row
 from flint_ml.metrics.wording import decimals, fixed
 from flint_ml.record import Cell, Column, Table
 

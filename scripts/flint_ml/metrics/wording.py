@@ -9,10 +9,10 @@ from typing import Any
 from flint_ml.metrics.expected import parse_expected, unmatched
 from flint_ml.metrics.groups import GroupRow
 from flint_ml.metrics.intervals.repeats import MIN_RUNS, Spread
-from flint_ml.metrics.judge import Overall, Row, samples_needed
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile
 from flint_ml.metrics.rules import Rule, unused
+from flint_ml.metrics.verdict import Overall, Row, samples_needed
 from flint_ml.record import Cell, Column, Finding, Severity, Table
 
 MINUS = "−"

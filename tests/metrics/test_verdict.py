@@ -8,9 +8,9 @@ from flint_ml.metrics import wording
 from flint_ml.metrics.catalogue import infer
 from flint_ml.metrics.expected import declaration_of, parse_expected, without_stale
 from flint_ml.metrics.intervals.interval import Interval
-from flint_ml.metrics.judge import STATUS, Row, judge, overall
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Rule, resolve
+from flint_ml.metrics.verdict import STATUS, Row, judge, overall
 
 
 def one(name: str, base: float | None, head: float | None, *, absent: str = "", interval=None, expected=None, **rule):
