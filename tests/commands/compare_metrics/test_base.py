@@ -177,7 +177,7 @@ def test_predictions_at_the_versions_commit_count_if_they_are_those_of_the_recor
         ({"base": "models:/nobody/7"}, 2, "no model nobody with version 7"),
         ({"base": "staging", "model_name": "nobody"}, 2, "no model nobody with a version with the alias staging"),
         ({"base": "staging"}, 2, "is needed to find the version in Staging"),
-        ({"base": "models:nobody"}, 2, "is no version's address"),
+        ({"base": "models:nobody"}, 2, "is not the address of a version"),
         ({"base": "artifact"}, 2, "reading another run needs a token"),
         ({"base": "old/metrics.json"}, 2, "does not exist"),
     ],
