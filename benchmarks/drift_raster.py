@@ -27,7 +27,9 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from flint_ml.drift.rasters.blocks import FINEST, BlockCounts, ks_statistic, permute_blocks
+from flint_ml.drift.rasters.blocks import FINEST, permute_blocks
+from flint_ml.drift.two_sample.base import BlockCounts
+from flint_ml.drift.two_sample.ks import ks_statistic
 
 RESULTS = Path(__file__).parent / "results"
 SIDE = 96

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from flint_ml.drift.column_tests import column_tests
-from flint_ml.drift.rules import ColumnRules, Rules
+from flint_ml.drift.hypotheses import column_tests
+from flint_ml.drift.rules import ColumnRules, DriftRules
 from flint_ml.drift.tables.columns import pair
 
 RESULTS = Path(__file__).parent / "results"
-RULES = Rules(tests=("ks",), columns={"v": ColumnRules(test="ks")})
+RULES = DriftRules(tests=("ks",), columns={"v": ColumnRules(test="ks")})
 METHODS = {"exact": "exact", "asymptotic": "asymp"}
 
 

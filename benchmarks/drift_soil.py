@@ -20,7 +20,7 @@ import pyarrow as pa
 from LimeSoDa import load_dataset
 
 from flint_ml.drift.check import Result, check_tables
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 
 RESULTS = Path(__file__).parent / "results"
 PROPERTIES = {"SOC_target": "SOC", "pH_target": "pH", "Clay_target": "clay"}
@@ -79,7 +79,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     properties, spectra = prepared(HOME)
     rows: list[dict[str, object]] = []
-    for label, rules in (("default", Rules()), ("min-effect 0", Rules(min_effect=0.0))):
+    for label, rules in (("default", DriftRules()), ("min-effect 0", DriftRules(min_effect=0.0))):
         alarms = sum(
             check_tables(table(properties, spectra, a), table(properties, spectra, b), rules).failed
             for a, b in halves(count)
@@ -95,7 +95,9 @@ def main() -> None:
         print(rows[-1], flush=True)
     for other in OTHERS:
         there = prepared(other)
-        hits = sum(spectral(check_tables(table(properties, spectra, a), table(*there), Rules())) for a, _ in halves(20))
+        hits = sum(
+            spectral(check_tables(table(properties, spectra, a), table(*there), DriftRules())) for a, _ in halves(20)
+        )
         rows.append({"data": f"{other} against halves of {HOME}, by the spectra", "trials": 20, "alarms": hits})
         print(rows[-1], flush=True)
     shifted = np.roll(spectra, 3, axis=1) * 1.01
@@ -104,7 +106,7 @@ def main() -> None:
         hits = 0
         for a, b in halves(50):
             two = table(properties, shifted, b[:size])
-            hits += spectral(check_tables(table(properties, spectra, a), two, Rules()))
+            hits += spectral(check_tables(table(properties, spectra, a), two, DriftRules()))
         rows.append(
             {"data": f"1 % gain and three bands off, {size} of {HOME}, by the spectra", "trials": 50, "alarms": hits}
         )

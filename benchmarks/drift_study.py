@@ -29,10 +29,10 @@ import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 
 from flint_ml.drift.check import check_tables  # noqa: E402
-from flint_ml.drift.rules import Rules  # noqa: E402
+from flint_ml.drift.rules import DriftRules  # noqa: E402
 
 RESULTS = HERE / "results"
-DEFAULT = Rules().min_effect
+DEFAULT = DriftRules().min_effect
 NULL = data.FOR_PEERS[0]
 EVERY = 20
 OURS = "check-drift"
@@ -42,7 +42,7 @@ def trial(case: str, seed: int) -> dict[str, float]:
     """One check: who alarms at `min-effect` 0 and at the default, and the least adjusted p-value."""
     one, two = data.pair(case, seed)
     groups = ("site",) if "site" in one else ()
-    result = check_tables(pa.table(one), pa.table(two), Rules(min_effect=0.0, groups=groups))
+    result = check_tables(pa.table(one), pa.table(two), DriftRules(min_effect=0.0, groups=groups))
     bands = {name for r in result.spectra if r.comparison for name in r.spectrum.columns}
     plain = [h for c in result.columns if c.column.name not in bands for h in c.hypotheses]
     spectral = [h for r in result.spectra for h in r.hypotheses]

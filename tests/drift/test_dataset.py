@@ -8,9 +8,10 @@ from scipy import stats
 
 from flint_ml.drift.statistics import classifier as multivariate
 from flint_ml.drift.statistics import cluster_permutation as groups
-from flint_ml.drift.statistics import power, spectra
+from flint_ml.drift.statistics import spectra
 from flint_ml.drift.statistics.bands import find_spectra
-from flint_ml.drift.statistics.two_sample_tests import ks
+from flint_ml.drift.statistics.multiple_testing import smallest_detectable
+from flint_ml.drift.two_sample.ks import ks
 
 
 def soil_spectra(seed: int, n: int, bands: int = 120, noise: float = 0.01) -> np.ndarray:
@@ -120,12 +121,14 @@ def test_bands_are_known_by_name(names: list[str], found: int) -> None:
         assert list(spectrum.positions) == sorted(spectrum.positions)
 
 
-def separated(seed: int, n: int = 300, p: int = 8, shift: float = 0.0, link: float = 0.0) -> multivariate.Separation:
+def separated(
+    seed: int, n: int = 300, p: int = 8, shift: float = 0.0, link: float = 0.0
+) -> multivariate.ClassifierResult:
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(n, p)), rng.normal(size=(n, p)) + shift
     b[:, 1] = link * b[:, 0] + np.sqrt(1 - link**2) * b[:, 1]
     features = [multivariate.numeric_feature(f"x{i}", a[:, i], b[:, i]) for i in range(p)]
-    found = multivariate.separate([f for f in features if f], (n, n), 9, 0.05)
+    found = multivariate.classifier_test([f for f in features if f], (n, n), 9, 0.05)
     assert found is not None
     return found
 
@@ -141,13 +144,13 @@ def test_classifier_finds_a_small_common_shift_and_a_correlation() -> None:
     assert common.auc > 0.6
     linked = separated(2, link=0.8)
     assert linked.p_value <= 0.001
-    assert set(linked.carriers[:2]) == {"x0", "x1"}
+    assert set(linked.contributors[:2]) == {"x0", "x1"}
 
 
 def test_classifier_needs_rows() -> None:
     feature = multivariate.numeric_feature("x", np.arange(10.0), np.arange(10.0))
     assert feature is not None
-    assert multivariate.separate([feature], (10, 10), 1, 0.05) is None
+    assert multivariate.classifier_test([feature], (10, 10), 1, 0.05) is None
     assert multivariate.numeric_feature("x", np.ones(5), np.ones(5)) is None
 
 
@@ -203,7 +206,7 @@ def test_clustering_is_measured() -> None:
 
 
 def test_detectable_distance_is_found_in_four_of_five() -> None:
-    found = power.detectable((200, 200), 20, 0.05, 0.1)
+    found = smallest_detectable((200, 200), 20, 0.05, 0.1)
     rng = np.random.default_rng(0)
     assert found.shift is not None
     hits = 0
@@ -212,5 +215,5 @@ def test_detectable_distance_is_found_in_four_of_five() -> None:
         hits += test.p_value < 0.05 / 20 and test.effect >= 0.1
     assert 0.75 <= hits / 300 <= 0.95
     assert not found.blind
-    assert power.detectable((10, 300), 20, 0.05, 0.1).blind
-    assert power.detectable((1e6, 1e6), 20, 0.05, 0.1).distance == 0.1
+    assert smallest_detectable((10, 300), 20, 0.05, 0.1).blind
+    assert smallest_detectable((1e6, 1e6), 20, 0.05, 0.1).distance == 0.1

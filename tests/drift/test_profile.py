@@ -12,11 +12,11 @@ from scipy import stats
 
 from flint_ml.drift.check import Result, check_profile, check_tables
 from flint_ml.drift.profile import Profile, as_table, binned, make_profile, read_profile, write_profile
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.tables.reading import open_table
 from flint_ml.errors import InputError
 
-RULES = Rules(tests=("ks", "chi2", "missing", "spectra"))
+RULES = DriftRules(tests=("ks", "chi2", "missing", "spectra"))
 
 
 def soil(seed: int, n: int, shift: float = 0.0, noise: float = 0.01) -> pa.Table:
@@ -110,7 +110,7 @@ def test_groups_need_rows(tmp_path: Path) -> None:
     profile = stored(soil(1, 200), tmp_path / "p.json")
     (tmp_path / "new.csv").write_text("SOC,site\n1,a\n")
     with pytest.raises(InputError, match="groups cannot be permuted"):
-        check_profile(profile, "p.json", open_table(tmp_path / "new.csv", "new.csv"), Rules(groups=("site",)))
+        check_profile(profile, "p.json", open_table(tmp_path / "new.csv", "new.csv"), DriftRules(groups=("site",)))
 
 
 @pytest.mark.parametrize(

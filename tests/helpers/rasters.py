@@ -11,7 +11,7 @@ from rasterio.transform import from_origin
 
 from flint_ml.drift.rasters.check import RasterResult, check_rasters
 from flint_ml.drift.rasters.source import layers_of
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 
 UTM = {"crs": "EPSG:32633", "transform": from_origin(500_000, 5_400_000, 30, 30)}
 
@@ -44,8 +44,8 @@ def write(path: Path, values: np.ndarray, **profile: Any) -> Path:
     return path
 
 
-def compare(one: Path, two: Path, rules: Rules | None = None, mask: Path | None = None) -> RasterResult:
+def compare(one: Path, two: Path, rules: DriftRules | None = None, mask: Path | None = None) -> RasterResult:
     """Compare two files."""
     held = next(iter(layers_of([mask], "mask.tif").values())) if mask else None
     sides = (layers_of([one], one.name), layers_of([two], two.name))
-    return check_rasters(*sides, rules or Rules(), labels=(one.name, two.name), mask=held)
+    return check_rasters(*sides, rules or DriftRules(), labels=(one.name, two.name), mask=held)

@@ -24,10 +24,15 @@ class DriftProfileInputs(ActionInputs):
 
 def run(inputs: DriftProfileInputs, job: Job) -> Outcome:
     """Read the reference, write its profile."""
-    from flint_ml.drift.profile import comparable, make_profile, write_profile
-    from flint_ml.drift.rasters.source import is_raster
-    from flint_ml.drift.rules import Rules
-    from flint_ml.drift.tables.reading import open_table, read_columns
+    from flint_ml.drift import (
+        DriftRules,
+        comparable,
+        is_raster,
+        make_profile,
+        open_table,
+        read_columns,
+        write_profile,
+    )
 
     path = job.existing(inputs.reference, "reference")
     if is_raster(path):
@@ -39,8 +44,8 @@ def run(inputs: DriftProfileInputs, job: Job) -> Outcome:
         )
     target = job.path(inputs.output, "output")
     source = open_table(path, inputs.reference)
-    rules = Rules(only=tuple(inputs.columns), exclude=tuple(inputs.exclude))
-    table = read_columns(source, [name for name in source.names if rules.wanted(name)])
+    rules = DriftRules(columns=inputs.columns, exclude=inputs.exclude)
+    table = read_columns(source, [name for name in source.names if rules.compares(name)])
     profile = make_profile(table, rules, {"path": job.relative(path), "md5": job.use(path)})
     write_profile(profile, target)
     size = target.stat().st_size

@@ -98,7 +98,7 @@ def _file(project: Project, action: str, key: str, path: str, known: set[str]) -
 
 
 def _table(project: Project, text: Any) -> Any:
-    from flint_ml.drift.tables.reading import is_table, open_table
+    from flint_ml.drift import is_table, open_table
 
     if not isinstance(text, str):
         return None

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from flint_ml.drift.arrow import row_values
 from flint_ml.drift.clusters import Units, clusterings, decide_by_groups, units_of
-from flint_ml.drift.column_tests import column_tests
-from flint_ml.drift.dataset import SpectrumResult, WholeTable, row_values, spectra_results, whole_table
 from flint_ml.drift.frames import Frames, pairs_of, read_pairs, whole_frames
-from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, decide, decide_within, severity
+from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, column_tests, decide, decide_within, severity
 from flint_ml.drift.profile import Profile, as_table, comparable
 from flint_ml.drift.quality import other_units, quality_notes
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.cluster_permutation import Clustering, codes_of, looks_clustered
-from flint_ml.drift.statistics.power import Detectable, detectable
+from flint_ml.drift.statistics.multiple_testing import Detectable, smallest_detectable
 from flint_ml.drift.statistics.spectra import Calibration
 from flint_ml.drift.tables.columns import Pair
 from flint_ml.drift.tables.reading import Source, read_columns
 from flint_ml.drift.tables.schema import Note, listed, new_categories, schema_notes
+from flint_ml.drift.whole_table import SpectrumResult, WholeTable, spectra_results, whole_table
 from flint_ml.errors import InputError
 
-Reader = Callable[[tuple[Source, Source], Sequence[str], Sequence[str], Rules], tuple[list[Pair], Frames]]
+Reader = Callable[[tuple[Source, Source], Sequence[str], Sequence[str], DriftRules], tuple[list[Pair], Frames]]
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Result:
 
     noun: ClassVar[str] = "column"
 
-    rules: Rules
+    rules: DriftRules
     rows: tuple[int, int]
     columns: list[ColumnResult]
     notes: list[Note]
@@ -42,7 +42,7 @@ class Result:
     whole: WholeTable | None = None
     units: Units | None = None
     clustered: dict[str, Clustering] = field(default_factory=dict)
-    found: Detectable = field(default_factory=lambda: Detectable(1.0, None))
+    detectable: Detectable = field(default_factory=lambda: Detectable(1.0, None))
     tests: int = 0
     engine: str = "memory"
 
@@ -77,10 +77,10 @@ class Result:
     @property
     def blind(self) -> bool:
         """Whether nothing was found, and too few samples were there to find anything but a gross shift."""
-        return not self.failed and self.found.blind
+        return not self.failed and self.detectable.blind
 
 
-def check(reference: Source, current: Source, rules: Rules, read: Reader = read_pairs) -> Result:
+def check(reference: Source, current: Source, rules: DriftRules, read: Reader = read_pairs) -> Result:
     """Read two tables by ``read`` and compare them.
 
     Raises
@@ -100,7 +100,7 @@ def check(reference: Source, current: Source, rules: Rules, read: Reader = read_
     return result
 
 
-def check_profile(profile: Profile, label: str, current: Source, rules: Rules) -> Result:
+def check_profile(profile: Profile, label: str, current: Source, rules: DriftRules) -> Result:
     """Compare a table with a stored profile of the reference.
 
     The classifier is left out, for it needs rows. Raises InputError as :func:`check` does, and where groups are named.
@@ -112,7 +112,7 @@ def check_profile(profile: Profile, label: str, current: Source, rules: Rules) -
             hint="compare with the reference itself, or leave `groups` and `coordinates` out",
             code="profile-groups",
         )
-    rules = replace(rules, tests=tuple(name for name in rules.tests if name != "multivariate"))
+    rules = rules.model_copy(update={"tests": [name for name in rules.tests if name != "multivariate"]})
     reference = Source(Path(label), label, tuple(profile.columns), parquet=False)
     common = [name for name in _common(reference, current, rules) if name in set(comparable(profile))]
     if not common:
@@ -128,11 +128,11 @@ def check_profile(profile: Profile, label: str, current: Source, rules: Rules) -
     return result
 
 
-def check_tables(reference: Any, current: Any, rules: Rules) -> Result:
+def check_tables(reference: Any, current: Any, rules: DriftRules) -> Result:
     """Compare the common columns of two ``pyarrow.Table``, without looking at their schemas."""
     places = {*rules.groups, *rules.coordinates}
     here = set(current.column_names)
-    common = [n for n in reference.column_names if n in here and rules.wanted(n) and n not in places]
+    common = [n for n in reference.column_names if n in here and rules.compares(n) and n not in places]
     tables = (reference, current)
     return _compare(pairs_of(tables, common, rules), whole_frames(tables, rules), rules, ("reference", "new data"))
 
@@ -140,7 +140,7 @@ def check_tables(reference: Any, current: Any, rules: Rules) -> Result:
 def _compare(
     pairs: Sequence[Pair],
     frames: Frames,
-    rules: Rules,
+    rules: DriftRules,
     labels: tuple[str, str],
     known: Mapping[tuple[str, ...], Calibration] | None = None,
 ) -> Result:
@@ -189,7 +189,7 @@ def _decide_all(
                     inside += column.hypotheses
             decide_within(inside, spectrum.hypotheses, rules)
     result.tests = len(family) + (1 if whole else 0)
-    result.found = detectable(_independent(result), result.tests, rules.alpha, rules.min_effect)
+    result.detectable = smallest_detectable(_independent(result), result.tests, rules.alpha, rules.min_effect)
 
 
 def _bands(result: Result) -> set[str]:
@@ -205,7 +205,7 @@ def _independent(result: Result) -> tuple[float, float]:
     return float(n[0]), float(n[1])
 
 
-def _common(reference: Source, current: Source, rules: Rules) -> list[str]:
+def _common(reference: Source, current: Source, rules: DriftRules) -> list[str]:
     here, there = set(current.names), set(reference.names)
     shared = [name for name in reference.names if name in here]
     if not shared:
@@ -226,7 +226,7 @@ def _common(reference: Source, current: Source, rules: Rules) -> list[str]:
                     f"the column `{name}` is in {where}", where=given, hint="check the spelling", code="no-column"
                 )
     places = {*rules.groups, *rules.coordinates}
-    common = [name for name in shared if rules.wanted(name) and name not in places]
+    common = [name for name in shared if rules.compares(name) and name not in places]
     if not common:
         raise InputError(
             "`columns` and `exclude` leave no common column",
@@ -275,7 +275,7 @@ def _notes(result: Result, frames: Frames, pairs: Sequence[Pair]) -> list[Note]:
         text = f"only {few} groups ({result.units.label}) in reference and new data: hardly any drift can be found"
         notes.append(Note("warning", "few-groups", text, "Bring samples of more groups."))
     if result.blind:
-        text = f"too few samples: in a single column only D ≥ {result.found.distance:.2f} is found reliably"
+        text = f"too few samples: in a single column only D ≥ {result.detectable.distance:.2f} is found reliably"
         notes.append(Note("warning", "too-few-samples", text, "Collect more samples, or compare fewer columns."))
     return notes
 
@@ -299,7 +299,7 @@ def _unnamed_groups(some: Any, pairs: Sequence[Pair]) -> list[Note]:
         if candidate.kind != "category" or not 8 <= len(candidate.labels) <= candidate.total[0] // 2:
             continue
         codes = codes_of([some.column(candidate.name)])
-        icc = looks_clustered(codes, [row_values(some.column(p.name), p) for p in numeric])
+        icc = looks_clustered(codes, [row_values(some.column(p.name)) for p in numeric])
         if icc is not None:
             text = f"samples of one `{candidate.name}` are alike (intra-class correlation {icc:.2f}); tests that take "
             text += "them for independent alarm too often"

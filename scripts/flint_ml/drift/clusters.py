@@ -8,21 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.dataset import SpectrumResult, class_codes, row_values
-from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, decide, settle
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.arrow import class_codes, present, row_values
+from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, decide, decide_one
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.cluster_permutation import (
     Clustering,
-    Codes,
     Sample,
     blocks_of,
     clustering,
     codes_of,
     permute_groups,
 )
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.matrix import present
+from flint_ml.drift.statistics.distributions import Codes, Floats
 from flint_ml.drift.tables.columns import Pair
+from flint_ml.drift.whole_table import SpectrumResult
 from flint_ml.errors import InputError
 
 
@@ -45,7 +44,7 @@ class Units:
         return np.concatenate([self.reference, self.current])
 
 
-def units_of(tables: tuple[Any, Any], rules: Rules) -> Units | None:
+def units_of(tables: tuple[Any, Any], rules: DriftRules) -> Units | None:
     """The groups that the rules name, or None."""
     if rules.coordinates:
         if len(rules.coordinates) != 2 or not rules.block_size:
@@ -82,7 +81,7 @@ def decide_by_groups(
     *,
     whole: Hypothesis | None,
     units: Units,
-    rules: Rules,
+    rules: DriftRules,
 ) -> None:
     """Give every hypothesis its p by permutation of groups, and decide the family.
 
@@ -106,9 +105,9 @@ def decide_by_groups(
         permuted = permute_groups(inside, taking_part >= units.counts[0])
         for hypothesis, p, adjusted in zip(hypotheses, permuted.p_values, permuted.p_adjusted, strict=True):
             hypothesis.test = replace(hypothesis.test, method="permutation of groups", p_value=p)
-            settle(hypothesis, share * adjusted, rules)
+            decide_one(hypothesis, share * adjusted, rules)
     if whole:
-        settle(whole, share * whole.test.p_value, rules)
+        decide_one(whole, share * whole.test.p_value, rules)
     if rules.correction != "holm":
         decide([*(h for block, _ in blocks for h in block), *([whole] if whole else [])], rules)
 
@@ -123,7 +122,7 @@ def _sample(tables: tuple[Any, Any], pair: Pair, hypothesis: Hypothesis, units: 
         if hypothesis.aspect == "missing":
             return Sample((codes < 0).astype(float), units.both, 2)
         return Sample(codes[codes >= 0].astype(float), units.both[codes >= 0], len(pair.labels))
-    values = np.concatenate([row_values(column, pair) for column in columns])
+    values = np.concatenate([row_values(column) for column in columns])
     known = ~np.isnan(values)
     if hypothesis.aspect == "missing":
         return Sample((~known).astype(float), units.both, 2)
@@ -152,7 +151,7 @@ def clusterings(tables: tuple[Any, Any], pairs: Sequence[Pair], units: Units) ->
     found: dict[str, Clustering] = {}
     for pair in pairs:
         if pair.kind == "numeric" and not pair.labels:
-            sides: list[Floats] = [row_values(table.column(pair.name), pair) for table in tables]
+            sides: list[Floats] = [row_values(table.column(pair.name)) for table in tables]
             result = clustering((sides[0], sides[1]), (units.reference, units.current))
             if result is not None:
                 found[pair.name] = result

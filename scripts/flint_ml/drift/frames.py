@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.arrow import indices
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.bands import find_spectra
 from flint_ml.drift.statistics.classifier import sample_rows
-from flint_ml.drift.statistics.cluster_permutation import Codes
-from flint_ml.drift.streaming.scan import indices
-from flint_ml.drift.tables.column_summary import settle
+from flint_ml.drift.statistics.distributions import Codes
+from flint_ml.drift.tables.column_summary import summarise
 from flint_ml.drift.tables.columns import Pair, pair
 from flint_ml.drift.tables.reading import Source, open_parquet, read_columns
 
@@ -43,7 +43,7 @@ class Frames:
 
 
 def whole_frames(
-    tables: tuple[Any, Any], rules: Rules, sample: str = "", rows: tuple[int, int] | None = None
+    tables: tuple[Any, Any], rules: DriftRules, sample: str = "", rows: tuple[int, int] | None = None
 ) -> Frames:
     """Frames of two ``pyarrow.Table`` that stay at hand."""
     picked = tuple(sample_rows(table.num_rows, side) for side, table in enumerate(tables))
@@ -76,13 +76,13 @@ class _Columns:
             return read_columns(self.source, names, self.opened)
         return self.table.select(list(names))
 
-    def let_go(self, names: Collection[str]) -> None:
+    def drop(self, names: Collection[str]) -> None:
         if self.table is not None:
             self.table = self.table.drop_columns([n for n in self.table.column_names if n in names])
 
 
 def read_pairs(
-    sources: tuple[Source, Source], common: Sequence[str], places: Sequence[str], rules: Rules
+    sources: tuple[Source, Source], common: Sequence[str], places: Sequence[str], rules: DriftRules
 ) -> tuple[list[Pair], Frames]:
     """Read the columns ``common`` and ``places`` of both tables, and compare the former one by one.
 
@@ -105,25 +105,25 @@ def read_pairs(
         tables = (readers[0].take(names), readers[1].take(names))
         for name in names:
             columns = [table.column(name) for table in tables]
-            pairs.append(settle(pair(name, columns[0], columns[1], rules), rules, keep))
+            pairs.append(summarise(pair(name, columns[0], columns[1], rules), rules, keep))
             some.add(pairs[-1], columns)
             for side in (0, 1):
                 if name in stay:
                     full[side][name] = columns[side]
         for reader in readers:
-            reader.let_go(set(names))
+            reader.drop(set(names))
     for side, reader in enumerate(readers):
         for name in places:
             full[side][name] = reader.take([name]).column(name)
     return pairs, some.frames((_table(full[0], rows[0]), _table(full[1], rows[1])))
 
 
-def pairs_of(tables: tuple[Any, Any], names: Sequence[str], rules: Rules) -> list[Pair]:
-    """The columns ``names`` of two tables that stay at hand, with their facts."""
-    return [settle(pair(name, tables[0].column(name), tables[1].column(name), rules), rules) for name in names]
+def pairs_of(tables: tuple[Any, Any], names: Sequence[str], rules: DriftRules) -> list[Pair]:
+    """The columns ``names`` of two tables that stay at hand, with their summaries."""
+    return [summarise(pair(name, tables[0].column(name), tables[1].column(name), rules), rules) for name in names]
 
 
-def _bands(names: Sequence[str], rules: Rules) -> set[str]:
+def _bands(names: Sequence[str], rules: DriftRules) -> set[str]:
     if "spectra" not in rules.tests:
         return set()
     return {name for spectrum in find_spectra(names) for name in spectrum.columns}
@@ -139,7 +139,7 @@ def _table(columns: dict[str, Any], rows: int) -> Any:
 class _Some:
     """Gathers the rows for the classifier and the first rows of the reference."""
 
-    def __init__(self, rows: tuple[int, int], rules: Rules) -> None:
+    def __init__(self, rows: tuple[int, int], rules: DriftRules) -> None:
         self.rows = rows
         self.picked = (sample_rows(rows[0], 0), sample_rows(rows[1], 1))
         self.wanted = "multivariate" in rules.tests

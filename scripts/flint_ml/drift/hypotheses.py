@@ -1,4 +1,4 @@
-"""The hypotheses whose common error rate is controlled, and the decision about each."""
+"""The hypotheses whose common error rate is controlled: the tests of all columns, and the decision about each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.multiple_testing import adjust
-from flint_ml.drift.statistics.two_sample_tests import Test
+from flint_ml.drift.tables.column_summary import summary_of, test_of
 from flint_ml.drift.tables.columns import Pair
+from flint_ml.drift.two_sample import two_sample_test
+from flint_ml.drift.two_sample.base import TestResult
+from flint_ml.drift.two_sample.chi2 import proportions
 
 
 @dataclass
@@ -18,7 +21,7 @@ class Hypothesis:
 
     column: str
     aspect: str
-    test: Test
+    test: TestResult
     min_effect: float
     p_adjusted: float = 1.0
     drifted: bool = False
@@ -40,6 +43,39 @@ class ColumnResult:
         return min(self.hypotheses, key=severity, default=None)
 
 
+def column_tests(pairs: Sequence[Pair], rules: DriftRules) -> list[list[Hypothesis]]:
+    """The tests of each column: of its values, and of the share of its missing values."""
+    columns: list[list[Hypothesis]] = []
+    # By the name of the test, for some compute the p-values of many columns together.
+    unfinished: dict[str, list[tuple[Hypothesis, tuple[int, int]]]] = {}
+    for column in pairs:
+        hypotheses: list[Hypothesis] = []
+        columns.append(hypotheses)
+        name, result = _values_test(column, rules)
+        if name is not None and result is not None:
+            hypotheses.append(Hypothesis(column.name, "values", result, rules.effect_of(column.name)))
+            unfinished.setdefault(name, []).append((hypotheses[-1], column.present))
+        if "missing" in rules.tests and any(column.missing) and rules.of(column.name).test != "none":
+            result = proportions(column.missing, column.total)
+            hypotheses.append(Hypothesis(column.name, "missing", result, rules.effect_of(column.name)))
+    for name, cases in unfinished.items():
+        results = two_sample_test(name).finished([sizes for _, sizes in cases], [h.test for h, _ in cases])
+        for (hypothesis, _), result in zip(cases, results, strict=True):
+            hypothesis.test = result
+    return columns
+
+
+def _values_test(column: Pair, rules: DriftRules) -> tuple[str | None, TestResult | None]:
+    """The test of the values of a column, by name, and its result."""
+    summary = summary_of(column, rules)
+    name = test_of(column, rules)
+    if summary is not None:
+        return name, summary.test
+    if name is None or not column.labels:
+        return None, None
+    return name, two_sample_test(name).of_classes(column.reference, column.current)
+
+
 def severity(hypothesis: Hypothesis) -> tuple[Any, ...]:
     """Sort key: drifted first, then by effect in units of the smallest that counts, then by p."""
     least = hypothesis.min_effect
@@ -47,20 +83,20 @@ def severity(hypothesis: Hypothesis) -> tuple[Any, ...]:
     return (not hypothesis.drifted, hypothesis.p_adjusted >= 1, -scale, hypothesis.test.p_value)
 
 
-def settle(hypothesis: Hypothesis, p_adjusted: float, rules: Rules) -> None:
+def decide_one(hypothesis: Hypothesis, p_adjusted: float, rules: DriftRules) -> None:
     """Decide one hypothesis: significant, and large enough to matter."""
     hypothesis.p_adjusted = min(1.0, p_adjusted)
     hypothesis.drifted = p_adjusted < rules.alpha and hypothesis.test.effect >= hypothesis.min_effect
 
 
-def decide(hypotheses: Sequence[Hypothesis], rules: Rules) -> None:
+def decide(hypotheses: Sequence[Hypothesis], rules: DriftRules) -> None:
     """Adjust the p-values of a family and decide each of its hypotheses."""
     adjusted = adjust([h.test.p_value for h in hypotheses], rules.correction)
     for hypothesis, p in zip(hypotheses, adjusted, strict=True):
-        settle(hypothesis, p, rules)
+        decide_one(hypothesis, p, rules)
 
 
-def decide_within(hypotheses: Sequence[Hypothesis], gate: Sequence[Hypothesis], rules: Rules) -> None:
+def decide_within(hypotheses: Sequence[Hypothesis], gate: Sequence[Hypothesis], rules: DriftRules) -> None:
     """Decide what lies behind a gate, such as the bands of a spectrum: only where the gate's hypothesis was rejected.
 
     Testing in this order keeps the error rate of the whole: where the spectra did not drift, no band can.
@@ -68,4 +104,4 @@ def decide_within(hypotheses: Sequence[Hypothesis], gate: Sequence[Hypothesis], 
     decide(hypotheses, rules)
     least = min((h.p_adjusted for h in gate if h.drifted), default=1.0)
     for hypothesis in hypotheses:
-        settle(hypothesis, max(hypothesis.p_adjusted, least), rules)
+        decide_one(hypothesis, max(hypothesis.p_adjusted, least), rules)

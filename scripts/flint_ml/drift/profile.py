@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.arrow import matrix
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.bands import find_spectra
 from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.matrix import matrix
 from flint_ml.drift.statistics.spectra import Calibration, Model, Projection, calibrate
 from flint_ml.drift.tables.columns import Pair, distinct, pair
 from flint_ml.errors import InputError
@@ -73,9 +73,9 @@ def _rounded(values: Floats) -> list[float | str]:
     return [float(f"{v:.10g}") if math.isfinite(v) else ("inf" if v > 0 else "-inf") for v in values]
 
 
-def make_profile(table: Any, rules: Rules, source: Mapping[str, Any] | None = None) -> Profile:
+def make_profile(table: Any, rules: DriftRules, source: Mapping[str, Any] | None = None) -> Profile:
     """Profile the columns of a ``pyarrow.Table`` that the rules want."""
-    pairs = [pair(n, table.column(n), table.column(n), rules) for n in table.column_names if rules.wanted(n)]
+    pairs = [pair(n, table.column(n), table.column(n), rules) for n in table.column_names if rules.compares(n)]
     spectra = find_spectra([p.name for p in pairs if p.kind == "numeric" and rules.of(p.name).test == "auto"])
     banded = {name for spectrum in spectra for name in spectrum.columns}
     columns = {p.name: _column(p, _BAND_BINS if p.name in banded else _BINS) for p in pairs}

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flint_ml.drift.dataset import class_codes, row_values
-from flint_ml.drift.rules import Rules
-from flint_ml.drift.tables.column_summary import Facts, facts_of
-from flint_ml.drift.tables.columns import Pair
+from flint_ml.drift.arrow import class_codes, row_values
+from flint_ml.drift.rules import DriftRules
+from flint_ml.drift.tables.column_summary import summary_of
+from flint_ml.drift.tables.columns import ColumnSummary, Pair
 from flint_ml.drift.tables.schema import Note
 
 _ROWS = 200_000
@@ -41,7 +41,7 @@ def other_units(gone: Sequence[str], new: Sequence[str]) -> list[Note]:
 def quality_notes(
     tables: tuple[Any, Any],
     pairs: Sequence[Pair],
-    rules: Rules,
+    rules: DriftRules,
     *,
     bands: Collection[str] = (),
     rows: bool = True,
@@ -55,14 +55,14 @@ def quality_notes(
     outside: list[tuple[float, str]] = []
     for pair in pairs:
         notes += _given(pair, rules)
-        facts = facts_of(pair, rules)
-        if facts is not None and pair.kind == "numeric" and pair.name not in bands:
-            notes += _constant(pair) + _unit_slip(pair, facts)
+        summary = summary_of(pair, rules)
+        if summary is not None and pair.kind == "numeric" and pair.name not in bands:
+            notes += _constant(pair) + _unit_slip(pair, summary)
             known, new = pair.present
             # Of new values like the reference's, 2 in n + 1 lie beyond its smallest or largest.
-            few = facts.outside < 3 or facts.outside / new <= max(_SHARE, 10 / (known + 1))
+            few = summary.outside < 3 or summary.outside / new <= max(_SHARE, 10 / (known + 1))
             if not few and rules.of(pair.name).range is None:
-                outside.append((facts.outside / new, pair.name))
+                outside.append((summary.outside / new, pair.name))
     if outside:
         outside.sort(reverse=True)
         worst = ", ".join(f"`{name}` {share:.0%}" for share, name in outside[:5])
@@ -72,15 +72,15 @@ def quality_notes(
     return notes + (_duplicates(tables, pairs) if rows else [])
 
 
-def _given(pair: Pair, rules: Rules) -> list[Note]:
+def _given(pair: Pair, rules: DriftRules) -> list[Note]:
     """Violations of the range or the values that the rules allow; these fail the check."""
     rule = rules.of(pair.name)
     notes = []
     if rule.range is not None and pair.kind == "numeric" and not pair.labels:
         low, high = rule.range
-        facts = facts_of(pair, rules)
-        if facts is not None and facts.wrong:
-            text = f"`{pair.name}`: {facts.wrong} values outside the allowed range {low:g} … {high:g}"
+        summary = summary_of(pair, rules)
+        if summary is not None and summary.wrong:
+            text = f"`{pair.name}`: {summary.wrong} values outside the allowed range {low:g} … {high:g}"
             notes.append(Note("error", "range", text, "Correct them, or change `range`."))
     if rule.allowed is not None and pair.labels:
         allowed = set(rule.allowed)
@@ -98,14 +98,14 @@ def _constant(pair: Pair) -> list[Note]:
     return [Note("warning", "constant", text, "A sensor that is stuck, or a default that was filled in?")]
 
 
-def _unit_slip(pair: Pair, facts: Facts) -> list[Note]:
+def _unit_slip(pair: Pair, summary: ColumnSummary) -> list[Note]:
     """Medians that differ by a power of ten, with hardly any overlap: per cent and g/kg, for example."""
-    middle = facts.middle
+    middle = summary.middle
     if pair.present[1] < 10 or min(middle) <= 0 or not all(map(math.isfinite, middle)):
         return []
     power = math.log10(middle[1] / middle[0])
     nearest = round(power)
-    if nearest == 0 or abs(power - nearest) > 0.15 or 0.02 < facts.apart < 0.98:
+    if nearest == 0 or abs(power - nearest) > 0.15 or 0.02 < summary.apart < 0.98:
         return []
     factor = f"{10 ** abs(nearest):,} times {'larger' if nearest > 0 else 'smaller'}"
     text = f"`{pair.name}`: the new values are about {factor} than the reference"
@@ -120,7 +120,7 @@ def _row_hashes(table: Any, pairs: Sequence[Pair]) -> npt.NDArray[np.uint64]:
         if pair.labels:
             values = class_codes(table.column(pair.name), pair.labels).astype(np.uint64)
         else:
-            values = np.nan_to_num(row_values(table.column(pair.name), pair), nan=1e308).view(np.uint64)
+            values = np.nan_to_num(row_values(table.column(pair.name)), nan=1e308).view(np.uint64)
         factor = np.uint64(int(rng.integers(1, 2**63)) * 2 + 1)
         mixed = values * factor
         total += (mixed ^ (mixed >> np.uint64(29))) * factor

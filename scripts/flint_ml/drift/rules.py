@@ -1,52 +1,113 @@
-"""What counts as drift."""
+"""What counts as drift: the rules as users write them, with every threshold and its default."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from flint_ml.drift.statistics.multiple_testing import Correction
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from flint_ml.drift.two_sample import FOR_CLASSES, FOR_NUMBERS, NAMES
 
 Kind = Literal["numeric", "category", "boolean", "date", "identifier", "text", "empty"]
-NumericTest = Literal["ks", "chi2", "wasserstein", "psi"]
-DEFAULT_TESTS = ("ks", "chi2", "missing", "spectra", "multivariate")
+Correction = Literal["holm", "benjamini-hochberg", "none"]
+if TYPE_CHECKING:
+    TestName = str
+    ColumnTest = str
+else:
+    # What a table is tested by; the tests of single columns are those of the list.
+    TestName = Literal[(*FOR_NUMBERS, *FOR_CLASSES, "missing", "spectra", "multivariate")]
+    ColumnTest = Literal[("auto", *NAMES, "none")]
 
 
-@dataclass(frozen=True)
-class ColumnRules:
-    """What holds for one column, or for those that a pattern matches; None means the general rule."""
-
-    test: Literal["auto", "ks", "chi2", "wasserstein", "psi", "none"] = "auto"
-    min_effect: float | None = None
-    kind: Literal["auto", "numeric", "category"] = "auto"
-    range: tuple[float, float] | None = None
-    allowed: tuple[str, ...] | None = None
+def _dashed(field: str) -> str:
+    return field.replace("_", "-")
 
 
-@dataclass(frozen=True)
-class Rules:
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+class ColumnRules(BaseModel):
+    """What holds for one column, or for all that match a pattern such as `nm_*`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_dashed, populate_by_name=True)
+
+    test: ColumnTest = Field("auto", description="Test of this column; `none` leaves its values out of the comparison.")
+    min_effect: float | None = Field(None, ge=0, description="Smallest effect that counts here.")
+    kind: Literal["auto", "numeric", "category"] = Field(
+        "auto", description="Read the column as numbers or as categories, whatever it looks like."
+    )
+    range: tuple[float, float] | None = Field(None, description="Smallest and largest number that is allowed.")
+    allowed: list[str] | None = Field(None, description="Categories that are allowed.")
+
+
+class DriftRules(BaseModel):
     """The decision: a column drifts where its corrected p is below ``alpha`` and its effect at least ``min_effect``.
 
-    ``only`` and ``exclude`` hold names or shell patterns (``nm_*``); so do the keys of ``columns``, of which the
-    first that matches counts, an exact name before any pattern. ``groups`` name the columns that say which samples
-    belong together; ``coordinates`` (x, y) and ``block_size`` do so by squares on the ground.
+    Names of columns may be shell patterns (``nm_*``). Of the keys of ``columns`` the first that matches counts, an
+    exact name before any pattern.
     """
 
-    alpha: float = 0.05
-    correction: Correction = "holm"
-    min_effect: float = 0.1
-    tests: tuple[str, ...] = DEFAULT_TESTS
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    columns: Mapping[str, ColumnRules] = field(default_factory=dict)
-    groups: tuple[str, ...] = ()
-    coordinates: tuple[str, ...] = ()
-    block_size: float | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_dashed, populate_by_name=True)
+
+    columns: dict[str, ColumnRules] | list[str] = Field(
+        default_factory=list,
+        description="Columns to compare, names or patterns like `nm_*` (default: all common). In flint-ml.yml also a "
+        "mapping from names or patterns to settings (`test`, `min-effect`, `kind`, `range`, `allowed`); then all "
+        "common columns are compared.",
+    )
+    exclude: list[str] = Field(default_factory=list, description="Columns to leave out, names or patterns.")
+    tests: list[TestName] = Field(
+        default=["ks", "chi2", "missing", "spectra", "multivariate"],
+        description=f"Tests to make: one of {_quoted(FOR_NUMBERS)} for numbers; {_quoted(FOR_CLASSES)} for categories "
+        "and numbers of few values; `missing` for the share of missing values; `spectra` for bands as a whole; "
+        "`multivariate` for all columns together.",
+    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="Chance of a false alarm for the whole table.")
+    correction: Correction = Field(
+        "holm", description="Correction for many columns: `holm`, `benjamini-hochberg` or `none`."
+    )
+    min_effect: float = Field(
+        0.1,
+        ge=0,
+        description="Smallest effect that counts: KS distance D, Cramér's V, difference of missing shares.",
+    )
+    groups: list[str] = Field(
+        default_factory=list,
+        description="Columns that say which samples belong together (site, profile); whole groups are then permuted.",
+    )
+    coordinates: list[str] = Field(
+        default_factory=list,
+        description="Two columns, x and y: samples of one square of `block-size` belong together.",
+    )
+    block_size: float | None = Field(
+        None, gt=0, description="Side of these squares, and of the blocks of rasters, in the unit of the coordinates."
+    )
+
+    @field_validator("tests")
+    @classmethod
+    def _one_for_numbers(cls, value: list[str]) -> list[str]:
+        numeric = [name for name in value if name in FOR_NUMBERS]
+        if len(numeric) > 1:
+            raise ValueError(f"{' and '.join(numeric)} test the same columns; name one of them")
+        return value
+
+    @property
+    def only(self) -> Sequence[str]:
+        """The columns that are compared, names or patterns; empty for all."""
+        return self.columns if isinstance(self.columns, list) else ()
+
+    @property
+    def settings(self) -> Mapping[str, ColumnRules]:
+        """Rules of single columns by name or pattern."""
+        return self.columns if isinstance(self.columns, dict) else {}
 
     def of(self, column: str) -> ColumnRules:
         """The rules of ``column``."""
+        if not isinstance(self.columns, dict):
+            return _GENERAL
         exact = self.columns.get(column)
         if exact is not None:
             return exact
@@ -60,15 +121,22 @@ class Rules:
     @property
     def numeric_test(self) -> str | None:
         """The test of numeric columns, or None where none is wanted."""
-        return next((name for name in ("ks", "wasserstein", "psi") if name in self.tests), None)
+        return next((name for name in FOR_NUMBERS if name in self.tests), None)
 
-    def wanted(self, column: str) -> bool:
+    @property
+    def class_test(self) -> str | None:
+        """The test of categories and of numbers of few values, or None where none is wanted."""
+        return next((name for name in FOR_CLASSES if name in self.tests), None)
+
+    def compares(self, column: str) -> bool:
         """Whether ``column`` takes part in the comparison."""
         return (not self.only or _any(column, self.only)) and not _any(column, self.exclude)
 
 
 _GENERAL = ColumnRules()
+# The smallest effect that counts where the rules of a figure name none.
+MIN_EFFECT: float = DriftRules.model_fields["min_effect"].default
 
 
-def _any(column: str, patterns: tuple[str, ...]) -> bool:
+def _any(column: str, patterns: Sequence[str]) -> bool:
     return any(column == pattern or fnmatchcase(column, pattern) for pattern in patterns)

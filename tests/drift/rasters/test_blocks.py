@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flint_ml.drift.rasters.blocks import (
-    BlockCounts,
-    block_clustering,
-    ks_statistic,
-    merged,
-    permute_blocks,
-    v_statistic,
-)
+from flint_ml.drift.rasters.blocks import block_clustering, merged, permute_blocks
+from flint_ml.drift.two_sample.base import BlockCounts
+from flint_ml.drift.two_sample.chi2 import v_statistic
+from flint_ml.drift.two_sample.ks import ks_statistic
 from helpers.rasters import field
 
 SIZE, BLOCKS = 96, 32

@@ -15,8 +15,9 @@ from flint_ml.drift.rasters.check import check_rasters
 from flint_ml.drift.rasters.grid import Grid
 from flint_ml.drift.rasters.names import read_names
 from flint_ml.drift.rasters.source import bands_of, cells_of, gdal, layers_of
-from flint_ml.drift.rules import ColumnRules, Rules
-from flint_ml.drift.statistics.two_sample_tests import balanced_v, ks_distance
+from flint_ml.drift.rules import ColumnRules, DriftRules
+from flint_ml.drift.two_sample.chi2 import balanced_v
+from flint_ml.drift.two_sample.ks import ks_distance
 from flint_ml.errors import InputError
 from helpers.rasters import UTM, compare, field, write
 
@@ -214,7 +215,7 @@ def test_what_a_layer_holds(tmp_path: Path, values: np.ndarray, kind: str) -> No
     other = "numeric" if kind == "category" else "category"
     if values.dtype.kind == "f" and other == "category":
         other = "numeric"
-    told = Rules(columns={"a": ColumnRules(kind=other)})
+    told = DriftRules(columns={"a": ColumnRules(kind=other)})
     assert compare(one, two, told).layers["a"].pair.kind == other
 
 
@@ -243,7 +244,7 @@ def test_other_grids_are_named_and_compared_by_distribution(tmp_path: Path) -> N
 def test_types_nodata_and_ranges_are_named(tmp_path: Path) -> None:
     one = write(tmp_path / "a.tif", np.where(SMOOTH > 1, -9999, SMOOTH).astype("float32"), nodata=-9999)
     two = write(tmp_path / "b.tif", np.where(SMOOTH > 1, -9999, SMOOTH).astype("float64"))
-    result = compare(one, two, Rules(columns={"a": ColumnRules(range=(-10, 10))}))
+    result = compare(one, two, DriftRules(columns={"a": ColumnRules(range=(-10, 10))}))
     found = {note.code: note for note in result.notes}
     assert found["raster-dtype"].severity == "info"
     assert "9999" in found["raster-nodata"].message
@@ -256,12 +257,12 @@ def test_types_nodata_and_ranges_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("test", ["wasserstein", "psi"])
 def test_other_tests_by_choice(tmp_path: Path, test: str) -> None:
     one, two = write(tmp_path / "a.tif", SMOOTH), write(tmp_path / "b.tif", SMOOTH + np.float32(0.5))
-    found = compare(one, two, Rules(tests=(test,))).layers["a"].hypotheses[0]
+    found = compare(one, two, DriftRules(tests=(test,))).layers["a"].hypotheses[0]
     assert found.drifted
     if test == "wasserstein":
         assert found.test.statistic == pytest.approx(0.5, rel=0.03)
         assert found.test.effect == pytest.approx(0.5 / SMOOTH.std(), rel=0.05)
-    assert compare(one, one, Rules(tests=(test,))).layers["a"].hypotheses[0].test.p_value == 1
+    assert compare(one, one, DriftRules(tests=(test,))).layers["a"].hypotheses[0].test.p_value == 1
 
 
 def test_bands_are_layers(tmp_path: Path) -> None:
@@ -301,27 +302,27 @@ def test_layers_of_two_folders_are_paired_by_name(tmp_path: Path) -> None:
         for name in layers:
             write(tmp_path / folder / f"{name}.tif", SMOOTH)
     sides = [layers_of(sorted((tmp_path / f).glob("*.tif")), f) for f in ("one", "two")]
-    result = check_rasters(sides[0], sides[1], Rules(), labels=("one", "two"))
+    result = check_rasters(sides[0], sides[1], DriftRules(), labels=("one", "two"))
     assert set(result.layers) == {"age", "slope"}
     assert {"missing-layer", "extra-layer"} <= codes(result)
-    assert not check_rasters(sides[0], sides[1], Rules(exclude=("gone",)), labels=("one", "two")).failed
+    assert not check_rasters(sides[0], sides[1], DriftRules(exclude=("gone",)), labels=("one", "two")).failed
     with pytest.raises(InputError, match="no common layers"):
-        check_rasters(sides[0], sides[1], Rules(only=("gone",)))
+        check_rasters(sides[0], sides[1], DriftRules(columns=("gone",)))
 
 
 def test_groups_are_for_tables(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", SMOOTH)
     with pytest.raises(InputError, match="have their places already"):
-        compare(path, path, Rules(groups=("site",)))
+        compare(path, path, DriftRules(groups=("site",)))
 
 
 def test_block_size_is_in_units_of_the_map(tmp_path: Path) -> None:
     one, two = write(tmp_path / "a.tif", SMOOTH), write(tmp_path / "b.tif", SMOOTH.T.copy())
-    layer = compare(one, two, Rules(block_size=600.0)).layers["a"]
+    layer = compare(one, two, DriftRules(block_size=600.0)).layers["a"]
     assert layer.block == ((20, 20), (20, 20))
     assert layer.test.blocks.counts == (100, 100)
     with pytest.raises(InputError, match="makes more than 128 blocks"):
-        compare(one, two, Rules(block_size=30.0))
+        compare(one, two, DriftRules(block_size=30.0))
 
 
 def test_areas() -> None:

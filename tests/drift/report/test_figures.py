@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from flint_ml.drift.check import Result, check_tables
-from flint_ml.drift.hypotheses import Hypothesis, settle
+from flint_ml.drift.hypotheses import Hypothesis, decide_one
 from flint_ml.drift.report import figures, heatmap, page, summary
-from flint_ml.drift.rules import Rules
-from flint_ml.drift.statistics.two_sample_tests import Test
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.tables.columns import Pair
+from flint_ml.drift.two_sample.base import TestResult
 from flint_ml.record import Figure, Finding
 from flint_ml.report import whole_page
 from flint_ml.report.figures import is_png
@@ -39,7 +39,7 @@ def table(seed: int, n: int = 200, shift: float = 0.0, columns: int = 4, bands: 
 
 @pytest.fixture(scope="module")
 def drifted() -> Result:
-    return check_tables(table(1, bands=40), table(2, shift=1.5, bands=40), Rules())
+    return check_tables(table(1, bands=40), table(2, shift=1.5, bands=40), DriftRules())
 
 
 class Seen(HTMLParser):
@@ -62,7 +62,7 @@ class Seen(HTMLParser):
 
 def made(result: Result, pictures: list[tuple[Figure, bytes]] | None = None) -> Seen:
     finding = Finding(severity="warning", code="units", message="`<i>` & 'x'", hint="look")
-    text = page.body(
+    text = page.page_body(
         result,
         title=("❌", "Data Drift Check", "Failed"),
         tables=(HOSTILE, "new.csv"),
@@ -93,8 +93,8 @@ def test_the_map_has_a_line_for_each_column_and_test_worst_first(drifted: Result
 
 
 def test_a_table_of_many_columns_gives_a_map_of_tiles(tmp_path: Path) -> None:
-    few = check_tables(table(1, columns=20), table(2, columns=20), Rules())
-    many = check_tables(table(1, columns=90), table(2, columns=90), Rules())
+    few = check_tables(table(1, columns=20), table(2, columns=20), DriftRules())
+    many = check_tables(table(1, columns=90), table(2, columns=90), DriftRules())
     heatmap.heatmap(few, tmp_path / "few.png")
     heatmap.heatmap(many, tmp_path / "many.png")
     assert len(heatmap.rows(many)) > 90
@@ -109,7 +109,7 @@ def test_a_table_of_many_columns_gives_a_map_of_tiles(tmp_path: Path) -> None:
 def test_effects_are_in_units_of_the_smallest_that_counts(
     effect: float, name: str, least: float, expected: float
 ) -> None:
-    test = Test("t", "exact", effect, 0.5, effect, name)
+    test = TestResult("t", "exact", effect, 0.5, effect, name)
     assert heatmap.strength(Hypothesis("v", "values", test, least)) == pytest.approx(expected)
 
 
@@ -124,8 +124,8 @@ def test_effects_are_in_units_of_the_smallest_that_counts(
     ],
 )
 def test_colours_tell_drift_from_chance(effect: float, p: float, expected: str) -> None:
-    hypothesis = Hypothesis("v", "values", Test("t", "exact", effect, p, effect, "D"), 0.1)
-    settle(hypothesis, p, Rules())
+    hypothesis = Hypothesis("v", "values", TestResult("t", "exact", effect, p, effect, "D"), 0.1)
+    decide_one(hypothesis, p, DriftRules())
     assert heatmap.meaning(hypothesis, 0.05) == expected
     assert heatmap.meaning(None, 0.05) == "neither"
 
@@ -164,7 +164,7 @@ def test_groups_show_their_effective_sizes() -> None:
     for seed in (1, 2):
         one = table(seed)
         tables.append(one.append_column("site", pa.array([f"{seed}-{i // 10}" for i in range(one.num_rows)])))
-    seen = made(check_tables(tables[0], tables[1], Rules(groups=("site",))))
+    seen = made(check_tables(tables[0], tables[1], DriftRules(groups=("site",))))
     assert "effective n" in "".join(seen.words)
 
 

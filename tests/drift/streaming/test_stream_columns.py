@@ -17,7 +17,7 @@ from scipy import stats
 from flint_ml.drift import frames
 from flint_ml.drift.check import Result, check
 from flint_ml.drift.report.summary import details
-from flint_ml.drift.rules import ColumnRules, Rules
+from flint_ml.drift.rules import ColumnRules, DriftRules
 from flint_ml.drift.statistics.ecdf_grid import count, new_grid
 from flint_ml.drift.streaming import choose as engine
 from flint_ml.drift.streaming import scan
@@ -65,8 +65,8 @@ def stored(folder: Path, kind: str, one: pa.Table, two: pa.Table) -> tuple[Sourc
 
 def same(one: Result, two: Result) -> None:
     assert details(one)["columns"] == details(two)["columns"]
-    facts = [{c.column.name: c.column.facts for c in result.columns} for result in (one, two)]
-    assert facts[0] == facts[1]
+    summaries = [{c.column.name: c.column.summary for c in result.columns} for result in (one, two)]
+    assert summaries[0] == summaries[1]
     notes = [{(n.code, n.message) for n in r.notes if n.code not in {"sampled", "known-rows"}} for r in (one, two)]
     assert notes[0] == notes[1]
 
@@ -77,7 +77,7 @@ def test_a_scan_gives_the_numbers_of_a_comparison_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, n: int, m: int, shift: float
 ) -> None:
     sources = stored(tmp_path, kind, soil(1, n), soil(2, m, shift))
-    rules = Rules(tests=TESTS, columns={"SOC": ColumnRules(range=(1.0, 60.0))})
+    rules = DriftRules(tests=TESTS, columns={"SOC": ColumnRules(range=(1.0, 60.0))})
     whole = check(*sources, rules)
     same(whole, check(*sources, rules, stream.stream_pairs))
     # A coarse grid and little room for values: several rounds, the same numbers.
@@ -93,7 +93,7 @@ def test_large_tables_in_memory_give_the_numbers_of_small_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     sources = stored(tmp_path, kind, soil(1, 12_000), soil(2, 15_000, 0.5))
-    for rules in (Rules(), Rules(tests=TESTS)):
+    for rules in (DriftRules(), DriftRules(tests=TESTS)):
         whole = check(*sources, rules)
         monkeypatch.setattr(frames, "_SMALL", 0)
         monkeypatch.setattr(frames, "_BATCH", 60_000)
@@ -105,9 +105,9 @@ def test_large_tables_in_memory_give_the_numbers_of_small_ones(
 
 def test_psi_is_exact_and_wasserstein_says_that_it_was_sampled(tmp_path: Path) -> None:
     sources = stored(tmp_path, "parquet", soil(1, 2_500), soil(2, 2_000, 2.0))
-    rules = Rules(tests=("psi", "chi2", "missing"))
+    rules = DriftRules(tests=("psi", "chi2", "missing"))
     same(check(*sources, rules), check(*sources, rules, stream.stream_pairs))
-    result = check(*sources, Rules(only=("clay",), tests=("wasserstein",)), stream.stream_pairs)
+    result = check(*sources, DriftRules(columns=("clay",), tests=("wasserstein",)), stream.stream_pairs)
     assert [c.column.name for c in result.drifted] == ["clay"]
     one, two = (pq.read_table(s.path, columns=["clay"]).column(0).to_numpy() for s in sources)
     leading = result.drifted[0].leading
@@ -119,12 +119,12 @@ def test_a_sample_of_rows_serves_the_classifier(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(stream, "_FEWEST_SAMPLED", 900)
     monkeypatch.setattr(stream, "_MOST_SAMPLED", 900)
     sources = stored(tmp_path, "parquet", soil(1, 3_000), soil(2, 3_000, 5.0))
-    result = check(*sources, Rules(exclude=("sample",)), stream.stream_pairs)
+    result = check(*sources, DriftRules(exclude=("sample",)), stream.stream_pairs)
     assert result.whole_drifted
     assert result.rows == (3_000, 3_000)
     note = next(n.message for n in result.notes if n.code == "sampled")
     assert "a random sample of 900 and 900 rows served the classifier" in note
-    again = check(*sources, Rules(exclude=("sample",)), stream.stream_pairs)
+    again = check(*sources, DriftRules(exclude=("sample",)), stream.stream_pairs)
     assert details(again)["multivariate"] == details(result)["multivariate"]
 
 
@@ -156,8 +156,8 @@ def test_a_late_value_of_another_type_is_read_again(
     other = text(tmp_path / "reference.csv", ["v,w", *(f"{i % 40},{i % 7 + i / 9:.4f}" for i in range(5_000))])
     for reference in (open_tables([path], "late.csv"), other):
         sources = (reference, open_tables([path], "late.csv"))
-        scanned = check(*sources, Rules(tests=TESTS), stream.stream_pairs)
-        same(check(*sources, Rules(tests=TESTS)), scanned)
+        scanned = check(*sources, DriftRules(tests=TESTS), stream.stream_pairs)
+        same(check(*sources, DriftRules(tests=TESTS)), scanned)
     if reference is not other:
         assert next(c for c in scanned.columns if c.column.name == "v").column.kind == kind
 
@@ -176,7 +176,7 @@ def test_what_cannot_be_scanned_is_said_as_in_memory(tmp_path: Path, content: st
     bad = open_tables([tmp_path / "bad.csv"], "bad.csv")
     for read in (frames.read_pairs, stream.stream_pairs):
         with pytest.raises(InputError, match=message):
-            check(good, bad, Rules(tests=TESTS), read)
+            check(good, bad, DriftRules(tests=TESTS), read)
 
 
 def test_the_interval_holds_the_distance() -> None:
@@ -203,10 +203,10 @@ def test_the_engine_follows_the_memory(tmp_path: Path, monkeypatch: pytest.Monke
     free = engine.available_memory()
     assert free is not None
     assert free > 1 << 20
-    assert engine.choose("auto", sources, Rules()) == "memory"
+    assert engine.choose("auto", sources, DriftRules()) == "memory"
     monkeypatch.setattr(engine, "available_memory", lambda: 200_000)
-    assert engine.choose("auto", sources, Rules()) == "stream"
-    assert engine.choose("memory", sources, Rules()) == "memory"
+    assert engine.choose("auto", sources, DriftRules()) == "stream"
+    assert engine.choose("memory", sources, DriftRules()) == "memory"
 
 
 def test_the_action_scans_where_told_to(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from flint_ml.drift.profile import as_table, comparable, make_profile
 from flint_ml.drift.quality import quality_notes
 from flint_ml.drift.report import figures, page, summary
 from flint_ml.drift.report.heatmap import heatmap
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.errors import InputError
 from flint_ml.record import finite
 
@@ -51,10 +51,10 @@ KINDS: dict[str, Any] = {
     "constant": lambda r, n: pa.array(np.full(n, 3.0)),
 }
 RULES = (
-    Rules(),
-    Rules(tests=("wasserstein", "missing"), correction="benjamini-hochberg"),
-    Rules(tests=("psi", "chi2", "multivariate"), correction="none", min_effect=0.0),
-    Rules(groups=("site",)),
+    DriftRules(),
+    DriftRules(tests=("wasserstein", "missing"), correction="benjamini-hochberg"),
+    DriftRules(tests=("psi", "chi2", "multivariate"), correction="none", min_effect=0.0),
+    DriftRules(groups=("site",)),
 )
 
 
@@ -72,7 +72,7 @@ def table(rng: np.random.Generator, kinds: list[str], n: int) -> pa.Table:
     seed=st.integers(0, 2**32),
     rules=st.sampled_from(RULES),
 )
-def test_any_tables(kinds: list[tuple[str, bool, str]], sizes: tuple[int, int], seed: int, rules: Rules) -> None:
+def test_any_tables(kinds: list[tuple[str, bool, str]], sizes: tuple[int, int], seed: int, rules: DriftRules) -> None:
     rng = np.random.default_rng(seed)
     one = table(rng, [first for first, _, _ in kinds], sizes[0])
     two = table(rng, [other if changes else first for first, changes, other in kinds], sizes[1])
@@ -104,7 +104,7 @@ def pictures(result: Result) -> None:
             if seen.comparison:
                 figures.spectra(result, seen, Path(folder) / "spectra.png")
         heatmap(result, Path(folder) / "heatmap.png")
-    text = page.body(result, title=("", "", ""), tables=("", ""), headline="", findings=[], pictures=[])
+    text = page.page_body(result, title=("", "", ""), tables=("", ""), headline="", findings=[], pictures=[])
     assert text.count("<tr>") > len(result.columns)
 
 
@@ -124,14 +124,14 @@ def test_any_names(names: list[str], labels: list[str]) -> None:
         )
         for _ in range(2)
     ]
-    result = check_tables(tables[0], tables[1], Rules())
+    result = check_tables(tables[0], tables[1], DriftRules())
     pictures(result)
     assert summary.headline(result)
 
 
 @settings(max_examples=max(10, EXAMPLES // 20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), exponent=st.floats(-320, 308), lost=st.floats(0, 0.2), rules=st.sampled_from(RULES))
-def test_any_spectra(seed: int, exponent: float, lost: float, rules: Rules) -> None:
+def test_any_spectra(seed: int, exponent: float, lost: float, rules: DriftRules) -> None:
     rng = np.random.default_rng(seed)
     with np.errstate(over="ignore"):
         values = (

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from flint_ml.drift.check import check
 from flint_ml.drift.report import summary
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.tables.reading import open_table
 from flint_ml.errors import InputError
 
-RULES = Rules(tests=("ks", "chi2", "missing", "spectra"))
+RULES = DriftRules(tests=("ks", "chi2", "missing", "spectra"))
 GOOD = "id,SOC,pH,horizon,date\n" + "".join(
     f"S{i},{10 + i % 37 / 7:.2f},{4 + i % 11 / 5:.1f},{'ABC'[i % 3]},2024-0{1 + i % 9}-1{i % 9}\n" for i in range(60)
 )

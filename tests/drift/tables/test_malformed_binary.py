@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 
 from flint_ml.drift.check import check
 from flint_ml.drift.report import summary
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.tables.reading import open_table
 from flint_ml.errors import FlintError
 
-RULES = Rules(tests=("ks", "chi2", "missing", "spectra"))
+RULES = DriftRules(tests=("ks", "chi2", "missing", "spectra"))
 EXAMPLES = 5 * int(os.environ.get("FLINT_FUZZ_EXAMPLES", "60"))
 ROWS = 60
 # Stands for 400 nines, which no writer writes.

@@ -6,19 +6,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flint_ml.drift.rasters.source import is_raster
+from flint_ml.commands.check_drift.tables import LARGE
+from flint_ml.drift import base_rasters, check_rasters, gdal, is_raster, is_table, layers_of, rasters_at
 from flint_ml.errors import InputError
-from flint_ml.record import Figure, Metric, Table
 from flint_ml.runner import Job
 
 if TYPE_CHECKING:
-    from flint_ml.drift.base_reference import Trusted
-    from flint_ml.drift.rasters.check import RasterResult
-    from flint_ml.drift.rules import Rules
-
-_LARGE = 32 << 20
+    from flint_ml.drift import BaseReference, DriftRules, Result
 
 
 def raster_files(job: Job, text: str, name: str) -> list[Path]:
@@ -30,26 +26,20 @@ def raster_files(job: Job, text: str, name: str) -> list[Path]:
         path = job.path(text, name)
         if not path.is_dir():
             return [path] if is_raster(path) else []
-        found = [p for p in path.rglob("*") if p.is_file()]
+        matching = [p for p in path.rglob("*") if p.is_file()]
     else:
         pattern = job.path(text, name)
-        found = [p for p in Path(pattern.anchor).glob(pattern.relative_to(pattern.anchor).as_posix()) if p.is_file()]
-    rasters = sorted(job.path(str(p), name) for p in found if is_raster(p))
+        matching = [p for p in Path(pattern.anchor).glob(pattern.relative_to(pattern.anchor).as_posix()) if p.is_file()]
+    rasters = sorted(job.path(str(p), name) for p in matching if is_raster(p))
     # A table is meant where there is one that does not name the classes of a raster.
     beside = {raster.with_suffix(".csv") for raster in rasters}
-    return [] if any(_is_table(p) and p not in beside for p in found) else rasters
-
-
-def _is_table(path: Path) -> bool:
-    from flint_ml.drift.tables.reading import is_table
-
-    return is_table(path)
+    return [] if any(is_table(p) and p not in beside for p in matching) else rasters
 
 
 def compare_rasters(
-    job: Job, rules: Rules, places: tuple[str, str, str], revision: str, base: Callable[[], str | None]
-) -> tuple[RasterResult, Trusted] | None:
-    """Compare where ``places`` (reference, new data, mask) are rasters; None where they are tables.
+    job: Job, rules: DriftRules, texts: tuple[str, str, str], revision: str, base: Callable[[], str | None]
+) -> tuple[Result, BaseReference] | None:
+    """Compare where ``texts`` (reference, new data, mask) are rasters; None where they are tables.
 
     ``revision`` is that of the reference, empty for the tree at hand; ``base`` finds the base of a change.
 
@@ -58,16 +48,16 @@ def compare_rasters(
     InputError
         If only one side is a raster, or a raster cannot be read.
     """
-    reference, current, mask = places
+    reference, current, mask = texts
     files = raster_files(job, current, "current")
-    place = job.path(reference, "reference") if "://" not in reference else Path(reference)
-    here = raster_files(job, reference, "reference")
-    if not files and not here:
+    path = job.path(reference, "reference") if "://" not in reference else Path(reference)
+    named = raster_files(job, reference, "reference")
+    if not files and not named:
         if mask:
             raise InputError("is for rasters, and these are tables", where="mask", hint="leave it out")
         return None
-    if not files or not (here or revision):
-        raster, other = (reference, current) if here else (current, reference)
+    if not files or not (named or revision):
+        raster, other = (reference, current) if named else (current, reference)
         raise InputError(
             f"{raster} is a raster, and {other} is none",
             where="reference" if files else "current",
@@ -77,54 +67,51 @@ def compare_rasters(
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
         work = Path(folder)
         if revision:
-            from flint_ml.drift.rasters.base_reference import rasters_at
-
-            trusted = rasters_at(job.git, revision, place, work / "reference")
+            reference_files = rasters_at(job.git, revision, path, work / "reference")
         else:
-            from flint_ml.drift.rasters.base_reference import trusted_rasters
-
-            trusted = trusted_rasters(job.git, base(), here, place, work / "reference")
-        held = _mask(job, mask, base, work / "mask") if mask else None
-        result = _compare(rules, trusted, files, held, places)
-        _note(job, trusted, work / "reference", files)
-        if held is None or not held.message:
-            return result, trusted
-        text = f"{trusted.message}; {held.message}" if trusted.message else held.message
-        return result, replace(trusted, message=text, hint=trusted.hint or held.hint)
+            reference_files = base_rasters(job.git, base(), named, path, work / "reference")
+        mask_files = _mask(job, mask, base, work / "mask") if mask else None
+        result = _compare(rules, reference_files, files, mask_files, texts)
+        _note(job, reference_files, work / "reference", files)
+        if mask_files is None or not mask_files.message:
+            return result, reference_files
+        text = f"{reference_files.message}; {mask_files.message}" if reference_files.message else mask_files.message
+        return result, replace(reference_files, message=text, hint=reference_files.hint or mask_files.hint)
 
 
-def _mask(job: Job, text: str, base: Callable[[], str | None], folder: Path) -> Trusted:
+def _mask(job: Job, text: str, base: Callable[[], str | None], folder: Path) -> BaseReference:
     """The mask, as the base has it where the change alters it: a smaller mask could hide drift."""
-    from flint_ml.drift.rasters.base_reference import trusted_rasters
-
     path = job.existing(text, "mask")
-    held = trusted_rasters(job.git, base(), [path], path, folder)
-    job.use(held.paths[0], job.relative(path), large=_LARGE)
-    return replace(held, message=held.message.replace("reference `", "mask `", 1) if held.message else None)
+    mask_files = base_rasters(job.git, base(), [path], path, folder)
+    job.use(mask_files.paths[0], job.relative(path), large=LARGE)
+    return replace(
+        mask_files, message=mask_files.message.replace("reference `", "mask `", 1) if mask_files.message else None
+    )
 
 
 def _compare(
-    rules: Rules, trusted: Trusted, files: Sequence[Path], mask: Trusted | None, places: tuple[str, str, str]
-) -> RasterResult:
-    from flint_ml.drift.rasters.check import check_rasters
-    from flint_ml.drift.rasters.source import gdal, layers_of
-
+    rules: DriftRules,
+    reference_files: BaseReference,
+    files: Sequence[Path],
+    mask: BaseReference | None,
+    texts: tuple[str, str, str],
+) -> Result:
     with gdal():
-        reference = layers_of(trusted.paths, places[0], _root(trusted.paths))
-        current = layers_of(files, places[1], _root(files))
-        held = next(iter(layers_of(mask.paths, places[2]).values())) if mask else None
-    return check_rasters(reference, current, rules, labels=(places[0], places[1]), mask=held)
+        reference = layers_of(reference_files.paths, texts[0], _root(reference_files.paths))
+        current = layers_of(files, texts[1], _root(files))
+        mask_files = next(iter(layers_of(mask.paths, texts[2]).values())) if mask else None
+    return check_rasters(reference, current, rules, labels=(texts[0], texts[1]), mask=mask_files)
 
 
-def _note(job: Job, trusted: Trusted, folder: Path, files: Sequence[Path]) -> None:
+def _note(job: Job, reference_files: BaseReference, folder: Path, files: Sequence[Path]) -> None:
     """Note what was read, for the record."""
-    for path in trusted.paths:
+    for path in reference_files.paths:
         name = ""
         if path.is_relative_to(folder):
-            name = f"{path.relative_to(folder).as_posix()} at {(trusted.revision or '')[:10]}"
-        job.use(path, name, large=_LARGE)
+            name = f"{path.relative_to(folder).as_posix()} at {(reference_files.revision or '')[:10]}"
+        job.use(path, name, large=LARGE)
     for path in files:
-        job.use(path, large=_LARGE)
+        job.use(path, large=LARGE)
 
 
 def _root(paths: Sequence[Path]) -> Path | None:
@@ -132,23 +119,3 @@ def _root(paths: Sequence[Path]) -> Path | None:
     import os
 
     return Path(os.path.commonpath([path.parent for path in paths])) if len(paths) > 1 else None
-
-
-def draw_maps(result: RasterResult, job: Job) -> list[Figure]:
-    """Maps of change of the layers that changed most."""
-    from flint_ml.drift.rasters import figures as raster_figures
-
-    drawn = []
-    for position, layer in enumerate(raster_figures.mapped(result)):
-        file = f"map-{position + 1}.png"
-        alt, fallback = raster_figures.change_map(layer, job.figures_dir / file)
-        title = f"Where {layer.name} changed"
-        drawn.append(Figure(title=title[:300], alt=alt[:1000], path=job.figure_path(file), fallback=fallback))
-    return drawn
-
-
-def reported(result: RasterResult) -> tuple[list[dict[str, Any]], list[Table], dict[str, Metric]]:
-    """What the record says of layers besides: details, tables and metrics."""
-    from flint_ml.drift.rasters import report as raster_report
-
-    return raster_report.details(result), raster_report.tables(result), raster_report.metrics(result)

@@ -9,11 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flint_ml.drift.rasters.names import Names
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.two_sample_tests import Ints
+from flint_ml.drift.statistics.distributions import Codes, Floats, Ints
 from flint_ml.errors import InputError
-
-Codes = npt.NDArray[np.intp]
 
 _FINE, _COARSE = 2_047, 128
 # A value that so large a share of the cells has gets a bin of its own.
@@ -85,19 +82,6 @@ def _coarse(share: Floats) -> Codes:
         result[position] = current
         held += float(part)
     return result
-
-
-def distance(bins: NumberBins, one: Ints, two: Ints) -> tuple[float, float]:
-    """D at the edges of the bins, and how much larger it may be between them.
-
-    Within a bin both distribution functions rise from one edge to the other, so |F − G| cannot exceed the difference
-    of the one at the upper and the other at the lower edge.
-    """
-    first, second = np.cumsum(one) / one.sum(), np.cumsum(two) / two.sum()
-    at_edges = float(np.abs(first - second).max())
-    before = [np.concatenate([[0.0], side[:-1]]) for side in (first, second)]
-    inside = np.maximum(first - before[1], second - before[0])[~bins.atoms]
-    return at_edges, max(0.0, float(inside.max(initial=0.0)) - at_edges)
 
 
 def quantile_values(bins: NumberBins, counts: Ints, low: float, high: float) -> Floats:

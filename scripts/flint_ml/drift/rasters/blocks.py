@@ -8,17 +8,13 @@ the distribution under permutation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from flint_ml.drift.statistics.cluster_permutation import PERMUTATIONS, Clustering
-from flint_ml.drift.statistics.distributions import Floats
-
-Counts = npt.NDArray[np.int64]
-Statistic = Callable[[Floats, Floats], Floats]
+from flint_ml.drift.statistics.distributions import Codes, Floats, Ints
+from flint_ml.drift.two_sample.base import BlockCounts, Statistic
 
 # Blocks along the longer side of the ground at the finest, and how many of them are merged to larger ones.
 FINEST = 32
@@ -28,21 +24,6 @@ FEWEST = 16
 # Blocks whose correlation is below this count as independent.
 _UNRELATED = 0.05
 _NOISE = 0.1
-
-
-@dataclass(frozen=True)
-class BlockCounts:
-    """Cells with a value by block and bin, shape (rows, columns, bins), of the reference and of the new map.
-
-    ``paired``: both maps have one grid, so that block i, j is the same ground in both. ``ordered``: the bins are
-    ranges of numbers, in order; else classes. ``values`` of the bins, ascending, where they are numbers.
-    """
-
-    reference: Counts
-    current: Counts
-    ordered: bool
-    paired: bool
-    values: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -74,25 +55,6 @@ class BlockTest:
         return float(np.quantile(self.ordered, max(0.0, 1 - alpha)))
 
 
-def ks_statistic(one: Floats, two: Floats) -> Floats:
-    """D at the edges of the bins, for each row of counts."""
-    first, second = np.cumsum(one, axis=-1), np.cumsum(two, axis=-1)
-    first /= np.maximum(first[..., -1:], 1)
-    second /= np.maximum(second[..., -1:], 1)
-    result: Floats = np.abs(first - second).max(axis=-1)
-    return result
-
-
-def v_statistic(one: Floats, two: Floats) -> Floats:
-    """Cramér's V with both maps weighted equally (see ``twosample.balanced_v``), for each row of counts."""
-    p = one / np.maximum(one.sum(axis=-1, keepdims=True), 1)
-    q = two / np.maximum(two.sum(axis=-1, keepdims=True), 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        parts = np.nan_to_num((p - q) ** 2 / (p + q))
-    result: Floats = np.sqrt(parts.sum(axis=-1) / 2)
-    return result
-
-
 def difference_statistic(one: Floats, two: Floats) -> Floats:
     """Difference of the share of the first of two classes, for each row of counts."""
     p = one[..., 0] / np.maximum(one.sum(axis=-1), 1)
@@ -101,36 +63,15 @@ def difference_statistic(one: Floats, two: Floats) -> Floats:
     return result
 
 
-def psi_statistic(one: Floats, two: Floats) -> Floats:
-    """Population stability index over the bins given, for each row of counts; half a cell is added to each bin."""
-    p = (one + 0.5) / (one + 0.5).sum(axis=-1, keepdims=True)
-    q = (two + 0.5) / (two + 0.5).sum(axis=-1, keepdims=True)
-    result: Floats = np.sum((q - p) * np.log(q / p), axis=-1)
-    return result
-
-
-def wasserstein_statistic(values: Floats) -> Statistic:
-    """∫|F − G| for counts of the given ascending values."""
-    steps = np.diff(values)
-
-    def statistic(one: Floats, two: Floats) -> Floats:
-        first = np.cumsum(one, axis=-1) / np.maximum(one.sum(axis=-1, keepdims=True), 1)
-        second = np.cumsum(two, axis=-1) / np.maximum(two.sum(axis=-1, keepdims=True), 1)
-        result: Floats = np.abs(first - second)[..., :-1] @ steps
-        return result
-
-    return statistic
-
-
-def merged(counts: Counts, side: int) -> Counts:
-    """Counts of blocks of ``side`` × ``side`` blocks."""
+def merged(counts: Ints, side: int) -> Ints:
+    """Ints of blocks of ``side`` × ``side`` blocks."""
     if side == 1:
         return counts
     rows, columns, bins = counts.shape
     high, wide = -(-rows // side), -(-columns // side)
     padded = np.zeros((high * side, wide * side, bins), dtype=counts.dtype)
     padded[:rows, :columns] = counts
-    result: Counts = padded.reshape(high, side, wide, side, bins).sum(axis=(1, 3))
+    result: Ints = padded.reshape(high, side, wide, side, bins).sum(axis=(1, 3))
     return result
 
 
@@ -154,7 +95,7 @@ def _features(counts: BlockCounts) -> Floats:
     return ranks
 
 
-def _influence(counts: Counts, features: Floats) -> Floats:
+def _influence(counts: Ints, features: Floats) -> Floats:
     """What each block adds to the mean of the features: (rows, columns, features); it sums to zero."""
     total = counts.sum(axis=(0, 1))
     mean = (total @ features) / total.sum()
@@ -225,13 +166,13 @@ def _dependence(fields: list[Floats]) -> _Dependence:
     return _Dependence(reach, variance, freedom, whole=reach >= most)
 
 
-def _by_distance(distance: npt.NDArray[np.intp], field: Floats, most: int) -> Floats:
+def _by_distance(distance: Codes, field: Floats, most: int) -> Floats:
     """The autocovariance added up by distance, from 0 to ``most`` blocks."""
     summed = np.bincount(distance.ravel(), _autocovariance(field).ravel(), minlength=most + 1)
     return summed[: most + 1].astype(np.float64)
 
 
-def _side(reach: int, counts: BlockCounts) -> tuple[int, Counts, Counts]:
+def _side(reach: int, counts: BlockCounts) -> tuple[int, Ints, Ints]:
     """Blocks as large as the correlation reaches, while enough of them are left."""
     chosen = (1, counts.reference, counts.current)
     for side in _MERGES[1:]:
@@ -244,7 +185,7 @@ def _side(reach: int, counts: BlockCounts) -> tuple[int, Counts, Counts]:
     return chosen
 
 
-def _filled(counts: Counts) -> int:
+def _filled(counts: Ints) -> int:
     return int(np.count_nonzero(counts.any(axis=2)))
 
 
@@ -286,7 +227,7 @@ def permute_blocks(counts: BlockCounts, statistic: Statistic, *, side: int | Non
     return BlockTest(seen, p_value, blocks, np.sort(permuted))
 
 
-def _permutations(one: Counts, two: Counts, paired: bool) -> tuple[Floats, Floats]:
+def _permutations(one: Ints, two: Ints, paired: bool) -> tuple[Floats, Floats]:
     """Which unit counts as new in each permutation, the one seen first; and the counts of the units."""
     rng = np.random.default_rng(20219)
     bins = one.shape[2]

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flint_ml.drift.rasters.bins import Codes
 from flint_ml.drift.rasters.grid import Grid
-from flint_ml.drift.rasters.source import Mask, Window
-from flint_ml.drift.statistics.distributions import Floats
+from flint_ml.drift.rasters.source import Window
+from flint_ml.drift.statistics.distributions import Codes, Floats, Mask
 
 # Numbers that differ by less than this part of their size differ by rounding: float32 has seven digits.
 _ROUNDING = 1e-6

@@ -92,15 +92,24 @@ def _from_xml(text: str) -> Names:
 
 def _from_json(text: str) -> Names:
     """``attributes`` of the JSON that describes a GCBM layer; an event is named like "Wildfire 2012"."""
-    from flint_ml.gcbm.project.layer_diff import value_text
-
     about = json.loads(text)
     if not isinstance(about, dict):
         return Names()
     nodata = about.get("nodata")
     table = about.get("attributes")
-    classes = {_code(key): None if value is None else value_text(value) for key, value in (table or {}).items()}
+    classes = {_code(key): None if value is None else _value_text(value) for key, value in (table or {}).items()}
     return Names(classes, float(nodata) if isinstance(nodata, int | float) else None)
+
+
+def _value_text(value: Any) -> str:
+    """A value of the table: text, a number, or an event as ``Wildfire 2012``."""
+    if not isinstance(value, dict):
+        return f"{value:.7g}" if isinstance(value, float) else str(value)
+    kind = value.get("disturbance_type", value.get("disturbance_type_id"))
+    if kind is None:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    rest = {k: v for k, v in value.items() if k not in {"disturbance_type", "disturbance_type_id", "year"}}
+    return f"{kind} {value.get('year', '')}".strip() + "".join(f", {k} {v}" for k, v in sorted(rest.items()))
 
 
 def _from_csv(text: str) -> Names:

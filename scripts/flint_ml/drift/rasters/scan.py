@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flint_ml.drift.rasters.bins import ClassBins, Codes, NumberBins
-from flint_ml.drift.rasters.blocks import FINEST, Counts
+from flint_ml.drift.rasters.bins import ClassBins, NumberBins
+from flint_ml.drift.rasters.blocks import FINEST
 from flint_ml.drift.rasters.change import Change
 from flint_ml.drift.rasters.grid import Grid
-from flint_ml.drift.rasters.source import Cells, Mask, MaskReader, Window
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.two_sample_tests import Ints
+from flint_ml.drift.rasters.source import Cells, MaskReader, Window
+from flint_ml.drift.statistics.distributions import Codes, Floats, Ints, Mask
 
 # Cells that are looked at before: in so many places, so many of them in all.
 _PLACES, _SAMPLE = 128, 400_000
@@ -114,7 +113,7 @@ def side_of(box: tuple[int, int, int, int]) -> int:
     return max(1, math.ceil(max(box[1] - box[0], box[3] - box[2]) / FINEST))
 
 
-class Tally:
+class CellCounts:
     """Counts of the cells of one raster: in all, and by block."""
 
     def __init__(self, ground: Ground, bins: NumberBins | ClassBins, given: tuple[float, float] | None) -> None:
@@ -129,7 +128,7 @@ class Tally:
         self.infinite = 0
 
     @property
-    def blocks(self) -> Counts:
+    def blocks(self) -> Ints:
         """Cells with a value by block and coarse bin or class."""
         bins = self.bins
         wide = int(bins.coarse.max()) + 1 if isinstance(bins, NumberBins) else bins.count
@@ -137,7 +136,7 @@ class Tally:
         return self._blocks[:, :, _SHIFT : _SHIFT + wide]
 
     @property
-    def missing_blocks(self) -> Counts:
+    def missing_blocks(self) -> Ints:
         """Cells without and with a value by block."""
         missing = self._blocks[:, :, _MISSING]
         return np.stack([missing, self._blocks[:, :, _SHIFT:].sum(axis=2)], axis=2)
@@ -195,28 +194,30 @@ class Tally:
             self.beyond += int(np.count_nonzero(((values < self.given[0]) | (values > self.given[1])) & there))
 
 
-def scan(cells: Cells, tally: Tally, mask: MaskReader | None, side: int) -> None:
+def scan(cells: Cells, counts: CellCounts, mask: MaskReader | None, side: int) -> None:
     """Count all cells of a raster."""
     grid = cells.band.grid
     for window in cells.band.windows():
         values, there = cells.read(window)
         inside = mask.read(grid, window) if mask is not None else None
-        tally.add(window, values, there if inside is None else there & inside, inside, side)
+        counts.add(window, values, there if inside is None else there & inside, inside, side)
 
 
-def scan_both(pair: tuple[Cells, Cells], tallies: tuple[Tally, Tally], mask: MaskReader | None, change: Change) -> None:
+def scan_both(
+    pair: tuple[Cells, Cells], cell_counts: tuple[CellCounts, CellCounts], mask: MaskReader | None, change: Change
+) -> None:
     """Count all cells of two rasters of one grid, and compare them cell by cell."""
     grid = pair[0].band.grid
     for window in pair[0].band.windows():
         inside = mask.read(grid, window) if mask is not None else None
         values, known, index = [], [], []
-        for side, (cells, tally) in enumerate(zip(pair, tallies, strict=True)):
+        for side, (cells, counts) in enumerate(zip(pair, cell_counts, strict=True)):
             read, there = cells.read(window)
             there = there if inside is None else there & inside
-            index.append(tally.add(window, read, there, inside, side))
+            index.append(counts.add(window, read, there, inside, side))
             values.append(read)
             known.append(there)
-        if isinstance(tallies[0].bins, ClassBins):
+        if isinstance(cell_counts[0].bins, ClassBins):
             change.classes(window, (index[0], index[1]))
         else:
             change.numbers(window, (values[0], values[1]), (known[0], known[1]))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from flint_ml.drift.rasters.grid import Grid
 from flint_ml.drift.rasters.names import Names, read_names
+from flint_ml.drift.statistics.distributions import Mask
 from flint_ml.errors import InputError
 
 SUFFIXES = {".tif", ".tiff"}
@@ -41,7 +42,6 @@ _TOO_LARGE = 1 << 28
 # The list of its tiles alone takes a byte for each 16,000 cells; a header that says more than this is damaged.
 _CELLS_PER_BYTE, _LONGEST = 200_000, 10_000_000
 
-Mask = npt.NDArray[np.bool_]
 # Row and column of the first cell, height, width.
 Window = tuple[int, int, int, int]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flint_ml.drift.check import Result
-from flint_ml.drift.dataset import SpectrumResult
 from flint_ml.drift.hypotheses import ColumnResult
+from flint_ml.drift.whole_table import SpectrumResult
 from flint_ml.record import Fallback, Series
 from flint_ml.text.markdown import plain
 

@@ -28,7 +28,7 @@ _CORRECTIONS = {
 _WIDTH, _HEIGHT, _POINTS, _CLASSES = 150, 46, 48, 8
 
 
-def body(
+def page_body(
     result: Result,
     *,
     title: tuple[str, str, str],

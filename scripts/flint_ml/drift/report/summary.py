@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flint_ml.drift.check import Result
-from flint_ml.drift.dataset import SpectrumResult
 from flint_ml.drift.hypotheses import ColumnResult, Hypothesis
 from flint_ml.drift.statistics.bands import Spectrum
 from flint_ml.drift.tables.column_summary import median
+from flint_ml.drift.whole_table import SpectrumResult
 from flint_ml.record import Column, Metric, Table
 from flint_ml.text.markdown import number
 
@@ -56,7 +56,7 @@ def headline(result: Result) -> str:
         seen = result.whole.separation
         parts.append(
             f"no column drifted on its own, but all columns together did: a classifier tells the new rows from the "
-            f"reference (AUC {seen.auc:.2f}), most by {_joined(list(seen.carriers[:3]))}"
+            f"reference (AUC {seen.auc:.2f}), most by {_joined(list(seen.contributors[:3]))}"
         )
     parts += [note.message.replace("`", "") for note in result.broken[:2]]
     return "; ".join(part for part in parts if part) or _quiet(result, tested)
@@ -78,7 +78,7 @@ def _quiet(result: Result, tested: int) -> str:
     if result.blind:
         few = "too few independent patches" if result.noun == "layer" else "too few samples"
         return f"inconclusive: no drift found in {_plural(tested, result.noun)}, but {few} to say so; {effect}"
-    found = f"could have found D ≥ {number(result.found.distance, 2)}"
+    found = f"could have found D ≥ {number(result.detectable.distance, 2)}"
     return f"no drift: 0 of {_plural(tested, result.noun)} drifted; {effect}; {found}"
 
 
@@ -165,7 +165,7 @@ def typical(column: ColumnResult) -> str:
         p, q = pair.reference / pair.reference.sum(), pair.current / pair.current.sum()
         k = int(abs(p - q).argmax())
         return f"{pair.labels[k][:40]}: {p[k]:.0%} → {q[k]:.0%}"
-    middle = pair.facts.median if pair.facts else (median(pair.reference), median(pair.current))
+    middle = pair.summary.median if pair.summary else (median(pair.reference), median(pair.current))
     return f"median {number(middle[0])} → {number(middle[1])}"
 
 
@@ -176,7 +176,7 @@ def metrics(result: Result) -> dict[str, Metric]:
         "columns_tested": Metric(value=len(result.tested)),
         "columns_drifted": Metric(value=len(result.drifted), direction="lower"),
         "largest_effect": Metric(value=max(effects, default=0.0)),
-        "detectable_distance": Metric(value=result.found.distance),
+        "detectable_distance": Metric(value=result.detectable.distance),
         "rows_reference": Metric(value=result.rows[0]),
         "rows_current": Metric(value=result.rows[1]),
     }
@@ -236,7 +236,7 @@ def details(result: Result) -> dict[str, Any]:
             "tests": list(rules.tests),
         },
         "family": result.tests,
-        "detectable": {"distance": result.found.distance, "shift_sd": result.found.shift, "power": 0.8},
+        "detectable": {"distance": result.detectable.distance, "shift_sd": result.detectable.shift, "power": 0.8},
         "columns": columns,
         "spectra": [_spectrum(r) for r in result.spectra],
         "multivariate": _whole(result),
@@ -273,5 +273,5 @@ def _whole(result: Result) -> dict[str, Any] | None:
         "drifted": result.whole_drifted,
         "permutations": seen.permutations,
         "rows": list(seen.rows),
-        "carriers": list(seen.carriers),
+        "carriers": list(seen.contributors),
     }

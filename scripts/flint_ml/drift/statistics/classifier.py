@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from flint_ml.drift.statistics.distributions import Floats, monte_carlo_p
+from flint_ml.drift.statistics.distributions import Codes, Floats, monte_carlo_p
 from flint_ml.drift.statistics.spectra import fit, is_complete, project
 
 MIN_AUC = 0.55
@@ -22,8 +21,6 @@ _FIRST, _MOST = 199, 9_999
 _BATCH = 400
 _LARGEST_SCORE = 4.0
 _SPECTRAL_SCORES = 10
-
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,14 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Separation:
-    """How well new rows can be told from the reference; 0.5 is chance. ``carriers`` are the columns that do most."""
+class ClassifierResult:
+    """How well new rows can be told from the reference; 0.5 is chance. ``contributors``: the columns that help most."""
 
     auc: float
     p_value: float
     permutations: int
     rows: tuple[int, int]
-    carriers: tuple[str, ...]
+    contributors: tuple[str, ...]
 
 
 def numeric_feature(column: str, reference: Floats, current: Floats) -> Feature | None:
@@ -71,7 +68,7 @@ def _normal_quantile(p: Floats) -> Floats:
     return result
 
 
-def class_features(column: str, reference: Indices, current: Indices, levels: int) -> list[Feature]:
+def class_features(column: str, reference: Codes, current: Codes, levels: int) -> list[Feature]:
     """Indicators of the twenty commonest categories; codes below 0 are missing."""
     codes = np.concatenate([reference, current])
     counts = np.bincount(codes[codes >= 0], minlength=levels)
@@ -112,7 +109,7 @@ def _products(linear: Floats, numeric: list[int], rows: int) -> tuple[Floats, li
     return result, pairs
 
 
-def _aucs(design: Floats, labels: Floats, folds: Indices) -> Floats:
+def _aucs(design: Floats, labels: Floats, folds: Codes) -> Floats:
     """Cross-validated AUC for each column of ``labels`` (±1), by ridge discriminant analysis.
 
     The matrix of sums of squares does not depend on the labels, so that all permutations are one linear solve.
@@ -140,16 +137,16 @@ def _aucs(design: Floats, labels: Floats, folds: Indices) -> Floats:
     return np.where(used > 0, total / np.maximum(used, 1), 0.5)
 
 
-def sample_rows(size: int, side: int) -> Indices:
+def sample_rows(size: int, side: int) -> Codes:
     """Rows of one table that take part, in order: all, or 2,000 at random. ``side`` is 0 or 1."""
     if size <= _ROWS_A_SIDE:
         return np.arange(size)
     return np.sort(np.random.default_rng([20216, side]).choice(size, _ROWS_A_SIDE, replace=False))
 
 
-def separate(
-    features: list[Feature], sizes: tuple[int, int], tests: int, alpha: float, units: Indices | None = None
-) -> Separation | None:
+def classifier_test(
+    features: list[Feature], sizes: tuple[int, int], tests: int, alpha: float, units: Codes | None = None
+) -> ClassifierResult | None:
     """Test whether a classifier tells the two tables apart better than chance.
 
     Parameters
@@ -195,16 +192,16 @@ def separate(
         if exceeded >= 25:
             break
     names = [(f.column,) for f in features] + [(features[i].column, features[j].column) for i, j in pairs]
-    return Separation(
+    return ClassifierResult(
         seen,
         monte_carlo_p(exceeded, drawn),
         drawn,
         sizes,
-        _carriers(designs[int(np.argmax(values))], truth, names),
+        _contributors(designs[int(np.argmax(values))], truth, names),
     )
 
 
-def _carriers(design: Floats, truth: Floats, names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _contributors(design: Floats, truth: Floats, names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """The columns whose features move the discriminant most between the two tables."""
     n, p = design.shape
     gram = design.T @ design

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.matrix import vector
-
-Codes = npt.NDArray[np.intp]
+from flint_ml.drift.arrow import vector
+from flint_ml.drift.statistics.distributions import Codes, Floats, Mask
 
 PERMUTATIONS = 1_999
 _CELLS = 1 << 18
@@ -63,7 +60,7 @@ def blocks_of(x: Any, y: Any, size: float) -> Codes:
     return codes.reshape(-1).astype(np.intp)
 
 
-def _rank_statistics(sample: Sample, labels: npt.NDArray[np.bool_]) -> Floats:
+def _rank_statistics(sample: Sample, labels: Mask) -> Floats:
     """KS distance for each column of ``labels`` (groups × permutations: which groups count as new)."""
     order = np.argsort(sample.values, kind="stable")
     ordered = sample.values[order]
@@ -87,7 +84,7 @@ def _rank_statistics(sample: Sample, labels: npt.NDArray[np.bool_]) -> Floats:
     return result
 
 
-def _class_statistics(sample: Sample, labels: npt.NDArray[np.bool_]) -> Floats:
+def _class_statistics(sample: Sample, labels: Mask) -> Floats:
     """Pearson's chi-squared for each column of ``labels``."""
     table = np.zeros((labels.shape[0], sample.classes))
     np.add.at(table, (sample.units, sample.values.astype(np.intp)), 1)
@@ -109,7 +106,7 @@ class Permuted:
     p_adjusted: list[float]
 
 
-def permute_groups(samples: Sequence[Sample], is_new: npt.NDArray[np.bool_]) -> Permuted:
+def permute_groups(samples: Sequence[Sample], is_new: Mask) -> Permuted:
     """Permutation test of whole groups, the same permutations for all ``samples``.
 
     Parameters

@@ -15,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
 _PI2 = math.pi**2

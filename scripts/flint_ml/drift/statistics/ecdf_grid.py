@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.two_sample_tests import Ints
+from flint_ml.drift.statistics.distributions import Floats, Ints, Mask
 
-Mask = npt.NDArray[np.bool_]
 Counts = tuple[Ints, Ints]
 
 

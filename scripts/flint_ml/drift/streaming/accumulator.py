@@ -1,4 +1,4 @@
-"""What one scan adds up of one column of one table. Tallies of parts merge by addition."""
+"""What one scan adds up of one column of one table. Accumulators of parts merge by addition."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from flint_ml.drift.statistics.distributions import Floats
+from flint_ml.drift.arrow import sorted_numbers, text_as_numbers
+from flint_ml.drift.statistics.distributions import Floats, Ints
 from flint_ml.drift.statistics.ecdf_grid import Intervals, count, within
-from flint_ml.drift.statistics.two_sample_tests import Ints
-from flint_ml.drift.tables.columns import sorted_numbers, text_as_numbers
 
 Mode = Literal["numbers", "classes", "both", "missing"]
 
@@ -20,7 +19,7 @@ _WORD = 1 << 64
 
 
 @dataclass(frozen=True)
-class Ask:
+class ColumnRequest:
     """What a scan is to find out about a column.
 
     ``mode`` says how values are read: as numbers, as classes, as both (text that may hold numbers), or not at all.
@@ -36,7 +35,7 @@ class Ask:
 
 
 @dataclass
-class Tally:
+class Accumulator:
     """Counts of one column. ``low`` and ``high`` are the smallest and largest number.
 
     ``values`` counts each different number, and ``classes`` each category, until there are too many (None).
@@ -65,7 +64,7 @@ class Tally:
             raise ValueError("the scan was not asked for counts at edges")
         return self.below, self.upto
 
-    def merge(self, other: Tally, ask: Ask) -> None:
+    def merge(self, other: Accumulator, request: ColumnRequest) -> None:
         """Add the counts of another part of the column."""
         self.rows += other.rows
         self.missing += other.missing
@@ -75,7 +74,7 @@ class Tally:
         if other.below is not None and other.upto is not None:
             self.below = other.below if self.below is None else self.below + other.below
             self.upto = other.upto if self.upto is None else self.upto + other.upto
-        self.values = _added(self.values, other.values, ask.distinct)
+        self.values = _added(self.values, other.values, request.distinct)
         if self.ids is None or other.ids is None:
             self.ids = None
         else:
@@ -97,14 +96,14 @@ def _added(one: dict[Any, int] | None, two: dict[Any, int] | None, most: int) ->
     return None if len(one) > most else one
 
 
-def tally(column: Any, ask: Ask) -> Tally:
-    """Tally one batch of a column, a ``pyarrow.ChunkedArray``."""
-    result = Tally(rows=len(column), missing=int(column.null_count))
-    if ask.mode in {"classes", "both"}:
+def accumulate(column: Any, request: ColumnRequest) -> Accumulator:
+    """Accumulator one batch of a column, a ``pyarrow.ChunkedArray``."""
+    result = Accumulator(rows=len(column), missing=int(column.null_count))
+    if request.mode in {"classes", "both"}:
         _classes(column, result)
-    if ask.mode in {"numbers", "both"}:
-        _add_numbers(column, ask, result)
-    if ask.mode == "numbers":
+    if request.mode in {"numbers", "both"}:
+        _add_numbers(column, request, result)
+    if request.mode == "numbers":
         result.missing = result.rows - result.numbers
     return result
 
@@ -115,7 +114,7 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
 
 
-def _classes(column: Any, result: Tally) -> None:
+def _classes(column: Any, result: Accumulator) -> None:
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
@@ -137,17 +136,17 @@ def numbers_in(column: Any) -> Floats:
     return sorted_numbers(column)
 
 
-def _add_numbers(column: Any, ask: Ask, result: Tally) -> None:
+def _add_numbers(column: Any, request: ColumnRequest, result: Accumulator) -> None:
     import pyarrow as pa
 
     whole = pa.types.is_integer(column.type)
     ordered = numbers_in(column)
     result.numbers = len(ordered)
     result.ids = None
-    if ask.edges is not None:
-        result.below, result.upto = count(ordered, ask.edges)
-    if ask.intervals is not None:
-        result.collected = [_some(within(ordered, ask.intervals), ask.thin)]
+    if request.edges is not None:
+        result.below, result.upto = count(ordered, request.edges)
+    if request.intervals is not None:
+        result.collected = [_some(within(ordered, request.intervals), request.thin)]
         return
     if not len(ordered):
         result.ids = (0, 0)
@@ -158,7 +157,7 @@ def _add_numbers(column: Any, ask: Ask, result: Tally) -> None:
     result.tied = different < len(ordered)
     if whole and not result.tied:
         result.ids = _id_sums(ordered)
-    if different > ask.distinct:
+    if different > request.distinct:
         result.values = None
     else:
         first = np.flatnonzero(np.append(True, steps))
@@ -182,15 +181,15 @@ def _id_sums(ordered: Floats) -> tuple[int, int]:
         return int(values.sum(dtype=np.uint64)), int((values * values).sum(dtype=np.uint64))
 
 
-def counts_rows(tally: Tally) -> bool:
-    """Whether whole numbers are those from the smallest to the largest, each once, in whatever order."""
-    n, low = tally.numbers, tally.low
-    if tally.ids is None or n < 3 or tally.high - low != n - 1:
+def counts_rows(accumulator: Accumulator) -> bool:
+    """Whether whole numbers are those from the smallest to the largest, each once, in whatever plan."""
+    n, low = accumulator.numbers, accumulator.low
+    if accumulator.ids is None or n < 3 or accumulator.high - low != n - 1:
         return False
-    first, last = int(low), int(tally.high)
+    first, last = int(low), int(accumulator.high)
 
     def squares(k: int) -> int:
         return k * (k + 1) * (2 * k + 1) // 6
 
     total = (first + last) * n // 2
-    return tally.ids == (total % _WORD, (squares(last) - squares(first - 1)) % _WORD)
+    return accumulator.ids == (total % _WORD, (squares(last) - squares(first - 1)) % _WORD)

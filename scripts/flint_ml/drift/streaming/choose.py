@@ -1,13 +1,16 @@
-"""Which way two tables are read: held in memory, scanned on this machine, or scanned by Dask's workers."""
+"""Compare two tables the way their size asks for: held in memory, scanned here, or scanned by Dask's workers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.check import Result, check
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.bands import find_spectra
+from flint_ml.drift.streaming.stream_columns import stream_pairs
 from flint_ml.drift.tables.reading import Source
 from flint_ml.drift.tables.sources import remote_size
 
@@ -34,7 +37,7 @@ def available_memory() -> int | None:
     return max(0, min(found)) if found else None
 
 
-def needed_memory(source: Source, names: Sequence[str], rules: Rules) -> int:
+def needed_memory(source: Source, names: Sequence[str], rules: DriftRules) -> int:
     """About how many bytes a comparison in memory takes for one table."""
     return sum(_needed(part, names, rules) for part in source.parts or (source,))
 
@@ -47,7 +50,7 @@ def _size(source: Source) -> int:
     return source.path.stat().st_size
 
 
-def _needed(source: Source, names: Sequence[str], rules: Rules) -> int:
+def _needed(source: Source, names: Sequence[str], rules: DriftRules) -> int:
     if source.frame is not None:
         return int(source.frame.nbytes)
     if not source.parquet:
@@ -64,7 +67,7 @@ def _needed(source: Source, names: Sequence[str], rules: Rules) -> int:
     return rows * 8 * (2 * staying + 4)
 
 
-def choose(engine: Engine, sources: tuple[Source, Source], rules: Rules) -> Engine:
+def choose(engine: Engine, sources: tuple[Source, Source], rules: DriftRules) -> Engine:
     """The engine to use: ``auto`` scans what would take more than half of the free memory."""
     if engine != "auto":
         return engine
@@ -74,3 +77,27 @@ def choose(engine: Engine, sources: tuple[Source, Source], rules: Rules) -> Engi
     there = set(sources[1].names)
     names = [name for name in sources[0].names if name in there]
     return "stream" if sum(needed_memory(source, names, rules) for source in sources) > _SHARE * free else "memory"
+
+
+def check_sources(
+    reference: Source, current: Source, rules: DriftRules, *, engine: Engine = "auto", scheduler: str = ""
+) -> Result:
+    """Compare two tables by ``engine``; ``scheduler`` is the address of Dask's.
+
+    Raises
+    ------
+    InputError
+        As :func:`flint_ml.drift.check.check` and :func:`flint_ml.drift.streaming.dask.dask_scanner`.
+    """
+    chosen = choose(engine, (reference, current), rules)
+    if chosen == "memory":
+        return check(reference, current, rules)
+    if chosen == "stream":
+        result = check(reference, current, rules, stream_pairs)
+    else:
+        from flint_ml.drift.streaming.dask import dask_scanner
+
+        with dask_scanner(scheduler) as scanner:
+            result = check(reference, current, rules, partial(stream_pairs, scanner=scanner))
+    result.engine = chosen
+    return result

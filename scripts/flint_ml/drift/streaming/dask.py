@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flint_ml.drift.streaming.scan import Order, OtherTypeError, Scan, Unit, scan
+from flint_ml.drift.streaming.scan import OtherTypeError, Scan, ScanPlan, Unit, scan
 from flint_ml.drift.streaming.stream_columns import Scanner
 from flint_ml.errors import InputError, OutsideError
 
@@ -52,20 +52,20 @@ def dask_scanner(address: str, timeout: float = 30) -> Iterator[Scanner]:
                 hint="start some: `dask worker ADDRESS`",
                 code="no-workers",
             )
-        yield lambda units, order: _scan_all(client, units, order)
+        yield lambda units, plan: _scan_all(client, units, plan)
     finally:
         client.close()
 
 
-def _scan_all(client: Any, units: Sequence[Unit], order: Order) -> Scan:
+def _scan_all(client: Any, units: Sequence[Unit], plan: ScanPlan) -> Scan:
     """Scan the units on the workers; what they found is merged in the order of the units, as on one machine."""
     from distributed import CancelledError, KilledWorker
 
-    futures = [client.submit(scan, unit, order, pure=False) for unit in units]
+    futures = [client.submit(scan, unit, plan, pure=False) for unit in units]
     result = Scan()
     try:
         for future in futures:
-            result.merge(future.result(), order.asks, order.keep)
+            result.merge(future.result(), plan.requests, plan.keep)
             # The worker may forget it.
             future.release()
     except (InputError, OtherTypeError):

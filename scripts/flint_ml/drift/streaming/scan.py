@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from flint_ml.drift.arrow import indices
 from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.streaming.accumulator import Ask, Tally, tally
-from flint_ml.drift.tables.reading import MISSING, Source, bad_csv, bad_table, csv_options
+from flint_ml.drift.streaming.accumulator import Accumulator, ColumnRequest, accumulate
+from flint_ml.drift.tables.formats import MISSING
+from flint_ml.drift.tables.reading import Source, bad_csv, bad_table, csv_options
 
 # Values of one batch of one table, over all columns that are read.
 BATCH_VALUES = 4_000_000
@@ -62,27 +63,27 @@ class Rows:
 
 @dataclass
 class Scan:
-    """What one scan found: a tally of each column, and a sample of the rows where one was asked for."""
+    """What one scan found: a accumulator of each column, and a sample of the rows where one was asked for."""
 
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    accumulators: dict[str, Accumulator] = field(default_factory=dict)
     rows: Rows | None = None
 
-    def merge(self, other: Scan, asks: Mapping[str, Ask], keep: int) -> None:
+    def merge(self, other: Scan, requests: Mapping[str, ColumnRequest], keep: int) -> None:
         """Add what was found in another part of the table."""
-        for name, found in other.tallies.items():
-            if name in self.tallies:
-                self.tallies[name].merge(found, asks[name])
+        for name, found in other.accumulators.items():
+            if name in self.accumulators:
+                self.accumulators[name].merge(found, requests[name])
             else:
-                self.tallies[name] = found
+                self.accumulators[name] = found
         if other.rows is not None:
             self.rows = other.rows if self.rows is None else self.rows.merged(other.rows, keep)
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a scan is to do: what to ask of each column, and how many rows of which columns to sample."""
+class ScanPlan:
+    """What a scan is to do: what to request of each column, and how many rows of which columns to sample."""
 
-    asks: Mapping[str, Ask]
+    requests: Mapping[str, ColumnRequest]
     sampled: tuple[str, ...] = ()
     keep: int = 0
 
@@ -95,14 +96,7 @@ class OtherTypeError(Exception):
         self.better = better
 
 
-def indices(rows: npt.NDArray[np.intp]) -> Any:
-    """Row numbers for Arrow. Its own conversion from numpy imports pandas."""
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64))])
-
-
-def scan(unit: Unit, order: Order) -> Scan:
+def scan(unit: Unit, plan: ScanPlan) -> Scan:
     """Scan one part of a table.
 
     Raises
@@ -112,19 +106,19 @@ def scan(unit: Unit, order: Order) -> Scan:
     InputError
         If it cannot be read.
     """
-    names = list(dict.fromkeys([*order.asks, *order.sampled]))
+    names = list(dict.fromkeys([*plan.requests, *plan.sampled]))
     rng = np.random.default_rng([20219, *unit.key])
     result = Scan()
     for batch in batches(unit, names):
-        found = Scan({name: tally(batch.column(name), ask) for name, ask in order.asks.items()})
-        if order.sampled:
+        found = Scan({name: accumulate(batch.column(name), request) for name, request in plan.requests.items()})
+        if plan.sampled:
             keys = rng.random(batch.num_rows)
             kept = np.empty(0) if result.rows is None else result.rows.keys
             # Only keys below the largest that is kept so far can enter the sample.
-            chosen = np.flatnonzero(keys < kept.max()) if len(kept) >= order.keep else np.arange(len(keys))
-            sampled = Rows(keys[chosen], batch.select(list(order.sampled)).take(indices(chosen)))
-            found.rows = sampled.pruned(order.keep)
-        result.merge(found, order.asks, order.keep)
+            chosen = np.flatnonzero(keys < kept.max()) if len(kept) >= plan.keep else np.arange(len(keys))
+            sampled = Rows(keys[chosen], batch.select(list(plan.sampled)).take(indices(chosen)))
+            found.rows = sampled.pruned(plan.keep)
+        result.merge(found, plan.requests, plan.keep)
     return result
 
 

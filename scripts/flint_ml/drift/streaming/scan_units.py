@@ -14,7 +14,7 @@ _UNIT_ROWS = 2_000_000
 _BLOCKS, _BLOCK_BYTES = 16, 1 << 20
 
 
-class Parts:
+class ScanUnits:
     """One table as units of work. ``side`` is 0 for the reference, 1 for the new data."""
 
     def __init__(self, side: int, source: Source, names: Sequence[str]) -> None:
@@ -24,7 +24,7 @@ class Parts:
         self.types = types_of(source, names)
         self.names = list(names)
 
-    def mend(self, better: Unit) -> None:
+    def adopt(self, better: Unit) -> None:
         """Read the table another way from now on."""
         self.types = dict(better.types)
         self.sources[better.part] = better.source
@@ -116,4 +116,4 @@ def _spread(unit: Unit, names: Sequence[str]) -> Any | None:
         return None
 
 
-__all__ = ["OtherTypeError", "Parts"]
+__all__ = ["OtherTypeError", "ScanUnits"]

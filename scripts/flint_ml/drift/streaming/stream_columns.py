@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 
 from flint_ml.drift.frames import Frames, whole_frames
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.bands import find_spectra
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.ecdf_grid import Grid, Mask, new_grid
-from flint_ml.drift.streaming.accumulator import Ask, numbers_in
-from flint_ml.drift.streaming.scan import Order, OtherTypeError, Scan, Unit, scan
-from flint_ml.drift.streaming.scan_units import Parts
-from flint_ml.drift.streaming.stream_compare import Column, mode_of, pair_of, wanted_intervals
-from flint_ml.drift.tables.column_summary import settle_streamed
+from flint_ml.drift.statistics.distributions import Floats, Mask
+from flint_ml.drift.statistics.ecdf_grid import Grid, new_grid
+from flint_ml.drift.streaming.accumulator import ColumnRequest, numbers_in
+from flint_ml.drift.streaming.scan import OtherTypeError, Scan, ScanPlan, Unit, scan
+from flint_ml.drift.streaming.scan_units import ScanUnits
+from flint_ml.drift.streaming.stream_compare import Column, mode_of, needed_intervals, pair_of, summarise_scanned
 from flint_ml.drift.tables.columns import Pair, family
 from flint_ml.drift.tables.reading import Source, no_rows
+from flint_ml.drift.two_sample import NAMES, two_sample_test
 
-Scanner = Callable[[Sequence[Unit], Order], Scan]
+Scanner = Callable[[Sequence[Unit], ScanPlan], Scan]
 
 # Grid values of a column, and of all columns; values that one scan collects; rows that are sampled.
 EDGES, _ALL_EDGES = 65_536, 4_000_000
@@ -34,14 +34,14 @@ COLLECTED = 12_000_000
 _SAMPLED_VALUES, _FEWEST_SAMPLED, _MOST_SAMPLED = 4_000_000, 2_000, 100_000
 _HEAD = 10_000
 _ROUNDS = 10
-_MENDINGS = 200
+_RETRIES = 200
 
 
-def scan_here(units: Sequence[Unit], order: Order) -> Scan:
+def scan_here(units: Sequence[Unit], plan: ScanPlan) -> Scan:
     """Scan the units one after another on this machine."""
     result = Scan()
     for unit in units:
-        result.merge(scan(unit, order), order.asks, order.keep)
+        result.merge(scan(unit, plan), plan.requests, plan.keep)
     return result
 
 
@@ -49,7 +49,7 @@ def stream_pairs(
     sources: tuple[Source, Source],
     common: Sequence[str],
     places: Sequence[str],
-    rules: Rules,
+    rules: DriftRules,
     scanner: Scanner = scan_here,
 ) -> tuple[list[Pair], Frames]:
     """Compare the columns ``common`` of two tables one by one, and sample rows for what needs whole rows.
@@ -57,15 +57,15 @@ def stream_pairs(
     Raises
     ------
     InputError
-        If a part cannot be read, or a rule asks for what a scan cannot give.
+        If a part cannot be read, or a rule requests for what a scan cannot give.
     """
     names = [*common, *places]
-    tables = (Parts(0, sources[0], names), Parts(1, sources[1], names))
-    for _ in range(_MENDINGS):
+    tables = (ScanUnits(0, sources[0], names), ScanUnits(1, sources[1], names))
+    for _ in range(_RETRIES):
         try:
             return _Comparison(tables, common, places, rules, scanner).run()
         except OtherTypeError as error:
-            tables[error.better.key[0]].mend(error.better)
+            tables[error.better.key[0]].adopt(error.better)
     raise AssertionError("each mending widens a type or changes the encoding, of which there are few")
 
 
@@ -73,7 +73,12 @@ class _Comparison:
     """One try to compare two tables, with the types that their columns are taken for."""
 
     def __init__(
-        self, tables: tuple[Parts, Parts], common: Sequence[str], places: Sequence[str], rules: Rules, scanner: Scanner
+        self,
+        tables: tuple[ScanUnits, ScanUnits],
+        common: Sequence[str],
+        places: Sequence[str],
+        rules: DriftRules,
+        scanner: Scanner,
     ) -> None:
         self.tables, self.rules, self.scanner = tables, rules, scanner
         self.places = list(places)
@@ -84,17 +89,21 @@ class _Comparison:
         families = (family(kinds[0]), family(kinds[1]))
         wish = self.rules.of(name).kind
         modes = (mode_of(families, wish, 0), mode_of(families, wish, 1))
-        distinct = 65_536 if self.rules.of(name).test == "chi2" else 64
+        test = self.rules.of(name).test
+        distinct = two_sample_test(test if test in NAMES else NAMES[0]).distinct
         return Column(name, kinds, families, modes, distinct)
 
     def run(self) -> tuple[list[Pair], Frames]:
         edges = self._edges([c.name for c in self.columns if c.numeric])
         sampled, keep = self._sampled()
-        asks = [
-            {c.name: Ask(c.modes[side], edges.get(c.name), distinct=c.distinct) for c in self.columns}
+        requests = [
+            {c.name: ColumnRequest(c.modes[side], edges.get(c.name), distinct=c.distinct) for c in self.columns}
             for side in (0, 1)
         ]
-        scans = (self._scan(0, Order(asks[0], sampled, keep)), self._scan(1, Order(asks[1], sampled, keep)))
+        scans = (
+            self._scan(0, ScanPlan(requests[0], sampled, keep)),
+            self._scan(1, ScanPlan(requests[1], sampled, keep)),
+        )
         samples = (self._rows(scans[0], 0), self._rows(scans[1], 1))
         found = _Found(scans, samples, self.rules)
         pairs = [found.add(column, edges.get(column.name)) for column in self.columns]
@@ -114,8 +123,8 @@ class _Comparison:
             raise no_rows(self.tables[side].label)
         return scan.rows.table
 
-    def _scan(self, side: int, order: Order) -> Scan:
-        return self.scanner(self.tables[side].units(), order)
+    def _scan(self, side: int, plan: ScanPlan) -> Scan:
+        return self.scanner(self.tables[side].units(), plan)
 
     def _edges(self, names: Sequence[str]) -> dict[str, Floats]:
         """Grid values of each column of numbers: all values of a small table, or a sample of the reference's."""
@@ -141,7 +150,7 @@ class _Comparison:
         numbers = [c.name for c in self.columns if c.numeric]
         whole = "multivariate" in rules.tests or rules.groups or rules.coordinates
         bands = find_spectra(numbers) if "spectra" in rules.tests else []
-        single = [n for n in numbers if "wasserstein" in {rules.of(n).test, rules.numeric_test}]
+        single = [n for n in numbers if _needs_sample(rules.of(n).test) or _needs_sample(rules.numeric_test)]
         classes = [c.name for c in self.columns if not c.numeric]
         chosen = {*(names if whole else ()), *(n for b in bands for n in b.columns), *single, *classes, *numbers[:10]}
         columns = (*(name for name in names if name in chosen), *self.places)
@@ -160,9 +169,9 @@ class _Comparison:
         scans = [
             self._scan(
                 side,
-                Order(
+                ScanPlan(
                     {
-                        name: Ask(modes[name][side], intervals=intervals, thin=thin)
+                        name: ColumnRequest(modes[name][side], intervals=intervals, thin=thin)
                         for name, (intervals, thin) in asked.items()
                     }
                 ),
@@ -171,7 +180,7 @@ class _Comparison:
         ]
         further: dict[str, Floats] = {}
         for name, (_, thin) in asked.items():
-            values = [np.concatenate([np.empty(0), *scan.tallies.pop(name).collected]) for scan in scans]
+            values = [np.concatenate([np.empty(0), *scan.accumulators.pop(name).collected]) for scan in scans]
             grid, mask = found.open[name]
             if thin == 1:
                 found.put(name, grid.with_values(mask, values))
@@ -179,29 +188,33 @@ class _Comparison:
                 further[name] = np.unique(np.concatenate(values))
         if further:
             counted = [
-                self._scan(side, Order({n: Ask(modes[n][side], edges) for n, edges in further.items()}))
+                self._scan(side, ScanPlan({n: ColumnRequest(modes[n][side], edges) for n, edges in further.items()}))
                 for side in (0, 1)
             ]
             for name, edges in further.items():
-                one, two = (scan.tallies[name].at_edges for scan in counted)
+                one, two = (scan.accumulators[name].at_edges for scan in counted)
                 found.put(name, found.open[name][0].refined(edges, (one[0], two[0]), (one[1], two[1])))
+
+
+def _needs_sample(test: str | None) -> bool:
+    return test in NAMES and two_sample_test(test).sampled
 
 
 class _Found:
     """What is known of each column; ``open`` are the grids of those of which more values are wanted, and which."""
 
-    def __init__(self, scans: tuple[Scan, Scan], samples: tuple[Any, Any], rules: Rules) -> None:
+    def __init__(self, scans: tuple[Scan, Scan], samples: tuple[Any, Any], rules: DriftRules) -> None:
         self.scans, self.samples, self.rules = scans, samples, rules
         self.open: dict[str, tuple[Grid, Mask]] = {}
         self.pairs: dict[str, Pair] = {}
-        counts = [next(iter(scan.tallies.values())).rows for scan in scans]
+        counts = [next(iter(scan.accumulators.values())).rows for scan in scans]
         self.rows = (counts[0], counts[1])
-        self.keep = max(256, min(4_096, 4_000_000 // (2 * len(scans[0].tallies))))
+        self.keep = max(256, min(4_096, 4_000_000 // (2 * len(scans[0].accumulators))))
 
     def add(self, column: Column, edges: Floats | None) -> Pair:
         """Decide what a column is, and what more is to be known of it."""
         name = column.name
-        one, two = (scan.tallies[name] for scan in self.scans)
+        one, two = (scan.accumulators[name] for scan in self.scans)
         pair = self.pairs[name] = pair_of(column, (one, two), self.rules)
         if edges is not None and pair.kind in {"numeric", "identifier"} and not pair.labels and all(pair.present):
             grid = new_grid(edges, one.at_edges, two.at_edges, (one.numbers, two.numbers))
@@ -211,16 +224,16 @@ class _Found:
 
     def put(self, name: str, grid: Grid) -> None:
         """Note a column's grid, or its facts once these are exact: a grid is large."""
-        one, two = (scan.tallies[name] for scan in self.scans)
-        mask = wanted_intervals(grid, self.pairs[name], (one.low, one.high), self.rules)
+        one, two = (scan.accumulators[name] for scan in self.scans)
+        mask = needed_intervals(grid, self.pairs[name], (one.low, one.high), self.rules)
         self.open.pop(name, None)
         if mask.any():
             self.open[name] = (grid, mask)
         else:
-            settle_streamed(self.pairs[name], grid, (one, two), self.samples, rules=self.rules, keep=self.keep)
+            summarise_scanned(self.pairs[name], grid, (one, two), self.samples, rules=self.rules, keep=self.keep)
 
     def close(self) -> None:
         """Note the facts of columns that stayed open, with the bounds of D."""
         for name, (grid, _) in self.open.items():
-            one, two = (scan.tallies[name] for scan in self.scans)
-            settle_streamed(self.pairs[name], grid, (one, two), self.samples, rules=self.rules, keep=self.keep)
+            one, two = (scan.accumulators[name] for scan in self.scans)
+            summarise_scanned(self.pairs[name], grid, (one, two), self.samples, rules=self.rules, keep=self.keep)

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from flint_ml.drift.rules import Kind, Rules
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.two_sample_tests import Ints
-
-if TYPE_CHECKING:
-    from flint_ml.drift.tables.column_summary import Facts
+from flint_ml.drift.arrow import sorted_numbers, text_as_numbers
+from flint_ml.drift.rules import DriftRules, Kind
+from flint_ml.drift.statistics.distributions import Floats, Ints
+from flint_ml.drift.two_sample.base import TestResult
 
 # Up to so many different values a number is a class (a horizon, a score): KS would be far too cautious.
 FEW_VALUES = 12
 _IDENTIFIER = re.compile(r"(?i)^(?:id|.*[_. -]id|uid|uuid|fid|oid|objectid|index|rowid|row|\(column 1\)|unnamed: 0)$")
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """What is exactly known of one column of numbers; pairs are of reference and new data.
+
+    ``test`` is the result of its test. ``middle`` are the values of rank n // 2, ``outside`` is how many new values
+    lie beyond the reference's range, ``apart`` the share of the reference below the new middle, ``wrong`` how many new
+    values break the given range.
+    """
+
+    test: TestResult | None
+    median: tuple[float, float]
+    middle: tuple[float, float]
+    outside: int
+    apart: float
+    wrong: int = 0
 
 
 @dataclass
@@ -25,7 +40,7 @@ class Pair:
     """One column of both tables.
 
     ``reference`` and ``current`` are sorted values without NaN (numeric), or counts aligned by ``labels`` (category).
-    ``missing`` and ``total`` are counts in the two tables, reference first. Where ``facts`` are known, the arrays of a
+    ``missing`` and ``total`` are counts in the two tables, reference first. With a ``summary``, the arrays of a
     numeric column may be a few of its values only; ``few`` says then whether it repeats a handful of values.
     """
 
@@ -38,7 +53,7 @@ class Pair:
     labels: list[str] = field(default_factory=list)
     why: str = ""
     notes: list[tuple[str, str]] = field(default_factory=list)
-    facts: Facts | None = None
+    summary: ColumnSummary | None = None
     few: bool | None = None
 
     @property
@@ -71,42 +86,6 @@ def family(kind: Any) -> str:
     return "other"
 
 
-def sorted_numbers(column: Any) -> Floats:
-    """Values as float64, sorted, without missing ones."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    values = np.empty(len(column) - column.null_count)
-    start = 0
-    # Chunk by chunk over DLPack: Arrow's own to_numpy() imports pandas, which takes longer than the comparison.
-    for chunk in column.chunks:
-        part = chunk.drop_null() if chunk.null_count else chunk
-        if part.type != pa.float64():
-            part = part.cast(pa.float64(), safe=False)
-        if len(part):
-            values[start : start + len(part)] = np.from_dlpack(part)
-        start += len(part)
-    values.sort()
-    # NaN sorts last, so that one look tells whether there is any.
-    if len(values) and np.isnan(values[-1]):
-        values = values[: np.searchsorted(values, np.nan)]
-    return values
-
-
-def text_as_numbers(column: Any) -> Any:
-    """A text column as numbers, what is none being missing; and the share of texts that are numbers."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = column.cast(pa.string())
-    stripped = pc.utf8_trim_whitespace(column)
-    good = pc.fill_null(pc.match_substring_regex(stripped, r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"), False)
-    count = len(column) - column.null_count
-    share = (pc.sum(good).as_py() or 0) / count if count else 0.0
-    return pc.if_else(good, stripped, pa.scalar(None, pa.string())).cast(pa.float64(), safe=False), share
-
-
 def _counts(reference: Any, current: Any) -> tuple[list[str], Ints, Ints]:
     """Categories of either column, sorted, with their counts in both."""
     import pyarrow as pa
@@ -119,14 +98,6 @@ def _counts(reference: Any, current: Any) -> tuple[list[str], Ints, Ints]:
     labels = sorted({*tables[0], *tables[1]})
     one, two = (np.array([table.get(label, 0) for label in labels], dtype=np.int64) for table in tables)
     return labels, one, two
-
-
-def number_counts(reference: Floats, current: Floats) -> tuple[list[str], Ints, Ints]:
-    """Counts of each different value of two sorted samples."""
-    values = np.unique(np.concatenate([reference, current]))
-    one = np.diff(np.append(np.searchsorted(reference, values), len(reference)))
-    two = np.diff(np.append(np.searchsorted(current, values), len(current)))
-    return [f"{v:g}" for v in values], one.astype(np.int64), two.astype(np.int64)
 
 
 def distinct(values: Floats) -> int:
@@ -159,7 +130,7 @@ def _row_number(name: str, column: Any, values: Floats) -> bool:
     return bool((values[-1] - values[0] == len(values) - 1 and len(values) > FEW_VALUES) or _IDENTIFIER.match(name))
 
 
-def pair(name: str, reference: Any, current: Any, rules: Rules) -> Pair:
+def pair(name: str, reference: Any, current: Any, rules: DriftRules) -> Pair:
     """Decide what the column ``name`` of two ``pyarrow`` columns is and prepare its values."""
     wish = rules.of(name).kind
     families = (family(reference.type), family(current.type))
@@ -252,12 +223,6 @@ def _category_pair(result: Pair, reference: Any, current: Any, seen: set[str], f
     if not forced and known >= 20 and np.count_nonzero(one) > 0.5 * known:
         result.kind, result.why = "identifier", "nearly every value is different"
     return result
-
-
-def as_classes(column: Pair) -> Pair:
-    """A numeric column as categories, where it repeats a handful of values."""
-    labels, one, two = number_counts(column.reference, column.current)
-    return Pair(column.name, column.kind, column.missing, column.total, one, two, labels, "few values", column.notes)
 
 
 def is_few_valued(column: Pair) -> bool:

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flint_ml.drift.tables.reading import MISSING
+from flint_ml.drift.tables.formats import MISSING
 from flint_ml.errors import InputError
-
-SUFFIXES = {".xlsx", ".xlsm"}
 
 
 def read_sheet(path: Path, label: str) -> tuple[Any, tuple[str, ...]]:

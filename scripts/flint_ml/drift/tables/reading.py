@@ -12,43 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from flint_ml.drift.tables.formats import COMPRESSED, MISSING, PARQUET, SHEETS, suffix_of
 from flint_ml.drift.tables.sources import archived, opened, remote_path
 from flint_ml.errors import InputError
 
 _SNIFF_BYTES = 1 << 18
-_PARQUET = {".parquet", ".pq", ".parq"}
-_TEXT = {".csv", ".tsv", ".txt", ".tab", ".dat"}
-_SHEETS = {".xlsx", ".xlsm"}
-_COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
 _DELIMITERS = (",", ";", "\t", "|")
 _COMMA_NUMBER = re.compile(r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$")
 _POINT_NUMBER = re.compile(r"^\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*$")
-# What spreadsheets, R and databases write for "no value"; Arrow's own list is a part of it.
-MISSING = (
-    "",
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "n/a",
-    "nan",
-    "null",
-    "#DIV/0!",
-    "#VALUE!",
-    "#REF!",
-    "#NUM!",
-    "#NAME?",
-)
 
 
 @dataclass(frozen=True)
@@ -81,7 +52,7 @@ class Source:
     @property
     def plain(self) -> bool:
         """Whether it is an uncompressed file on this machine."""
-        return not (self.address or self.member or self.frame or self.path.suffix.lower() in _COMPRESSED)
+        return not (self.address or self.member or self.frame or self.path.suffix.lower() in COMPRESSED)
 
 
 def _bad(label: str, message: str, hint: str, code: str = "unreadable-table") -> InputError:
@@ -99,14 +70,14 @@ def open_table(place: Path | str, label: str) -> Source:
         If the storage at an address does not answer.
     """
     source = _located(place, label)
-    suffix = _inner(Path(source.member) if source.member else source.path)
+    suffix = suffix_of(Path(source.member) if source.member else source.path)
     with closing(_stream(replace(source, parquet=True))) as stream:
         magic = stream.read(8)
     if not magic:
         raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
-    if suffix in _PARQUET or magic[:4] == b"PAR1":
+    if suffix in PARQUET or magic[:4] == b"PAR1":
         source = _open_parquet(replace(source, parquet=True))
-    elif suffix in _SHEETS:
+    elif suffix in SHEETS:
         source = _open_sheet(source)
     elif suffix in {".xls", ".ods"} or magic[:4] in {b"PK\x03\x04", b"\xd0\xcf\x11\xe0"}:
         raise _bad(label, "is a spreadsheet of another kind", "save the sheet as .xlsx, or as CSV (UTF-8)")
@@ -139,12 +110,6 @@ def _stream(source: Source) -> Any:
     return Path(place).open("rb") if isinstance(place, str) else place
 
 
-def _inner(path: Path) -> str:
-    """The suffix that tells the format, without that of a compression."""
-    suffixes = [s.lower() for s in path.suffixes]
-    return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSED else (suffixes or [""])[-1]
-
-
 def _open_sheet(source: Source) -> Source:
     from flint_ml.drift.tables.excel import read_sheet
 
@@ -153,14 +118,6 @@ def _open_sheet(source: Source) -> Source:
         path = io.BytesIO(_stream(replace(source, parquet=True)).read())
     frame, notes = read_sheet(path, source.label)
     return replace(source, names=tuple(frame.column_names), frame=frame, notes=notes)
-
-
-def is_table(path: Path) -> bool:
-    """Whether a file is a table, by its name."""
-    suffix = _inner(path)
-    return (suffix in _PARQUET | _TEXT | _SHEETS or path.suffix.lower() == ".zip") and not path.name.startswith(
-        (".", "_", "~$")
-    )
 
 
 def open_tables(paths: Sequence[Path | str], label: str) -> Source:

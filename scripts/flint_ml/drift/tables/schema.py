@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.tables.columns import Pair
 from flint_ml.drift.tables.reading import Source
 from flint_ml.record import Severity
@@ -31,11 +31,11 @@ def listed(names: Sequence[str], shown: int = _SHOWN) -> str:
     return f"{text} and {len(names) - shown} more" if len(names) > shown else text
 
 
-def schema_notes(reference: Source, current: Source, rules: Rules) -> list[Note]:
+def schema_notes(reference: Source, current: Source, rules: DriftRules) -> list[Note]:
     """Columns that only one table has. A column that is gone fails the check: no model could use the table."""
     there, here = set(reference.names), set(current.names)
-    gone = [name for name in reference.names if name not in here and rules.wanted(name)]
-    new = [name for name in current.names if name not in there and rules.wanted(name)]
+    gone = [name for name in reference.names if name not in here and rules.compares(name)]
+    new = [name for name in current.names if name not in there and rules.compares(name)]
     notes = [Note("warning", "encoding", text, "save it as UTF-8") for text in (*reference.notes, *current.notes)]
     if gone:
         notes.append(

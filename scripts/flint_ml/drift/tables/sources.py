@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from flint_ml.drift.tables.formats import is_table
 from flint_ml.errors import FlintError, InputError, OutsideError
 
 _SCHEMES = {"s3", "gs", "gcs", "az", "abfs", "abfss", "http", "https"}
@@ -127,8 +128,6 @@ def find_remote(text: str, name: str) -> list[str]:
             return [str(path) for path in system.glob(text)]
         return [str(path) for path in system.find(text)] if system.isdir(text) else [text]
 
-    from flint_ml.drift.tables.reading import is_table
-
     found = guarded(text, label, look)
     if found == [text]:
         return [text]
@@ -190,8 +189,6 @@ def archived(path: Path, label: str) -> str:
     InputError
         If there is none, or more than one.
     """
-    from flint_ml.drift.tables.reading import is_table
-
     try:
         with zipfile.ZipFile(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]

@@ -8,24 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from flint_ml.drift.arrow import class_codes, matrix, row_values
 from flint_ml.drift.hypotheses import Hypothesis
-from flint_ml.drift.rules import Rules
+from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.bands import Spectrum, find_spectra
 from flint_ml.drift.statistics.classifier import (
     MIN_AUC,
+    ClassifierResult,
     Feature,
-    Separation,
     class_features,
+    classifier_test,
     numeric_feature,
-    separate,
     spectral_features,
 )
-from flint_ml.drift.statistics.cluster_permutation import Codes
-from flint_ml.drift.statistics.distributions import Floats
-from flint_ml.drift.statistics.matrix import matrix, present, vector
+from flint_ml.drift.statistics.distributions import Codes
 from flint_ml.drift.statistics.spectra import Calibration, SpectraComparison, against, calibrate
-from flint_ml.drift.statistics.two_sample_tests import Test, ks, proportions
 from flint_ml.drift.tables.columns import Pair, is_few_valued
+from flint_ml.drift.two_sample.base import TestResult
+from flint_ml.drift.two_sample.chi2 import proportions
+from flint_ml.drift.two_sample.ks import ks
 
 
 @dataclass
@@ -45,14 +46,14 @@ class SpectrumResult:
 class WholeTable:
     """The classifier two-sample test and its hypothesis."""
 
-    separation: Separation
+    separation: ClassifierResult
     hypothesis: Hypothesis
 
 
 def spectra_results(
     tables: tuple[Any, Any],
     pairs: Sequence[Pair],
-    rules: Rules,
+    rules: DriftRules,
     codes: Codes | None,
     known: Mapping[tuple[str, ...], Calibration] | None = None,
 ) -> list[SpectrumResult]:
@@ -86,7 +87,7 @@ def whole_table(
     tables: tuple[Any, Any],
     pairs: Sequence[Pair],
     spectra: Sequence[SpectrumResult],
-    rules: Rules,
+    rules: DriftRules,
     *,
     tests: int,
     units: Codes | None,
@@ -110,10 +111,10 @@ def whole_table(
         features += spectral_features(result.spectrum.label, one, two)
     if len({f.column for f in features}) < 2:
         return None
-    found = separate(features, rows, tests + 1, rules.alpha, units)
+    found = classifier_test(features, rows, tests + 1, rules.alpha, units)
     if found is None:
         return None
-    test = Test("classifier", "permutation", found.auc, found.p_value, found.auc, "AUC")
+    test = TestResult("classifier", "permutation", found.auc, found.p_value, found.auc, "AUC")
     return WholeTable(found, Hypothesis("(all columns together)", "all columns", test, MIN_AUC))
 
 
@@ -124,39 +125,8 @@ def _features(tables: tuple[Any, Any], pair: Pair) -> list[Feature]:
         return class_features(pair.name, one, two, len(pair.labels))
     if pair.kind != "numeric":
         return []
-    ours, new = (row_values(column, pair) for column in columns)
+    ours, new = (row_values(column) for column in columns)
     feature = numeric_feature(pair.name, ours, new)
     if feature is None:
         return []
     return [feature if not is_few_valued(pair) else Feature(feature.column, feature.values, False)]
-
-
-def row_values(column: Any, pair: Pair) -> Floats:
-    """Numbers of a column in row order, whatever Arrow holds them as; NaN where there is none."""
-    import pyarrow as pa
-    from pyarrow import types
-
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    if types.is_null(kind):
-        return np.full(len(column), np.nan)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind):
-        from flint_ml.drift.tables.columns import text_as_numbers
-
-        return vector(text_as_numbers(column)[0])
-    if types.is_temporal(kind):
-        return vector(column.cast(pa.timestamp("us")).cast(pa.int64()))
-    return vector(column)
-
-
-def class_codes(column: Any, labels: Sequence[str]) -> Codes:
-    """Position of each value among ``labels``, −1 where it is missing."""
-    import pyarrow as pa
-
-    plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-    encoded = plain.cast(pa.string()).combine_chunks().dictionary_encode()
-    place = {label: position for position, label in enumerate(labels)}
-    known = np.array([place.get(label, -1) for label in encoded.dictionary.to_pylist()], dtype=np.intp)
-    result = np.full(len(encoded), -1, dtype=np.intp)
-    if encoded.null_count < len(encoded):
-        result[present(encoded)] = known[np.from_dlpack(encoded.indices.drop_null())]
-    return result
