@@ -104,11 +104,16 @@ class Column(_Part):
 
 
 class Table(_Part):
-    """A titled table; rows hold text, numbers, booleans or null, one cell a column."""
+    """A titled table; rows hold text, numbers, booleans or null, one cell a column.
+
+    ``decimals`` says, row by row, with how many decimals the numbers of the base and of this change are shown, so that
+    they agree with the change written beside them; null leaves it to the reader.
+    """
 
     title: Annotated[str, Field(max_length=300)]
     columns: Annotated[list[Column], Field(max_length=100)]
     rows: Annotated[list[list[Cell]], Field(max_length=20_000)]
+    decimals: list[Annotated[int, Field(ge=0, le=12)] | None] | None = None
 
     @model_validator(mode="after")
     def _rectangular(self) -> Table:
@@ -134,11 +139,18 @@ class Series(_Part):
 
 
 class Fallback(_Part):
-    """The data of a figure, for a diagram where no picture can be shown."""
+    """The data of a figure, for a diagram where no picture can be shown.
+
+    ``x_name`` and ``y_name`` are the names of the axes with their units; ``title`` is what this shows where it is less
+    than the figure (one of four columns).
+    """
 
     kind: Literal["bar", "line", "table"]
     x: Annotated[list[str], Field(max_length=2_000)]
     series: Annotated[list[Series], Field(max_length=20)]
+    x_name: Annotated[str, Field(max_length=200)] = ""
+    y_name: Annotated[str, Field(max_length=200)] = ""
+    title: Annotated[str, Field(max_length=300)] = ""
 
 
 class Figure(_Part):
