@@ -104,16 +104,11 @@ class Column(_Part):
 
 
 class Table(_Part):
-    """A titled table; rows hold text, numbers, booleans or null, one cell a column.
-
-    ``decimals`` says, row by row, with how many decimals the numbers of the base and of this change are shown, so that
-    they agree with the change written beside them; null leaves it to the reader.
-    """
+    """A titled table; rows hold text, numbers, booleans or null, one cell a column."""
 
     title: Annotated[str, Field(max_length=300)]
     columns: Annotated[list[Column], Field(max_length=100)]
     rows: Annotated[list[list[Cell]], Field(max_length=20_000)]
-    decimals: list[Annotated[int, Field(ge=0, le=12)] | None] | None = None
 
     @model_validator(mode="after")
     def _rectangular(self) -> Table:

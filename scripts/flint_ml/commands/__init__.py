@@ -27,7 +27,7 @@ SUMMARIES = {
     "open-issue": "one issue for one trouble, kept up to date, closed when it is over",
     "open-pull-request": "what this job changed, as one pull request that later runs bring up to date",
     "init": "write the gate's workflow, settings and procedure for this repository",
-    "doctor": "say what will fail in CI, and how to mend it",
+    "doctor": "say what will fail in CI, and how to fix it",
     "share": "describe data, model or simulation so that others find, cite and take it",
     "record": "run a command, show its output and leave a record of it",
 }
