@@ -7,25 +7,61 @@ any ``failed`` or ``error``                                                     
 any ``warned``; verdict inconclusive, changed or no-baseline; gate itself touched  review
 an expected record is missing or skipped: "did not run"                           request-changes if one
                                                                                   failed, else review
+a piece of evidence was left out, is absent or contradicts itself                 review
 the records are of a fork's own run, or follow flint-ml/record/1                  at best review
-all expected ones present and ``passed``                                          approve
+all expected ones present and ``passed``, with all their evidence                 approve
 ================================================================================  ====================
+
+Evidence is what a record's ``coverage`` says was looked at. Which pieces an expected record must have is in
+:data:`REQUIRED`, by the action that made it; of other actions only what they themselves name as left out counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flint_ml.record import SCHEMA_BEFORE, Record, same_run
+from flint_ml.record import (
+    BASE_METRICS,
+    COLUMNS,
+    DATA,
+    FRESH,
+    METRICS,
+    SAMPLES,
+    SCHEMA_BEFORE,
+    TREE,
+    Piece,
+    Record,
+    same_run,
+)
 
 Value = Literal["approve", "review", "request-changes"]
-Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "schema", "fork", "passed"]
+Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "evidence", "schema", "fork", "passed"]
 
 EXPECTED = ("pull-data", "check-drift", "train", "compare-metrics")
 REVIEW_VERDICTS = ("inconclusive", "changed", "no-baseline")
 GATE_CODES = ("gate-changed", "gate-unverified")
+# What the record of an expected check must have looked at, or say that there is nothing of.
+_COMPARISON = (TREE, FRESH, METRICS, SAMPLES, BASE_METRICS)
+EVIDENCE: dict[str, tuple[str, ...]] = {
+    "pull-data": (TREE, DATA),
+    "check-drift": (TREE, COLUMNS),
+    "compare-metrics": _COMPARISON,
+    "run-gcbm": _COMPARISON,
+    "run-gcbm-flint": _COMPARISON,
+}
+# What is asked for where the caller says nothing.
+REQUIRED: dict[str, tuple[str, ...]] = {}
+_ABSENT = {
+    TREE: "which commit was judged",
+    DATA: "whether all data were there",
+    COLUMNS: "which columns were compared",
+    FRESH: "whether this run wrote the metrics",
+    METRICS: "which metrics were compared",
+    SAMPLES: "whether both sides were scored on the same samples",
+    BASE_METRICS: "whether the metrics of the base are current",
+}
 # A report is no evidence for itself.
 REPORTS = ("post-report",)
 _SEVERITY: dict[Kind, Value] = {
@@ -35,6 +71,7 @@ _SEVERITY: dict[Kind, Value] = {
     "verdict": "review",
     "gate": "review",
     "missing": "review",
+    "evidence": "review",
     "schema": "review",
     "fork": "review",
 }
@@ -61,6 +98,17 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Something that was not looked at: in which record, what, why, and the line that changes it."""
+
+    record: str
+    kind: str
+    name: str
+    why: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class Decision:
     """The advice, with its reasons (weightiest first) and what it was not based on.
 
@@ -78,6 +126,8 @@ class Decision:
         Names of records of another run, attempt or commit.
     expected
         Names of the records that must be there, in the order of the gate.
+    gaps
+        What was not looked at.
     """
 
     value: Value
@@ -86,6 +136,7 @@ class Decision:
     missing: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     expected: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     def at_least(self, level: str) -> bool:
         """Whether the decision is ``level`` or worse."""
@@ -99,6 +150,7 @@ def decide(
     unreadable: Sequence[str] = (),
     *,
     from_fork: bool = False,
+    required: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Decision:
     """Advise on a change from the records that its checks left.
 
@@ -114,7 +166,10 @@ def decide(
         One sentence for each file that could not be read as a record: never a reason to approve.
     from_fork
         Whether the run was a fork's own, which may write any record it likes: never a reason to approve.
+    required
+        Kinds of evidence that an expected record must have, by its action; default: :data:`REQUIRED`.
     """
+    must = REQUIRED if required is None else required
     checks = [record for record in records if record.action not in REPORTS]
     counted = checks if run is None else same_run(checks, run.head_sha, run.run_id, run.run_attempt)
     ignored = tuple(record.name for record in checks if not any(record is other for other in counted))
@@ -122,6 +177,12 @@ def decide(
     present = {record.name for record in counted if record.status != "skipped"}
     missing = tuple(name for name in expected if name not in present)
     reasons += [Reason("missing", name, f"{name} did not run") for name in missing]
+    gaps = [
+        gap
+        for record in counted
+        for gap in _gaps(record, must.get(record.action, ()) if record.name in expected else ())
+    ]
+    reasons += [Reason("evidence", gap.record, f"{gap.name} was not looked at: {gap.why}") for gap in gaps]
     reasons += [Reason("unreadable", "", text) for text in unreadable]
     if not counted and not reasons:
         # Nothing expected and nothing found: silence is no evidence.
@@ -132,7 +193,7 @@ def decide(
     value: Value = max((_SEVERITY[reason.kind] for reason in reasons), key=_RANK.__getitem__, default="approve")
     if value == "approve":
         reasons = [Reason("passed", record.name, record.headline) for record in counted]
-    return Decision(value, tuple(reasons), tuple(counted), missing, ignored, tuple(expected))
+    return Decision(value, tuple(reasons), tuple(counted), missing, ignored, tuple(expected), tuple(gaps))
 
 
 def _of_record(record: Record) -> list[Reason]:
@@ -149,3 +210,33 @@ def _of_record(record: Record) -> list[Reason]:
         reasons.append(Reason("schema", record.name, text))
     reasons += [Reason("gate", record.name, f.message) for f in record.findings if f.code in GATE_CODES]
     return reasons
+
+
+def _gaps(record: Record, required: Sequence[str]) -> list[Gap]:
+    """What the record left out, what it does not say although it must, and where it contradicts itself."""
+    if record.status in ("error", "skipped") or record.schema_ == SCHEMA_BEFORE:
+        return []
+    by_kind: dict[str, list[Piece]] = {}
+    for piece in record.coverage:
+        by_kind.setdefault(piece.kind, []).append(piece)
+    gaps = [gap for kind, pieces in by_kind.items() for gap in _gaps_of_kind(record.name, kind, pieces)]
+    why = f"the record of {record.name} does not say it"
+    return gaps + [Gap(record.name, kind, _ABSENT[kind], why) for kind in required if kind not in by_kind]
+
+
+def _gaps_of_kind(name: str, kind: str, pieces: Sequence[Piece]) -> list[Gap]:
+    """Pieces of one kind: each that was left out, and a count that does not add up."""
+    gaps = [Gap(name, kind, piece.name, piece.why, piece.hint) for piece in pieces if piece.state == "left-out"]
+    counted = [piece for piece in pieces if piece.state == "looked"]
+    nothing = [piece for piece in pieces if piece.state == "not-applicable"]
+    what = _ABSENT.get(kind, kind)
+    for piece in counted:
+        left = (piece.of or 0) - (piece.n or 0)
+        if left and not gaps:
+            text = f"{left:,} of {piece.of:,} {piece.noun or kind}"
+            gaps.append(Gap(name, kind, text, "the record does not say which, nor why"))
+        if not piece.of and not nothing and not gaps:
+            gaps.append(Gap(name, kind, what, "there was nothing to look at, and the record does not say why"))
+    if counted and any(not piece.name for piece in nothing):
+        gaps.append(Gap(name, kind, what, "the record says both that it was looked at and that there is nothing of it"))
+    return gaps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flint_ml.record import Badge, Provenance, Record, Table
+from flint_ml.record import Badge, Provenance, Record, Table, looked, not_applicable
 from flint_ml.report import CheckName
 
 HEAD = "e4f5a6b" + "0" * 33
@@ -22,6 +22,27 @@ NAMES = {
     "compare-metrics": CheckName("Metrics", "the comparison of metrics"),
 }
 _SPOKEN = {name: called.spoken for name, called in NAMES.items()}
+_TREE = looked("tree", 1, noun=f"commit {HEAD[:7]}")
+COMPARED = [
+    _TREE,
+    looked("metrics-of-this-run", 1, noun="files of metrics"),
+    looked("metrics", 5, noun="metrics"),
+    looked("samples", 115, noun="samples"),
+    looked("base-metrics", 1, noun="files of metrics of the base"),
+]
+# The evidence that the actions leave where everything was looked at.
+COMPLETE = {
+    "pull-data": [_TREE, looked("data", 12, noun="files of data")],
+    "check-drift": [_TREE, looked("columns", 21, noun="columns")],
+    "compare-metrics": COMPARED,
+    "run-gcbm": [
+        _TREE,
+        COMPARED[1],
+        looked("metrics", 18, noun="indicators"),
+        not_applicable("samples", "a simulation"),
+        COMPARED[4],
+    ],
+}
 _MINUTES = {name: minute for minute, name in enumerate(_LABELS)}
 
 
@@ -44,6 +65,7 @@ def make(name: str, status: str = "passed", headline: str = "", message: str = "
         status=status,  # type: ignore[arg-type]
         headline=headline or f"{name} {status}",
         badge=Badge(label=_LABELS.get(name, name), message=message or status.capitalize()),
+        coverage=more.pop("coverage", COMPLETE.get(name, []) if status not in ("error", "skipped") else []),
         spoken=more.pop("spoken", _SPOKEN.get(name, "")),
         provenance=Provenance(**provenance),
         **more,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from flint_ml.decision import Decision, Value
+from flint_ml.decision import Decision, Gap, Value
 from flint_ml.github import Accepted
-from flint_ml.record import MARKS, Figure, Finding, Record, Table
+from flint_ml.record import MARKS, Figure, Finding, Piece, Record, Table
 from flint_ml.report import changes as changed
-from flint_ml.report.wording import CheckName, advice, label, more_reasons, reason
+from flint_ml.report.wording import CheckName, advice, label, ledger, more_reasons, reason, shortened
 from flint_ml.text.markdown import Made
 from flint_ml.text.numbers import number
 
@@ -114,6 +114,9 @@ class Report:
     tool: str
     fingerprint: str
     notes: list[str] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    ledger: str = ""
+    nothing_of: list[Piece] = field(default_factory=list)
 
 
 def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Report:
@@ -159,13 +162,16 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         tool=records[-1].provenance.tool[:60] if records else "",
         fingerprint=next((record.fingerprint for record in records if record.fingerprint), ""),
         notes=_notes(decision),
+        gaps=[replace(gap, name=shortened(gap.name)) for gap in decision.gaps],
+        ledger=ledger(decision),
+        nothing_of=[piece for record in records for piece in record.coverage if piece.state == "not-applicable"],
     )
 
 
 def _lead(decision: Decision) -> Record | None:
     """The record that the decision hangs on."""
     by_name = {record.name: record for record in decision.records}
-    if decision.value != "approve" and decision.reasons[0].kind != "fork":
+    if decision.value != "approve" and decision.reasons[0].kind not in ("fork", "evidence"):
         return next((by_name[reason.name] for reason in decision.reasons if reason.name in by_name), None)
     return next(iter([*_comparisons(decision), *reversed(decision.records)]), None)
 

@@ -119,6 +119,9 @@ def _shortened(report: Report) -> Report:
         reproduce=[],
         provenance=report.provenance.model_copy(update={"rows": report.provenance.rows[:20]}),
         notes=[note[:300] for note in report.notes[:5]],
+        gaps=[replace(gap, why=gap.why[:300], hint=gap.hint[:300]) for gap in report.gaps[:10]],
+        ledger=report.ledger[:500],
+        nothing_of=[],
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flint_ml.decision import FORK, GATE_CODES, Decision
-from flint_ml.record import Record
+from flint_ml.decision import FORK, GATE_CODES, Decision, Gap
+from flint_ml.record import TREE, Record
 
 # Clauses for verdicts; a headline begins with the verdict's word.
 _VERDICTS = {
@@ -19,6 +19,7 @@ _VERDICTS = {
     "no-baseline": "there is nothing to compare with yet",
 }
 _BY_KIND = {
+    "evidence": "see below what was not looked at, and why",
     "missing": "see the log of the step that should have made the record",
     "unreadable": "a file in the results is not a record: see the notes below",
     "fork": "read its code first; what it wrote is no proof until the gate has run on a branch of this repository",
@@ -27,6 +28,7 @@ _BY_KIND = {
 }
 # Worth knowing, and never the next thing to look at.
 _FOLDED = ("interval-coverage",)
+_GAPS = 3
 _RANK = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -47,9 +49,9 @@ def label(record: Record) -> str:
 def reason(decision: Decision, lead: Record | None, names: Mapping[str, CheckName]) -> str:
     """One sentence: the reason that weighs most, and what did not run because of it."""
     kind = decision.reasons[0].kind if decision.reasons else "passed"
-    if decision.value == "approve" or kind == "fork":
+    if decision.value == "approve" or kind in ("fork", "evidence"):
         text = _clause(lead.headline, lead) if lead else "all expected checks passed"
-        text += f"; but {FORK}" if decision.value != "approve" else ""
+        text += {"fork": f"; but {FORK}", "evidence": f"; but not looked at: {_listed(decision.gaps)}"}.get(kind, "")
     elif kind == "missing":
         text = ""
     else:
@@ -80,12 +82,39 @@ def _clause(headline: str, record: Record | None) -> str:
     return headline
 
 
+def _listed(gaps: Sequence[Gap]) -> str:
+    """``SOC, clay and 3 more``."""
+    names = list(dict.fromkeys(shortened(gap.name) for gap in gaps))
+    more = len(names) - _GAPS
+    return (
+        f"{', '.join(names[:_GAPS])} and {more} more"
+        if more > 0
+        else " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    )
+
+
+def shortened(name: str, length: int = 80) -> str:
+    """A name that leaves room for others: its beginning and its end."""
+    return name if len(name) <= length else f"{name[: length - 21]}…{name[-20:]}"
+
+
+def ledger(decision: Decision) -> str:
+    """``209 of 209 columns, 6 of 6 metrics, commit e4f5a6b``: what was looked at, by all records."""
+    texts = []
+    for record in decision.records:
+        for piece in record.coverage:
+            if piece.state == "looked":
+                count = f"{piece.n:,} of {piece.of:,} {piece.noun or piece.kind}"
+                texts.append(piece.noun if piece.kind == TREE and piece.noun else count)
+    return ", ".join(dict.fromkeys(texts))
+
+
 def more_reasons(decision: Decision) -> list[str]:
     """Further reasons; what did not run is in the first line and in the badges."""
     if decision.value == "approve":
         return []
     first = decision.reasons[0].text
-    rest = [reason.text for reason in decision.reasons[1:] if reason.kind not in ("missing", "unreadable")]
+    rest = [reason.text for reason in decision.reasons[1:] if reason.kind not in ("missing", "unreadable", "evidence")]
     return [text for text in dict.fromkeys(rest) if text != first]
 
 
@@ -94,7 +123,10 @@ def advice(decision: Decision, lead: Record | None) -> tuple[str, str]:
     ordered = [lead, *(r for r in decision.records if r is not lead)] if lead else decision.records
     findings = sorted((f for record in ordered for f in record.findings), key=lambda f: _RANK[f.severity])
     to_do = ""
-    if decision.value != "approve":
+    by_gap = decision.gaps and decision.reasons[0].kind == "evidence"
+    if by_gap:
+        to_do = next((gap.hint for gap in decision.gaps if gap.hint), _BY_KIND["evidence"])
+    elif decision.value != "approve":
         own = sorted(lead.findings, key=lambda f: _RANK[f.severity]) if lead else findings
         # Where a check said no by its numbers, its remarks are no next step; only an error's hint is.
         weighty = ("error",) if lead and lead.status == "failed" else ("error", "warning")
