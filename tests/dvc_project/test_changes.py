@@ -41,11 +41,11 @@ stages:
     params: [depth, {settings/model.json: [rank]}]
     outs: [model.bin]
     metrics: [{metrics.json: {cache: false}}]
-    plots: [error.csv]
+    plots: [{error.csv: {cache: false}}]
   later: {cmd: c, outs: [later.bin]}
 plots:
 - curve.csv: {x: a}
-- ${dir}/unknown.csv
+- plots/known.csv
 """
 
 
@@ -100,7 +100,7 @@ def test_data_that_came_went_and_changed(repo: Path) -> None:
 
 
 def test_parameters_leaf_by_leaf(repo: Path) -> None:
-    write(repo / "params.yaml", "depth: 20\nbands: {first: 400, list: [1, 3]}\nday: 2020-01-02\n")
+    write(repo / "params.yaml", "depth: 20\nbands: {first: 400, list: [1, 3]}\nday: '2020-01-02'\n")
     write(repo / "settings/model.json", '{"rank": 3, "deep": {"er": null}}')
     found = describe_changes(Git(repo), "HEAD")
     assert found.params == [
@@ -149,7 +149,7 @@ def test_a_project_in_a_subfolder_sees_its_own_data_and_all_code(repo: Path) -> 
 
 
 def test_what_the_pipeline_names(repo: Path) -> None:
-    assert declared(Git(repo), "HEAD") == ["curve.csv", "error.csv", "metrics.json"]
+    assert declared(Git(repo), "HEAD") == ["curve.csv", "error.csv", "metrics.json", "plots/known.csv"]
     assert declared(Git(repo), None, ("outs",)) == ["later.bin", "model.bin"]
     assert never_run(Git(repo), None, "") == {"dvc.lock": ["later"]}
     (repo / "dvc.lock").unlink()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.dvc_project.cache import cache_dir, cached, hash_at, object_path, read_at
-from flint_ml.dvc_project.entries import folder_md5, tracked
+from flint_ml.dvc_project.cache import cache_dir, cached, hash_at, members, object_path, read_at
+from flint_ml.dvc_project.entries import folder_md5, tracked, unreadable
 from flint_ml.errors import InputError
 from flint_ml.git.repository import Git
 
@@ -126,10 +126,33 @@ def test_unusual_dvc_files(tmp_path: Path) -> None:
     write(tmp_path / "todo.dvc", "outs:\n- path: todo\n")
     write(tmp_path / "cloud.dvc", f"outs:\n- path: cloud\n  files:\n  - {{relpath: a, md5: {md5('x')}, size: 1}}\n")
     write(tmp_path / "empty.dvc", "")
+    x = md5("x")
+    write(
+        tmp_path / "later.csv.dvc",
+        f"deps:\n- {{path: ../x.csv, md5: {md5('x')}}}\nouts:\n- path: later.csv\n  hash: md5\n",
+    )
+    write(
+        tmp_path / "no.dvc",
+        f"outs:\n- {{md5: {md5('x')}, hash: md5, path: no, size: 0o17, isexec: true, push: false}}\n",
+    )
+    write(tmp_path / "old.dvc", f"cmd: make\nouts: [{{md5: {x}, path: made.bin}}]\n")
+    write(
+        tmp_path / "repo.dvc",
+        f"deps: [{{path: d, repo: {{url: 'https://x/y'}}}}]\nouts: [{{md5: {md5('x')}, path: repo}}]\n",
+    )
     commit(tmp_path)
     found = tracked(Git(tmp_path))
-    assert sorted(found) == ["cloud", "elsewhere/moved.csv", "imp.csv", "old.csv", "own.csv"]
-    assert (found["own.csv"].remote, found["imp.csv"].imported, found["old.csv"].legacy) == ("other", True, True)
+    names = ["cloud", "elsewhere/moved.csv", "imp.csv", "later.csv", "made.bin", "no", "old.csv", "own.csv", "repo"]
+    assert sorted(found) == names
+    later, no = found["later.csv"], found["no"]
+    assert (later.partial, later.md5, later.origin) == (True, md5("x"), "../x.csv")
+    assert (no.executable, no.pushed, no.size, no.source) == (True, False, None, True)
+    assert (found["made.bin"].source, found["repo"].origin) == (False, "https://x/y d")
+    assert (found["own.csv"].remote, found["imp.csv"].origin, found["old.csv"].legacy) == (
+        "other",
+        "s3://bucket/x",
+        True,
+    )
     assert found["cloud"].md5 == folder_md5({"a": md5("x")})
     assert object_path(Path("c"), "abcd", legacy=True) == Path("c/ab/cd")
 
@@ -138,18 +161,43 @@ def test_unusual_dvc_files(tmp_path: Path) -> None:
     ("name", "text", "code"),
     [
         ("dvc.lock", "stages: [\n", "invalid-yaml"),
+        ("dvc.lock", "fit: {cmd: c}\n", "old-dvc-lock"),
+        ("dvc.yaml", "stages: 3\n", "invalid-dvc-file"),
+        ("dvc.yaml", "stages: {fit: {cmd: 'x ${nowhere}'}}\n", "invalid-dvc-file"),
         ("a.csv.dvc", "- 1\n", "invalid-dvc-file"),
         ("a.csv.dvc", "outs: 3\n", "invalid-dvc-file"),
+        ("a.csv.dvc", "outs: [{path: a.csv, md5: ab/home/me/.ssh/id_rsa}]\n", "invalid-dvc-file"),
+        ("a.csv.dvc", "outs: [\n", "invalid-yaml"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, name: str, text: str, code: str) -> None:
+def test_a_broken_file_is_named_and_of_a_revision_left_out(tmp_path: Path, name: str, text: str, code: str) -> None:
+    write(tmp_path / "dvc.yaml", "stages: {fit: {cmd: c, outs: [o]}}\n")
+    dvc_file(tmp_path / "good.csv.dvc", "one")
     write(tmp_path / name, text)
     head = commit(tmp_path)
-    for revision in (None, head):
-        with pytest.raises(InputError) as error:
-            tracked(Git(tmp_path), revision)
-        assert error.value.code == code
-        assert name in (error.value.where or "")
+    with pytest.raises(InputError) as error:
+        tracked(Git(tmp_path))
+    assert error.value.code == code
+    assert name in (error.value.where or "")
+    assert list(tracked(Git(tmp_path), head)) == ["good.csv"]
+    (fault,) = unreadable(Git(tmp_path), head).values()
+    assert (fault.code, name in (fault.where or "")) == (code, True)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "..", "a\\b", "a\0b"])
+def test_a_listing_that_leaves_its_folder_is_refused(repo: Path, name: str) -> None:
+    entry = tracked(Git(repo))["plots"]
+    keep(repo / ".dvc/cache", json.dumps([{"md5": md5("p1"), "relpath": name}]), entry.md5)
+    with pytest.raises(InputError) as error:
+        members(repo, entry)
+    assert (error.value.code, error.value.where) == ("unsafe-listing", "plots")
+
+
+def test_a_listing_with_something_else_than_hashes_is_refused(repo: Path) -> None:
+    entry = tracked(Git(repo))["plots"]
+    keep(repo / ".dvc/cache", json.dumps([{"md5": "ab/../../../x", "relpath": "p1.csv"}]), entry.md5)
+    with pytest.raises(InputError):
+        members(repo, entry)
 
 
 def test_a_folder_without_git(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flint_ml.doctor.checks import Check, Project
-from flint_ml.dvc_project import dvc_root, never_run, plans, tracked
+from flint_ml.dvc_project import dvc_root, never_run, read_pipelines, tracked
 from flint_ml.scaffold import IN_THE_IMAGE, is_folder, scheme, storage_of, workflow_files
 
 AREA = "DVC"
@@ -112,7 +112,7 @@ def _name(section: str) -> str:
 
 
 def _pipeline(project: Project) -> Iterator[Check]:
-    if not plans(project.git, None, project.subfolder):
+    if not read_pipelines(project.git, None).below(project.subfolder).files:
         return
     missing = never_run(project.git, None, project.subfolder)
     for lock, names in missing.items():

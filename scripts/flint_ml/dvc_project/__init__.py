@@ -2,6 +2,7 @@
 
 =============================  ====================================================================================
 ``tracked(git, revision)``     what DVC keeps there -> path to ``Entry`` (hash, size, stage)
+``read_pipelines``             stages, outputs, dependencies, parameters, as DVC itself reads them
 ``declared``, ``never_run``    files that ``dvc.yaml`` names; stages that no lock file knows
 ``read_at``, ``hash_at``       bytes and md5 of a path at a revision, from Git or DVC's cache
 ``describe_changes``           data, parameters, code and gate that differ from the base -> ``Changes``
@@ -33,19 +34,25 @@ if TYPE_CHECKING:
         read_at,
     )
     from flint_ml.dvc_project.changes import Changes, data_changes, describe_changes
-    from flint_ml.dvc_project.entries import Entry, dvc_root, folder_md5, holder, tracked, within
-    from flint_ml.dvc_project.pipeline import declared, joined, never_run, plans, project_folder
+    from flint_ml.dvc_project.config import refuse_files, remote_settings
+    from flint_ml.dvc_project.entries import Entry, folder_md5, holder, tracked, unreadable
+    from flint_ml.dvc_project.paths import dvc_root, joined, project_folder, within
+    from flint_ml.dvc_project.pipeline import Dependency, Output, Pipelines, Stage, declared, never_run, read_pipelines
     from flint_ml.dvc_project.plots import Plot, collect_plots
     from flint_ml.dvc_project.pull import DvcProject, Verification, size_text
     from flint_ml.dvc_project.targets import NAMED, WATCHED, base_entries, paths_in_settings, select_targets
 
 _HOME = {
     "Changes": "changes",
+    "Dependency": "pipeline",
     "DvcProject": "pull",
     "Entry": "entries",
     "NAMED": "targets",
     "NOT_IN_CACHE": "cache",
+    "Output": "pipeline",
+    "Pipelines": "pipeline",
     "Plot": "plots",
+    "Stage": "pipeline",
     "Verification": "pull",
     "WATCHED": "targets",
     "base_entries": "targets",
@@ -56,23 +63,26 @@ _HOME = {
     "data_changes": "changes",
     "declared": "pipeline",
     "describe_changes": "changes",
-    "dvc_root": "entries",
+    "dvc_root": "paths",
     "fingerprint": "cache",
     "folder_md5": "entries",
     "hash_at": "cache",
     "holder": "entries",
-    "joined": "pipeline",
+    "joined": "paths",
     "members": "cache",
     "never_run": "pipeline",
     "object_path": "cache",
     "paths_in_settings": "targets",
-    "plans": "pipeline",
-    "project_folder": "pipeline",
+    "project_folder": "paths",
     "read_at": "cache",
+    "read_pipelines": "pipeline",
+    "refuse_files": "config",
+    "remote_settings": "config",
     "select_targets": "targets",
     "size_text": "pull",
     "tracked": "entries",
-    "within": "entries",
+    "unreadable": "entries",
+    "within": "paths",
 }
 
 __all__ = [
@@ -80,9 +90,13 @@ __all__ = [
     "NOT_IN_CACHE",
     "WATCHED",
     "Changes",
+    "Dependency",
     "DvcProject",
     "Entry",
+    "Output",
+    "Pipelines",
     "Plot",
+    "Stage",
     "Verification",
     "base_entries",
     "cache_dir",
@@ -102,12 +116,15 @@ __all__ = [
     "never_run",
     "object_path",
     "paths_in_settings",
-    "plans",
     "project_folder",
     "read_at",
+    "read_pipelines",
+    "refuse_files",
+    "remote_settings",
     "select_targets",
     "size_text",
     "tracked",
+    "unreadable",
     "within",
 ]
 

@@ -13,7 +13,8 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from flint_ml.dvc_project.entries import Entry, dvc_root, folder_md5, holder, listing, tracked, within
+from flint_ml.dvc_project.entries import Entry, folder_md5, holder, is_md5, tracked
+from flint_ml.dvc_project.paths import dvc_root, listing, within
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 from flint_ml.hashing import file_md5
@@ -25,7 +26,7 @@ def cache_dir(folder: Path) -> Path:
     """The cache of the DVC project that ``folder`` belongs to, as DVC's settings say (default ``.dvc/cache``)."""
     root = dvc_root(folder) or folder.resolve()
     home = Path.home() / ".config"
-    places = [
+    settings = [
         Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR", "/etc/xdg/dvc")) / "config",
         Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR", Path(os.environ.get("XDG_CONFIG_HOME") or home) / "dvc"))
         / "config",
@@ -33,39 +34,56 @@ def cache_dir(folder: Path) -> Path:
         root / ".dvc" / "config.local",
     ]
     chosen = root / ".dvc" / "cache"
-    for place in places:
+    for file in settings:
         parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
         try:
-            parser.read(place, encoding="utf-8")
+            parser.read(file, encoding="utf-8")
             value = parser.get("cache", "dir", fallback=None)
         except (configparser.Error, UnicodeDecodeError):
             continue  # DVC itself explains a broken settings file, when it runs
         if value:
-            chosen = place.parent / Path(value).expanduser()
+            chosen = file.parent / Path(value).expanduser()
     return chosen.resolve()
 
 
 def object_path(cache: Path, md5: str, *, legacy: bool = False) -> Path:
     """Where the cache keeps the content with this hash."""
-    base = cache if legacy else cache / "files" / "md5"
-    return base / md5[:2] / md5[2:]
+    # One text, not four joins: this is asked several times for each of thousands of files.
+    return Path(f"{cache}/{'' if legacy else 'files/md5/'}{md5[:2]}/{md5[2:]}")
 
 
-def cached(root: Path, entry: Entry) -> Path | None:
+def cached(root: Path, entry: Entry, cache: Path | None = None) -> Path | None:
     """The file in the cache that holds ``entry`` (for a folder: its listing), or None. ``root`` is the Git root."""
-    path = object_path(cache_dir(root / entry.root), entry.md5, legacy=entry.legacy)
+    path = object_path(cache or cache_dir(root / entry.root), entry.md5, legacy=entry.legacy)
     return path if path.is_file() else None
 
 
-def members(root: Path, entry: Entry) -> dict[str, str] | None:
-    """Files of a tracked folder, path inside the folder to md5, or None where the listing is not in the cache."""
-    stored = cached(root, entry)
+def members(root: Path, entry: Entry, cache: Path | None = None) -> dict[str, str] | None:
+    """Files of a tracked folder, path inside the folder to md5, or None where the listing is not in the cache.
+
+    Raises
+    ------
+    InputError
+        If the listing names a file outside the folder, or something that is not a hash: DVC would write there.
+    """
+    stored = cached(root, entry, cache)
     if stored is None:
         return None
     try:
-        return {str(item["relpath"]): str(item["md5"]) for item in json.loads(stored.read_bytes())}
-    except (ValueError, TypeError, KeyError):
+        files = {str(item["relpath"]): str(item["md5"]) for item in json.loads(stored.read_bytes())}
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    for name, md5 in files.items():
+        inside = posixpath.normpath(name)
+        escapes = posixpath.isabs(name) or "\\" in name or "\0" in name or inside in {".", ".."}
+        if escapes or inside.startswith("../") or not is_md5(md5):
+            raise InputError(
+                f"the listing of this folder names {name[:80]!r}, which is not a file inside it",
+                where=entry.path,
+                hint="restore the folder's hash from Git, or `dvc add` and `dvc push` it again",
+                code="unsafe-listing",
+            )
+    return files
 
 
 def _not_in_cache(path: str, revision: str) -> InputError:
@@ -102,10 +120,10 @@ def read_at(git: Git, revision: str, path: str) -> bytes | None:
         md5 = inside.get(path.removeprefix(entry.path + "/"), "")
         if not md5:
             return None
-    place = object_path(cache_dir(root / entry.root), md5, legacy=entry.legacy)
-    if not place.is_file():
+    stored = object_path(cache_dir(root / entry.root), md5, legacy=entry.legacy)
+    if not stored.is_file():
         raise _not_in_cache(path, revision)
-    content = place.read_bytes()
+    content = stored.read_bytes()
     if not entry.legacy and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise _not_in_cache(path, revision)
     return content
@@ -117,22 +135,25 @@ def hash_at(git: Git, revision: str | None, path: str) -> str | None:
     DVC's hash where DVC tracks it, else computed from Git or the working tree in the same way, so that a file
     that moves from Git to DVC keeps its hash.
     """
-    entries = tracked(git, revision)
     root = git.root or git.folder
-    entry = holder(entries, path)
-    if revision is None:
-        place = root / path
-        if place.is_file() and not (entry and entry.legacy):
-            return file_md5(place)
-        if place.is_dir() and entry and entry.path == path and not entry.legacy:
-            files = (file for file in place.rglob("*") if file.is_file())
-            return folder_md5({file.relative_to(place).as_posix(): file_md5(file) for file in files})
-    if entry is not None:
-        if entry.path == path:
-            return entry.md5
-        return (members(root, entry) or {}).get(path.removeprefix(entry.path + "/"))
+    in_workspace = root / path
+    # Git is asked first: most references are small files of its own, and need no DVC.
     if revision is not None and (content := git.show(revision, path)) is not None:
         return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if revision is None and in_workspace.is_file() and git.tracked(in_workspace):
+        return file_md5(in_workspace)
+    entries = tracked(git, revision)
+    entry = holder(entries, path)
+    if revision is None:
+        if in_workspace.is_file() and not (entry and entry.legacy):
+            return file_md5(in_workspace)
+        if in_workspace.is_dir() and entry and entry.path == path and not entry.legacy:
+            files = (file for file in in_workspace.rglob("*") if file.is_file())
+            return folder_md5({file.relative_to(in_workspace).as_posix(): file_md5(file) for file in files})
+    if entry is not None:
+        if entry.path == path:
+            return entry.md5 or None
+        return (members(root, entry) or {}).get(path.removeprefix(entry.path + "/"))
     return _mixed_folder(git, revision, path, entries)
 
 

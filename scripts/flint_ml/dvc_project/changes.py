@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.dvc_project.cache import hash_at, members
-from flint_ml.dvc_project.entries import Entry, holder, tracked, within
-from flint_ml.dvc_project.pipeline import declared, joined, listed_paths, plans, project_folder, stages
+from flint_ml.dvc_project.entries import Entry, holder, tracked
+from flint_ml.dvc_project.paths import joined, project_folder, within
+from flint_ml.dvc_project.pipeline import declared, params_files
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 from flint_ml.text.yaml import parse_yaml
@@ -152,26 +153,26 @@ def _inside(root: Path | None, old: Entry | None, new: Entry | None) -> dict[str
     """How many files of a folder were added, modified and deleted; None where a listing is not at hand."""
     if root is None or not any(entry and entry.is_dir for entry in (old, new)):
         return None
-    one = members(root, old) if old and old.is_dir else {}
-    two = members(root, new) if new and new.is_dir else {}
-    if one is None or two is None:
+    before = members(root, old) if old and old.is_dir else {}
+    after = members(root, new) if new and new.is_dir else {}
+    if before is None or after is None:
         return None
     return {
-        "added": len(two.keys() - one.keys()),
-        "modified": sum(one[name] != two[name] for name in one.keys() & two.keys()),
-        "deleted": len(one.keys() - two.keys()),
+        "added": len(after.keys() - before.keys()),
+        "modified": sum(before[name] != after[name] for name in before.keys() & after.keys()),
+        "deleted": len(before.keys() - after.keys()),
     }
 
 
 def _git_data(git: Git, base: str, paths: Iterable[str], project: str) -> list[dict[str, Any]]:
     """Changed data files that Git keeps."""
     root = git.root
-    wanted = [p for p in paths if within(p, project) and Path(p).suffix.lower() in DATA_SUFFIXES]
-    before = git.show_many(base, wanted)
+    data_files = [p for p in paths if within(p, project) and Path(p).suffix.lower() in DATA_SUFFIXES]
+    before = git.show_many(base, data_files)
     rows = []
-    for path in wanted:
-        place = (root or git.folder) / path
-        size = place.stat().st_size if place.is_file() else None
+    for path in data_files:
+        file = (root or git.folder) / path
+        size = file.stat().st_size if file.is_file() else None
         old = before.get(path)
         change = "added" if old is None else "deleted" if size is None else "modified"
         rows.append(
@@ -191,20 +192,8 @@ def _git_data(git: Git, base: str, paths: Iterable[str], project: str) -> list[d
 
 def _params_files(git: Git, base: str, project: str) -> list[str]:
     """Parameter files: ``params.yaml`` and those that dvc.yaml names, at the base and now."""
-    files = {joined(project, "params.yaml")}
-    for revision in (base, None):
-        for name, plan in plans(git, revision, project).items():
-            here = posixpath.dirname(name)
-            files.add(joined(here, "params.yaml"))
-            files |= {joined(here, path) for path in listed_paths(plan.get("params"))}
-            for stage in stages(plan):
-                folder = joined(here, str(stage.get("wdir") or "."))
-                listed = stage.get("params")
-                named = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
-                files |= {joined(folder, str(path)) for item in named for path in item}
-    return sorted(
-        path for path in files if Path(path).suffix in {".yaml", ".yml", ".json", ".toml"} and "${" not in path
-    )
+    files = {joined(project, "params.yaml"), *params_files(git, base), *params_files(git, None)}
+    return sorted(path for path in files if Path(path).suffix in {".yaml", ".yml", ".json", ".toml"})
 
 
 def _values(path: str, content: bytes | None) -> Any:
@@ -228,8 +217,8 @@ def _params(git: Git, base: str, files: Sequence[str], project: str) -> list[dic
     before = git.show_many(base, files)
     rows: list[dict[str, Any]] = []
     for path in files:
-        place = root / path
-        now = place.read_bytes() if place.is_file() else None
+        file = root / path
+        now = file.read_bytes() if file.is_file() else None
         if now == before.get(path):
             continue
         prefix = "" if path == joined(project, "params.yaml") else f"{path}:"
@@ -243,10 +232,10 @@ def _params(git: Git, base: str, files: Sequence[str], project: str) -> list[dic
 def leaves(value: Any, prefix: str = "") -> dict[str, Any]:
     """Leaf by leaf with dotted names, in order; lists are leaves. Dates and the like become text."""
     if isinstance(value, Mapping):
-        found: dict[str, Any] = {}
+        named: dict[str, Any] = {}
         for key, item in value.items():
-            found |= leaves(item, f"{prefix}.{key}" if prefix else str(key))
-        return found
+            named |= leaves(item, f"{prefix}.{key}" if prefix else str(key))
+        return named
     if not prefix:
         return {}
     plain = value is None or isinstance(value, str | int | float | bool | list)
@@ -255,8 +244,8 @@ def leaves(value: Any, prefix: str = "") -> dict[str, Any]:
 
 def _gate(git: Git, base: str, changed: Sequence[str], config: Sequence[str], watched: Sequence[str]) -> list[str]:
     """Changed files that the gate depends on."""
-    found = [
+    files = [
         path for path in changed if path in config or any(fnmatch.fnmatch(path, pattern) for pattern in _WORKFLOWS)
     ]
-    found += [path for path in watched if hash_at(git, base, path) != hash_at(git, None, path)]
-    return list(dict.fromkeys(found))
+    files += [path for path in watched if hash_at(git, base, path) != hash_at(git, None, path)]
+    return list(dict.fromkeys(files))

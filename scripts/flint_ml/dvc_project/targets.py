@@ -8,8 +8,8 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flint_ml.dvc_project.entries import Entry, holder, within
-from flint_ml.dvc_project.pipeline import joined
+from flint_ml.dvc_project.entries import Entry, holder
+from flint_ml.dvc_project.paths import joined, within
 from flint_ml.errors import InputError
 
 # Files that a comparison may ask for without being named in flint-ml.yml: tables and metrics of this size at most.
@@ -38,10 +38,10 @@ def select_targets(entries: Mapping[str, Entry], targets: Sequence[str], folder:
         return list(entries.values())
     chosen: dict[str, Entry] = {}
     for target in targets:
-        found = _matches(entries, target, folder)
-        if not found:
+        matching = _matches(entries, target, folder)
+        if not matching:
             raise _unknown(entries, target, folder)
-        chosen |= {entry.path: entry for entry in found}
+        chosen |= {entry.path: entry for entry in matching}
     return list(chosen.values())
 
 

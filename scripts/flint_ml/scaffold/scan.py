@@ -6,12 +6,11 @@ import configparser
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from flint_ml.dvc_project import declared, dvc_root, plans, project_folder, tracked, within
+from flint_ml.dvc_project import declared, dvc_root, project_folder, read_pipelines, tracked, within
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 from flint_ml.scaffold.files import workflow_files
@@ -198,11 +197,6 @@ def _metrics(git: Git, folder: Path, project: str, files: Sequence[str], scripts
     return list(dict.fromkeys(inside or [*written, *lying]))
 
 
-def _stages(plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = plan.get("stages")
-    return found if isinstance(found, Mapping) else {}
-
-
 def scan_repository(folder: Path) -> RepositoryScan:
     """The repository of the project in ``folder``."""
     folder = folder.resolve()
@@ -226,7 +220,7 @@ def scan_repository(folder: Path) -> RepositoryScan:
     entries = tracked(git) if dvc is not None else {}
     own = {posixpath.relpath(path, project or "."): entry for path, entry in entries.items() if within(path, project)}
     kept = list(own)
-    stages = [str(name) for plan in plans(git, None, project).values() for name in _stages(plan)] if dvc else []
+    stages = [stage.name for stage in read_pipelines(git, None).below(project).stages] if dvc else []
     environment, hashed = _environment(folder)
     tables = [read_header(folder, path) for path in files if path.lower().endswith(_TABLES)]
     # A fresh clone has the names of DVC's tables and not the tables.
