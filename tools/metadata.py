@@ -126,7 +126,10 @@ def settings_schema(known: list[Action]) -> dict[str, Any]:
         schema = (action.settings or action.inputs).model_json_schema(by_alias=True)
         secret = {dashed(k) for k, f in action.inputs.model_fields.items() if shape(f) == "secret"}
         definitions |= schema.pop("$defs", {})
-        schema["properties"] = {k: v for k, v in schema["properties"].items() if k not in secret}
+        shapes = {dashed(k): shape(f) for k, f in (action.settings or action.inputs).model_fields.items()}
+        schema["properties"] = {
+            k: _or_text(v, shapes.get(k, "text")) for k, v in schema["properties"].items() if k not in secret
+        }
         # Every key may come from the workflow instead.
         schema.pop("required", None)
         properties[action.name] = {**schema, "title": action.name, "description": action.description}
@@ -138,6 +141,23 @@ def settings_schema(known: list[Action]) -> dict[str, Any]:
         "properties": properties,
         "$defs": definitions,
     }
+
+
+def _or_text(schema: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The schema of a key whose value may also be one text, as in a workflow: a list with commas or lines, a mapping
+    as YAML, ``true`` in quotes.
+    """
+    if kind not in {"list", "mapping", "bool"}:
+        return schema
+    outer: dict[str, Any] = {key: schema.pop(key) for key in ("title", "description", "default") if key in schema}
+    options = schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
+    for option in options:
+        if kind == "list" and "$ref" in option.get("items", {}):
+            option["items"] = {"anyOf": [option["items"], {"type": "string"}]}
+    text = (
+        {"type": "string", "pattern": "^(?i:true|false|yes|no|on|off|1|0)$"} if kind == "bool" else {"type": "string"}
+    )
+    return {**outer, "anyOf": [*options, text]}
 
 
 def fill(text: str, marker: str, content: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -144,6 +146,49 @@ def test_what_is_written_is_yaml_with_the_permissions_of_a_gate(answers: Answers
     assert answers.title in page
     assert "Ana" in page
     assert not re.search(r"<<|>>|<%|%>|\n\n\n", page + text + settings(answers))
+
+
+def schema() -> jsonschema.Draft202012Validator:
+    text = (ROOT / "docs/schema/flint-ml.json").read_text(encoding="utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+@pytest.mark.parametrize("answers", VARIANTS.values(), ids=VARIANTS)
+def test_the_published_schema_holds_what_is_written(answers: Answers) -> None:
+    assert [error.message for error in schema().iter_errors(yaml.safe_load(settings(answers)))] == []
+
+
+def test_the_published_schema_holds_every_settings_file_of_ours() -> None:
+    validator, checked = schema(), 0
+    texts = {str(file): file.read_text(encoding="utf-8") for file in ROOT.glob("examples/**/flint-ml.yml")}
+    for page in ROOT.glob("docs/**/*.md"):
+        blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        texts |= {f"{page} {number}": block for number, block in enumerate(blocks)}
+    for where, text in texts.items():
+        content = yaml.safe_load(text) if not re.search(r"^on:|uses:", text, re.MULTILINE) else None
+        if isinstance(content, dict) and set(content) <= {*names(), "gate"}:
+            checked += 1
+            assert [f"{where}: {error.message}" for error in validator.iter_errors(content)] == []
+    assert checked > 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "compare-metrics: {metrics: a.json}",
+        "compare-metrics: {metrics: [a.json, b.json]}",
+        "check-drift: {columns: 'a, b'}",
+        "check-drift: {columns: {a: {min-effect: 0.2}}}",
+        "pull-data: {allow-missing: 'true', targets: data}",
+        "share: {authors: ['Ana Silva <0000-0002-1825-0097>']}",
+    ],
+)
+def test_the_published_schema_takes_what_the_actions_take(text: str) -> None:
+    assert [error.message for error in schema().iter_errors(yaml.safe_load(text))] == []
+
+
+def test_the_published_schema_refuses_what_is_unknown() -> None:
+    assert list(schema().iter_errors({"compare-metrics": {"metric": "a.json"}}))
 
 
 def test_the_procedure_has_the_sections_of_the_example() -> None:
