@@ -167,3 +167,10 @@ def test_a_gap_in_a_record_that_nobody_expects_still_counts():
 def test_an_action_that_nobody_expects_need_not_have_looked_at_anything():
     extra = make("check-drift", coverage=[])
     assert decide([*records_of("simulation"), extra], ("run-gcbm",), RUN, required=EVIDENCE).value == "approve"
+
+
+def test_records_of_two_trees_are_no_evidence_for_one():
+    records = records_of("model with DVC data")
+    records[0] = make("pull-data", coverage=[looked("tree", 1, noun="commit abc"), COMPLETE["pull-data"][1]])
+    decision = judged(records, "model with DVC data")
+    assert (decision.value, decision.gaps[0].name) == ("review", "one and the same tree")

@@ -177,11 +177,8 @@ def decide(
     present = {record.name for record in counted if record.status != "skipped"}
     missing = tuple(name for name in expected if name not in present)
     reasons += [Reason("missing", name, f"{name} did not run") for name in missing]
-    gaps = [
-        gap
-        for record in counted
-        for gap in _gaps(record, must.get(record.action, ()) if record.name in expected else ())
-    ]
+    asked = {record.name: must.get(record.action, ()) for record in counted if record.name in expected}
+    gaps = [gap for record in counted for gap in _gaps(record, asked.get(record.name, ()))] + _trees(counted)
     reasons += [Reason("evidence", gap.record, f"{gap.name} was not looked at: {gap.why}") for gap in gaps]
     reasons += [Reason("unreadable", "", text) for text in unreadable]
     if not counted and not reasons:
@@ -240,3 +237,12 @@ def _gaps_of_kind(name: str, kind: str, pieces: Sequence[Piece]) -> list[Gap]:
     if counted and any(not piece.name for piece in nothing):
         gaps.append(Gap(name, kind, what, "the record says both that it was looked at and that there is nothing of it"))
     return gaps
+
+
+def _trees(records: Sequence[Record]) -> list[Gap]:
+    """Records that judged different trees are no evidence for one."""
+    trees = {p.noun: r.name for r in records for p in r.coverage if p.kind == TREE and p.state == "looked" and p.noun}
+    if len(trees) < 2:
+        return []
+    why = f"the records are about {' and '.join(list(trees)[:3])}"
+    return [Gap(list(trees.values())[-1], TREE, "one and the same tree", why, "check out the same commit in every job")]

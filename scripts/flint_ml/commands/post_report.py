@@ -284,6 +284,9 @@ def _outcome(
             "decision": decision.value,
             "reasons": [{"kind": r.kind, "record": r.name, "text": r.text} for r in decision.reasons],
             "missing": list(decision.missing),
+            "not_looked_at": [
+                {"record": g.record, "kind": g.kind, "name": g.name, "why": g.why} for g in decision.gaps
+            ],
             "ignored": list(decision.ignored),
             "report": path,
         },
