@@ -176,12 +176,13 @@ class Input(_Part):
 
 
 class Written(Input):
-    """A file that the command wrote: its hash after, and ``how`` it differs from before.
+    """A file that the command wrote, with its hash afterwards.
 
-    ``rewritten`` is the same bytes written anew (another modification time, change time or inode).
+    ``how``: it was not there before (``new``), or its size, times or inode are others (``rewritten``; the bytes may
+    be the same, for what was written anew counts).
     """
 
-    how: Literal["new", "changed", "rewritten"]
+    how: Literal["new", "rewritten"]
 
 
 class BaseSide(_Part):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flint_ml.commands.record import duration
+from flint_ml.commands.record import duration, snapshot, written
 
 
 def record(folder: Path, *arguments: str, **env: str) -> tuple[subprocess.CompletedProcess[str], dict]:
@@ -145,3 +145,53 @@ def test_training_on_data_that_nobody_checked_closes_the_gate(tmp_path: Path, al
 )
 def test_durations_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_what_the_command_wrote_is_noted_with_its_hash(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "same.json").write_text('{"rmse": 1.5}')
+    (tmp_path / "untouched.json").write_text("{}")
+    script = (
+        "mkdir -p out; echo '{\"rmse\": 2}' > metrics.json; cat same.json > x; cat x > same.json; echo 1 > out/new.csv"
+    )
+    result, left = record(tmp_path, "--command", script)
+    assert result.returncode == 0
+    noted = {item["path"]: (item["how"], item["md5"]) for item in left["wrote"]}
+    md5 = {name: hashlib.md5((tmp_path / name).read_bytes()).hexdigest() for name in noted}
+    assert noted == {
+        "metrics.json": ("rewritten", md5["metrics.json"]),
+        "same.json": ("rewritten", md5["same.json"]),
+        "out/new.csv": ("new", md5["out/new.csv"]),
+        "x": ("new", md5["x"]),
+    }
+
+
+def test_folders_of_tools_links_out_and_large_files_are_not_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, outside = tmp_path / "work", tmp_path / "secret.txt"
+    root.mkdir()
+    outside.write_text("secret")
+    before = snapshot(root)
+    for folder in (".git", ".dvc", "node_modules", "sub/__pycache__", "results"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "file").write_text("x")
+    (root / "link").symlink_to(outside)
+    (root / "broken").symlink_to(root / "nowhere")
+    (root / "large").write_bytes(b"x" * 100)
+    monkeypatch.setattr("flint_ml.commands.record.MAX_HASHED", 10)
+    files = {item.path: item.md5 for item in written(root, before, snapshot(root, [root / "results"]))}
+    assert files == {"link": None, "broken": None, "large": None}
+
+
+def test_a_command_that_writes_nothing_wrote_nothing(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
+    _, left = record(tmp_path, "--command", "cat metrics.json; true")
+    assert left["wrote"] == []
+
+
+def test_a_very_long_list_of_files_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flint_ml.commands.record.MAX_WRITTEN", 3)
+    for number in range(9):
+        (tmp_path / f"{number}.bin").write_bytes(b"x" * (9 - number))
+    assert [item.path for item in written(tmp_path, {}, snapshot(tmp_path))] == ["8.bin", "7.bin", "6.bin"]

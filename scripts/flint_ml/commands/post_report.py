@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -284,9 +284,7 @@ def _outcome(
             "decision": decision.value,
             "reasons": [{"kind": r.kind, "record": r.name, "text": r.text} for r in decision.reasons],
             "missing": list(decision.missing),
-            "not_looked_at": [
-                {"record": g.record, "kind": g.kind, "name": g.name, "why": g.why} for g in decision.gaps
-            ],
+            "not_looked_at": [asdict(gap) for gap in decision.gaps],
             "ignored": list(decision.ignored),
             "report": path,
         },

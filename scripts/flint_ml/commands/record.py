@@ -11,17 +11,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from pydantic import Field
 
 from flint_ml.errors import InputError
 from flint_ml.hashing import file_md5, file_sha256
-from flint_ml.record import Column, Finding, Input, Metric, Table, read_all, same_run
+from flint_ml.record import Column, Finding, Input, Metric, Table, Written, read_all, same_run
 from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 # Names that have a meaning: the badge's label, the name in a sentence, the sentence that it did not run.
@@ -29,6 +29,12 @@ KNOWN = {"train": ("Training", "training", "the model was not trained"), "test":
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
 _MIN_SECRET = 8
+# What no command of a project writes its metrics to: of Git, DVC, package managers and interpreters.
+_UNWATCHED = frozenset({".git", ".dvc", ".venv", "venv", "node_modules", "__pycache__", ".snakemake", "renv", ".cache"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
+MAX_WATCHED = 200_000
+MAX_WRITTEN = 5_000
+MAX_HASHED = 64 * 1024 * 1024
 
 
 class RecordInputs(ActionInputs):
@@ -193,6 +199,49 @@ def changed_since_check(job: Job) -> list[Finding]:
     ]
 
 
+def snapshot(folder: Path, leave_out: Sequence[Path] = ()) -> dict[Path, tuple[int, int, int, int]]:
+    """Size, modification time, change time (ns) and inode of the files below ``folder``, for :func:`written`.
+
+    Git's and DVC's own folders, installed packages, byte code and ``leave_out`` are passed over, and so is what comes
+    after the first ``MAX_WATCHED`` files. Links are not followed.
+    """
+    seen: dict[Path, tuple[int, int, int, int]] = {}
+    for root, folders, files in os.walk(folder):
+        place = Path(root)
+        folders[:] = sorted(name for name in folders if name not in _UNWATCHED and place / name not in leave_out)
+        for name in files:
+            if len(seen) >= MAX_WATCHED:
+                return seen
+            try:
+                stat = (place / name).lstat()
+            except OSError:
+                continue
+            seen[place / name] = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return seen
+
+
+def written(
+    root: Path, before: Mapping[Path, tuple[int, int, int, int]], after: Mapping[Path, tuple[int, int, int, int]]
+) -> list[Written]:
+    """Files that differ between two snapshots, smallest first, with their md5 where that is soon computed.
+
+    A file that leads out of ``root``, and one of more than ``MAX_HASHED`` bytes, is noted without a hash.
+    """
+    changed = sorted((state[0], path) for path, state in after.items() if before.get(path) != state)
+    files = []
+    for size, path in changed[:MAX_WRITTEN]:
+        try:
+            hashed = path.resolve().is_relative_to(root) and path.is_file() and path.stat().st_size <= MAX_HASHED
+            digest = file_md5(path) if hashed else None
+        except OSError:
+            continue
+        name = path.relative_to(root).as_posix()
+        how: Literal["new", "rewritten"] = "rewritten" if path in before else "new"
+        if len(name) <= 1_000 and not _SURROGATE.search(name):
+            files.append(Written(path=name, md5=digest, bytes=size, how=how))
+    return files
+
+
 def label_of(name: str) -> str:
     """The badge's label of a command's record, for people: `train` is `Training`, `fit-curves` `Fit curves`."""
     return KNOWN[name][0] if name in KNOWN else name.replace("-", " ").replace("_", " ").capitalize()
@@ -207,9 +256,11 @@ def run(inputs: RecordInputs, job: Job) -> Outcome:
     """Run the command and say how it ended."""
     command, shown = _command(inputs, job)
     label = inputs.label or label_of(job.name)
+    before = snapshot(job.workspace.base, [job.results_dir])
     done = watch(
         command, cwd=str(job.workspace.base), env=job.env or os.environ, lines=inputs.lines, out=sys.stdout.buffer
     )
+    wrote = written(job.workspace.root, before, snapshot(job.workspace.base, [job.results_dir]))
     shown, *last = _hide_secrets(job, [shown, *done.last_lines])
     replaced = changed_since_check(job) if done.exit_code == 0 else []
     passed = done.exit_code == 0 and not replaced
@@ -232,6 +283,7 @@ def run(inputs: RecordInputs, job: Job) -> Outcome:
         spoken=spoken_name(job.name),
         log=last,
         reproduce=[shown],
+        wrote=wrote,
         advice="" if passed or replaced else "read the last lines of the log, correct the step and push again",
         metrics={
             "seconds": Metric(value=round(done.seconds, 2), unit="s"),
