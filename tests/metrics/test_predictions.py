@@ -11,9 +11,9 @@ import pytest
 
 from flint_ml.errors import InputError
 from flint_ml.metrics import figures, groups, wording
-from flint_ml.metrics.catalogue import infer
 from flint_ml.metrics.intervals.bootstrap import IntervalSettings
 from flint_ml.metrics.intervals.significance import Question, answer, match
+from flint_ml.metrics.names import meaning
 from flint_ml.metrics.predictions import REST, Pairs, join, merge_small, read_table
 from flint_ml.metrics.read import MetricsFile, Reading
 from flint_ml.metrics.rules import Rule, resolve
@@ -127,7 +127,7 @@ def test_a_metric_is_what_the_predictions_say_it_is() -> None:
 def test_names_that_no_score_fits_get_no_interval() -> None:
     pairs = Pairs(np.arange(30.0), np.arange(30.0), np.arange(30.0), None)
     assert match([question("npp", 1.0, 1.0), question("kge", 1.0, 1.0)], pairs) == ({}, [])
-    assert infer("kge") is not None
+    assert meaning("kge").known
 
 
 def test_round_up() -> None:

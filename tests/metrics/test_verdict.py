@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flint_ml.metrics import wording
-from flint_ml.metrics.catalogue import infer
 from flint_ml.metrics.expected import declaration_of, parse_expected, without_stale
 from flint_ml.metrics.intervals.interval import Interval
+from flint_ml.metrics.names import meaning
 from flint_ml.metrics.read import Reading
 from flint_ml.metrics.rules import Rule, resolve
 from flint_ml.metrics.verdict import STATUS, Row, judge, overall
@@ -192,14 +192,12 @@ def test_small_changes_stay_visible() -> None:
     ],
 )
 def test_direction_from_name(name: str, direction: str) -> None:
-    known = infer(name)
-    assert known is not None
-    assert known.direction == direction
+    assert (meaning(name).known, meaning(name).direction) == (True, direction)
 
 
 @pytest.mark.parametrize("name", ["2012/total_biomass_tC", "rmse_ratio_limit_set", "clay", "n_components", "npp"])
 def test_names_that_say_nothing(name: str) -> None:
-    assert infer(name) is None
+    assert not meaning(name).known
 
 
 def test_later_and_more_special_rules_win_key_by_key() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flint_ml.metrics.history import HistoryLine, collect_history, history_dict, history_table
     from flint_ml.metrics.intervals.bootstrap import Estimate, IntervalSettings
     from flint_ml.metrics.intervals.coverage import interval_coverage
+    from flint_ml.metrics.names import Meaning, meaning
     from flint_ml.metrics.predictions import USUAL, Pairs, read_table
     from flint_ml.metrics.read import MetricsFile, Reading, parse
     from flint_ml.metrics.rules import Amount, Applied, Rule, parse_amount, resolve
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
         overall,
     )
     from flint_ml.metrics.wording import (
+        explain_table,
+        gap_findings,
         group_findings,
         group_table,
         headline,
@@ -79,6 +82,7 @@ _HOME = {
     "HistoryLine": "history",
     "IntervalSettings": "intervals.bootstrap",
     "Judged": "verdict",
+    "Meaning": "names",
     "MetricsFile": "read",
     "Overall": "verdict",
     "Pairs": "predictions",
@@ -102,6 +106,8 @@ _HOME = {
     "draw_plot": "figures",
     "draw_relative_changes": "figures",
     "estimate_function": "user_functions",
+    "explain_table": "wording",
+    "gap_findings": "wording",
     "group_dict": "groups",
     "group_findings": "wording",
     "group_table": "wording",
@@ -118,6 +124,7 @@ _HOME = {
     "leakage": "benchmark",
     "load_functions": "user_functions",
     "main_scores": "groups",
+    "meaning": "names",
     "metrics_table": "wording",
     "name_findings": "wording",
     "overall": "verdict",
@@ -153,6 +160,7 @@ __all__ = [
     "HistoryLine",
     "IntervalSettings",
     "Judged",
+    "Meaning",
     "MetricsFile",
     "Overall",
     "Pairs",
@@ -174,6 +182,8 @@ __all__ = [
     "draw_plot",
     "draw_relative_changes",
     "estimate_function",
+    "explain_table",
+    "gap_findings",
     "group_dict",
     "group_findings",
     "group_table",
@@ -190,6 +200,7 @@ __all__ = [
     "leakage",
     "load_functions",
     "main_scores",
+    "meaning",
     "metrics_table",
     "name_findings",
     "overall",

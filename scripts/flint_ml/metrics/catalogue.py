@@ -6,7 +6,6 @@ confidence interval.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +48,12 @@ class Metric:
     decides: bool = True
 
     @property
+    def spelt(self) -> frozenset[str]:
+        """Names that stand for the label alone, and so are shown as it."""
+        short = {name for name in self.names.split() if len(name) <= 12}
+        return frozenset({*short, self.label.lower(), *_SPELT.get(self.label, ())})
+
+    @property
     def rank(self) -> int:
         """Place in a table: the order of the catalogue, with those that are neither better nor worse at the end."""
         return _RANKS[self.label] + (2 * UNKNOWN_RANK if self.direction == "none" else 0)
@@ -63,109 +68,289 @@ def _gain(label: str, names: str, *scores: Score) -> Metric:
     return Metric(label, names, "higher", scores)
 
 
-# The order is that of papers and of tables.
+def _shown(label: str, names: str, direction: Direction = "none") -> Metric:
+    """A metric that is shown and decides nothing, unless a rule says how it is to be judged."""
+    return Metric(label, names, direction, percent=True, decides=False)
+
+
+# The order is that of papers and of tables. Names are those that libraries write: scikit-learn's metrics and scorers,
+# Keras, torchmetrics, yardstick and caret, mlr3, XGBoost, LightGBM, YOLO; the table in docs/metrics.md is held to them.
 METRICS = (
-    _error("RMSE", "rmse rmsep rmsecv rmsec rmsd", Score("rmse", "regression", "squared error", s.rmse, ratio=True)),
-    _error("MAE", "mae", Score("mae", "regression", "absolute error", lambda x: x["abs"] / x["n"], ratio=True)),
-    _error("MSE", "mse", Score("mse", "regression", "squared error", lambda x: x["e2"] / x["n"], ratio=True)),
-    _error("RMSLE", "rmsle"),
-    _error("MAPE", "mape"),
-    _error("sMAPE", "smape"),
-    _error("NRMSE", "nrmse"),
-    _error("MedAE", "medae"),
-    _error("CRPS", "crps"),
+    # -- regression: errors
+    _error(
+        "RMSE",
+        "rmse rmsep rmsecv rmsec rmsd rmsev rootmeansquarederror rootmeansquareerror rootmeansquareddeviation",
+        Score("rmse", "regression", "squared error", s.rmse, ratio=True),
+    ),
+    _error(
+        "MAE",
+        "mae l1 meanabsoluteerror meanabserror meanabsolutedeviation",
+        Score("mae", "regression", "absolute error", lambda x: x["abs"] / x["n"], ratio=True),
+    ),
+    _error(
+        "MSE",
+        "mse l2 msep meansquarederror meansquareerror meansqerror",
+        Score("mse", "regression", "squared error", lambda x: x["e2"] / x["n"], ratio=True),
+    ),
+    _error("RMSLE", "rmsle rootmeansquaredlogerror rootmeansquaredlogarithmicerror"),
+    _error("MSLE", "msle meansquaredlogerror meansquaredlogarithmicerror"),
+    _error("MAPE", "mape mmape meanabsolutepercentageerror meanabsolutepercenterror meanabspercentageerror"),
+    _error("sMAPE", "smape symmetricmeanabsolutepercentageerror symmetricmeanabsolutepercenterror"),
+    _error("WMAPE", "wmape weightedmeanabsolutepercentageerror"),
+    _error("MASE", "mase meanabsolutescalederror"),
+    _error("NRMSE", "nrmse rrmse rmserelative relativermse normalizedrmse normalizedrootmeansquarederror cvrmse"),
+    _error("MedAE", "medae medianabsoluteerror"),
+    _error("MedSE", "medse mediansquarederror"),
+    _error("max error", "maxerror maxae maxse maxabsoluteerror maximumerror maxsquarederror"),
+    _error("relative error", "rae rse rrse relativeabsoluteerror relativesquarederror rootrelativesquarederror"),
+    _error("absolute error", "absoluteerror abserror absolutepercentageerror percentageerror ae ape sae"),
+    _error("squared error", "squarederror sse rss residualsumofsquares sumofsquarederrors sle"),
+    _error("SEP", "sep sepc secv standarderrorofprediction standarderrorofcalibration"),
+    _error("SB", "sb squaredbias biassquared"),
+    _error("NU", "nu nonunity nonunityslope"),
+    _error("LC", "lc lackofcorrelation"),
+    _error("CRPS", "crps continuousrankedprobabilityscore"),
+    _error("interval score", "intervalscore weightedintervalscore wis winklerscore winkler"),
+    _error("pinball loss", "pinball pinballloss meanpinballloss quantile quantileloss"),
+    _error(
+        "deviance",
+        "deviance poissondeviance gammadeviance tweediedeviance meanpoissondeviance meangammadeviance "
+        "meantweediedeviance poissonlogloss poissonloss tweedieloss gammanloglik poissonnloglik tweedienloglik",
+    ),
+    _error("Huber loss", "huber huberloss huberlosspseudo pseudohuber pseudohuberloss mphe smoothl1 smoothl1loss fair"),
+    _error("log-cosh", "logcosh logcosherror logcoshloss"),
+    _error("quality distance", "minkowskidistance hausdorffdistance procrustesdisparity editdistance rocdist"),
+    # -- regression: gains
     _gain(
         "R²",
-        "r2 rsquared rsq",
+        "r2 rsquared rsq r2score rsquare coefficientofdetermination adjr2 r2adj adjustedr2 adjrsquared "
+        "adjustedrsquared rsqtrad q2 r2cv",
         R2 := Score("r2", "regression", "squared error", lambda x: 1 - x["e2"] / s.spread(x)),
         Score("r2-correlation", "regression", "correlation", s.squared_correlation),
     ),
     _gain("RPIQ", "rpiq", Score("rpiq", "regression", "squared error", lambda x: x["iqr"] / s.rmse(x), ratio=True)),
-    _gain("RPD", "rpd", Score("rpd", "regression", "squared error", s.rpd, ratio=True)),
-    _gain("NSE", "nse", R2),
-    _gain("KGE", "kge"),
-    _gain("CCC", "ccc"),
-    _gain("explained variance", "explainedvariance"),
-    _gain("correlation", "pearson corr correlation"),
+    _gain(
+        "RPD",
+        "rpd rpdp ratioofperformancetodeviation",
+        Score("rpd", "regression", "squared error", s.rpd, ratio=True),
+    ),
+    _gain("NSE", "nse nashsutcliffe nashsutcliffeefficiency mec modelefficiency modelingefficiency ef", R2),
+    _gain("KGE", "kge klinggupta klingguptaefficiency"),
+    _gain(
+        "CCC",
+        "ccc lccc lin linccc linsccc rhoc concordancecorrelation concordancecorrelationcoefficient "
+        "concordancecorrcoef concordance",
+    ),
+    _gain("index of agreement", "willmott willmottd indexofagreement ioa iic"),
+    _gain("explained variance", "explainedvariance explainedvariancescore explainedvar varianceexplained vaf"),
+    _gain(
+        "D²",
+        "d2 d2score d2absoluteerror d2absoluteerrorscore d2pinball d2pinballscore d2tweedie d2tweediescore "
+        "d2brier d2brierscore d2logloss d2loglossscore",
+    ),
+    _gain(
+        "correlation",
+        "pearson pearsonr pearsoncorrelation pearsoncorr pearsoncorrcoef corr correlation correlationcoefficient "
+        "spearman spearmanr spearmancorr spearmancorrcoef spearmanrho srho kendall kendalltau ktau kendallrankcorrcoef",
+    ),
+    _gain("skill score", "skill skillscore bss brierskillscore crpss"),
     Metric(
         "bias",
-        "bias mbe meanerror",
+        "bias mbe meanerror meanbiaserror meanbias me msd meansigneddeviation meansigneddifference meandeviation",
         "zero",
         (
             Score("bias", "regression", "mean error", lambda x: x["e"] / x["n"]),
             Score("bias-reversed", "regression", "mean error", lambda x: -x["e"] / x["n"]),
         ),
     ),
-    Metric("PBIAS", "pbias", "zero"),
-    _gain("accuracy", "accuracy acc", Score("accuracy", "classes", "accuracy", s.accuracy)),
+    Metric("PBIAS", "pbias percentbias mpe meanpercentageerror relativebias rbias", "zero"),
+    # -- classes
+    _gain(
+        "accuracy",
+        "accuracy acc accuracyscore overallaccuracy oa classificationaccuracy categoricalaccuracy "
+        "sparsecategoricalaccuracy binaryaccuracy multiclassaccuracy multilabelaccuracy subsetaccuracy exactmatch em "
+        "multiclassexactmatch multilabelexactmatch clusteraccuracy onezero",
+        Score("accuracy", "classes", "accuracy", s.accuracy),
+    ),
+    _gain(
+        "top-k accuracy",
+        "topkaccuracy topkaccuracyscore topkcategoricalaccuracy sparsetopkcategoricalaccuracy topk acctopk "
+        "accuracytopk topkacc",
+    ),
     _gain(
         "balanced accuracy",
-        "balancedaccuracy",
+        "balancedaccuracy balancedaccuracyscore balaccuracy bacc balacc",
         Score("balanced-accuracy", "classes", "balanced accuracy", lambda x: s.mean_of_present(x, s.recall(x))),
     ),
     _gain(
         "F1",
-        "f1 f1score",
+        "f1 f1score fmeasure fmeas fscore fbeta fbetascore f2 f2score f05 f05score",
         Score("f1", "classes", "f1", lambda x: s.f1(x)[:, -1]),
         Score("f1-macro", "classes", "f1", lambda x: s.mean_of_present(x, s.f1(x))),
         Score("f1-weighted", "classes", "f1", s.weighted_f1),
     ),
-    _gain("AUC", "auc rocauc auroc", AUC := Score("auc", "ranks", "auc", lambda x: np.full(len(x["n"]), np.nan))),
-    _gain("average precision", "prauc auprc averageprecision"),
-    _gain("kappa", "kappa", Score("kappa", "classes", "kappa", s.kappa)),
-    _gain("MCC", "mcc"),
+    _gain(
+        "AUC",
+        "auc rocauc rocaucscore auroc aucroc roc aunu aunp rocaunu rocaunp mauc aucmu logauc concordanceindex cindex "
+        "cstatistic concordancesurvival rocaucsurvival areaundercurve retrievalauroc mauau1u",
+        AUC := Score("auc", "ranks", "auc", lambda x: np.full(len(x["n"]), np.nan)),
+    ),
+    _gain(
+        "average precision",
+        "prauc auprc aucpr ap averageprecision averageprecisionscore avgprec avgprecision meanaverageprecision map "
+        "map50 map75 map5095 ap50 ap75 map50b map5095b labelrankingaverageprecisionscore labelrankingaverageprecision "
+        "multilabelrankingaverageprecision lrap rankingaverageprecision",
+    ),
+    _gain(
+        "kappa",
+        "kappa kap cohenkappa cohenskappa cohenkappascore quadraticweightedkappa qwk fleisskappa kappascore",
+        Score("kappa", "classes", "kappa", s.kappa),
+    ),
+    _gain("MCC", "mcc matthewscorrcoef matthewscorrelationcoefficient matthewscorr matthews phi phicoefficient"),
     _gain(
         "precision",
-        "precision",
+        "precision precisionscore prec ppv positivepredictivevalue usersaccuracy useraccuracy correctness rprecision",
         Score("precision", "classes", "precision", lambda x: s.precision(x)[:, -1]),
         Score("precision-macro", "classes", "precision", lambda x: s.mean_of_present(x, s.precision(x))),
     ),
     _gain(
         "recall",
-        "recall sensitivity",
+        "recall recallscore sensitivity sens tpr truepositiverate hitrate producersaccuracy produceraccuracy pod "
+        "probabilityofdetection averagerecall meanrecall hit hits hr truepositive",
         Score("recall", "classes", "recall", lambda x: s.recall(x)[:, -1]),
         Score("recall-macro", "classes", "recall", lambda x: s.mean_of_present(x, s.recall(x))),
     ),
-    _gain("specificity", "specificity"),
-    _gain("IoU", "iou jaccard"),
-    _gain("Dice", "dice"),
+    _gain("specificity", "specificity spec tnr truenegativerate npv negativepredictivevalue selectivity"),
+    _gain(
+        "precision at recall",
+        "precisionatrecall precisionatfixedrecall recallatprecision recallatfixedprecision "
+        "sensitivityatspecificity specificityatsensitivity",
+    ),
+    _gain(
+        "informedness",
+        "jindex youden youdenj youdensj informedness markedness gmean gpr sedi dor diagnosticoddsratio "
+        "positivelikelihoodratio gaincapture ginicoef gini ks ksstatistic royston",
+    ),
+    _gain(
+        "IoU",
+        "iou miou meaniou iouscore jaccard jaccardscore jaccardindex jaccardsimilarity binaryiou onehotiou "
+        "onehotmeaniou intersectionoverunion giou diou ciou csi criticalsuccessindex threatscore "
+        "panopticquality modifiedpanopticquality pq",
+    ),
+    _gain("Dice", "dice dicescore dicecoefficient dicecoef generalizeddice generalizeddicescore"),
+    # -- ranking, text, pictures, clusters
+    _gain("NDCG", "ndcg ndcgscore dcg dcgscore normalizeddcg normalizeddiscountedcumulativegain"),
+    _gain("MRR", "mrr meanreciprocalrank reciprocalrank"),
+    _gain(
+        "BLEU",
+        "bleu bleuscore sacrebleu sacrebleuscore rouge rouge1 rouge2 rougel rougelsum rougescore meteor chrf "
+        "chrfscore bertscore squad wip wordinfopreserved",
+    ),
+    _gain(
+        "similarity",
+        "cosinesimilarity cosinesim ssim msssim psnr peaksignalnoiseratio psnrb inceptionscore "
+        "structuralsimilarity structuralsimilarityindexmeasure vif uqi clipscore snr sisnr sdr sisdr stoi pesq "
+        "signalnoiseratio signaldistortionratio",
+    ),
+    _gain("silhouette", "silhouette silhouettescore calinskiharabasz calinskiharabaszscore dunnindex"),
+    _gain(
+        "cluster agreement",
+        "rand randscore randindex ari adjustedrand adjustedrandscore adjustedrandindex nmi ami "
+        "mutualinfo mutualinfoscore normalizedmutualinfo normalizedmutualinfoscore adjustedmutualinfo "
+        "adjustedmutualinfoscore homogeneity homogeneityscore completenessscore vmeasure vmeasurescore "
+        "fowlkesmallows fowlkesmallowsscore fowlkesmallowsindex consensusscore",
+    ),
+    _gain("association", "cramersv theilsu tschuprowst pearsonscontingencycoefficient spatialcorrelationcoefficient"),
+    _gain("log-likelihood", "loglikelihood loglik elbo elpd"),
+    _gain("score", "score"),
+    # -- losses
     _error(
         "log loss",
-        "logloss crossentropy nll",
+        "logloss crossentropy nll crossentropyloss bce celoss ce binarycrossentropy categoricalcrossentropy "
+        "sparsecategoricalcrossentropy mnlogloss multilogloss mlogloss binarylogloss negloglikelihood nloglik "
+        "negativeloglikelihood negloglik softmaxloss crossentropylambda",
         Score("logloss", "classes", "log loss", lambda x: x["nll"] / x["n"], ratio=True, needs="nll"),
     ),
-    _error("Brier score", "brier"),
-    _error("loss", "loss"),
-    _error("error", "error errorrate"),
-    _error("AIC", "aic"),
-    _error("BIC", "bic"),
-    _error("perplexity", "perplexity"),
-    Metric("n", "n count samples nsamples support", "none"),
+    _error(
+        "Brier score",
+        "brier brierscore brierscoreloss brierclass bbrier mbrier briersurvival briersurvivalintegrated "
+        "integratedbrierscore ibs rps rankedprobscore rankedprobabilityscore",
+    ),
+    _error("calibration error", "ece mce calibrationerror expectedcalibrationerror maximumcalibrationerror"),
+    _error("hinge loss", "hinge hingeloss squaredhinge categoricalhinge"),
+    _error("Hamming loss", "hamming hammingloss hammingdistance zeroone zerooneloss"),
+    _error(
+        "ranking loss",
+        "rankingloss labelrankingloss coverageerror multilabelrankingloss multilabelcoverageerror lambdarank",
+    ),
+    _error(
+        "divergence",
+        "kldivergence kullbackleiblerdivergence kullbackleibler kl kld kldiv jensenshannondivergence "
+        "jsd wassersteindistance energydistance mmd",
+    ),
+    _error(
+        "false positive rate",
+        "fpr fallout falsepositiverate falsealarmrate far fdr falsediscoveryrate retrievalfallout commissionerror",
+    ),
+    _error(
+        "false negative rate",
+        "fnr missrate falsenegativerate fomr falseomissionrate omissionerror negativelikelihoodratio",
+    ),
+    _error(
+        "error rate",
+        "errorrate err misclassificationrate misclassification merror classificationerror "
+        "classificationcost eer wer cer ter mer worderrorrate charerrorrate translationeditrate matcherrorrate wil "
+        "wordinfolost multierror binaryerror extendededitdistance",
+    ),
+    _error("Davies-Bouldin", "daviesbouldin daviesbouldinscore inertia"),
+    _error(
+        "FID",
+        "fid kid frechetinceptiondistance kernelinceptiondistance lpips totalvariation ergas sam "
+        "spectralanglemapper learnedperceptualimagepatchsimilarity",
+    ),
+    _error("loss", "loss cost linex"),
+    _error("error", "error"),
+    _error("AIC", "aic aicc"),
+    _error("BIC", "bic waic loo"),
+    _error("perplexity", "perplexity ppl"),
+    # -- counts, and what a run costs
+    Metric("n", "n count samples nsamples support nobs nobservations ntrain ntest nval samplecount numsamples", "none"),
+    _shown("latency", "latency latencyms inferencetime inferencetimems predictiontime responsetime", "lower"),
+    _shown("size", "modelsize modelsizemb sizemb modelsizebytes sizebytes memory memorymb peakmemory peakmb", "lower"),
+    _shown("throughput", "throughput samplespersecond stepspersecond fps itpersecond tokenspersecond", "higher"),
+    _shown("counts of hits", "truepositives truenegatives tp tn", "higher"),
+    _shown("counts of misses", "falsepositives falsenegatives fp fn", "lower"),
     *(
-        Metric(name, name, "none", percent=True, decides=False)
-        for name in ("seconds", "duration", "time", "runtime", "epoch", "epochs", "step", "steps", "timestamp")
+        _shown(name, names)
+        for name, names in {
+            "seconds": "seconds sec secs s",
+            "duration": "duration elapsed",
+            "time": "time fittime scoretime traintime testtime walltime trainingtime totaltime timetrain timepredict "
+            "timeboth elapsedtime",
+            "runtime": "runtime",
+            "epoch": "epoch",
+            "epochs": "epochs nepochs",
+            "step": "step globalstep",
+            "steps": "steps nsteps iteration iterations iter",
+            "timestamp": "timestamp datetime",
+            "learning rate": "lr learningrate",
+            "seed": "seed randomstate",
+            "parameters": "params nparams numparams nparameters numparameters parametercount totalflos flops gflops",
+        }.items()
     ),
 )
+# Names with separators that are shown as the label.
+_SPELT = {
+    "R²": ("r²", "r_squared", "r2_score", "r2-score", "r^2"),
+    "F1": ("f1_score", "f1-score"),
+    "AUC": ("roc_auc", "auc_roc", "roc-auc"),
+    "balanced accuracy": ("balanced_accuracy",),
+    "log loss": ("log_loss", "log-loss", "cross_entropy"),
+    "error": ("error_rate",),
+    "average precision": ("pr_auc", "average_precision"),
+    "explained variance": ("explained_var",),
+    "bias": ("mean_error",),
+}
 _RANKS = {metric.label: rank for rank, metric in enumerate(METRICS)}
 KNOWN = {name: metric for metric in METRICS for name in metric.names.split()}
 SCORES = {score.key: score for metric in METRICS for score in metric.scores}
-
-# Parts of a name that say where it was measured, not what.
-_WHERE = {"train", "training", "test", "val", "valid", "validation", "benchmark", "cv", "mean", "avg", "eval", "score"}
-
-
-def infer(name: str) -> Metric | None:
-    """What ``name`` (``test.rmse``, ``val_f1-score``, ``R2``) is known as, or None.
-
-    The last part that is known decides, so that ``loss.seconds`` is a time and ``soc.rmse`` an RMSE. Only whole
-    words count: ``rmse_ratio_limit`` names something else than an RMSE and is not guessed at.
-    """
-    tail = re.split(r"[./:]", name.replace("²", "2"))[-1]
-    words = [word for word in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", tail).lower()) if word]
-    kept = [word for word in words if word not in _WHERE] or words
-    whole = KNOWN.get("".join(kept)) or KNOWN.get("".join(words))
-    if whole:
-        return whole
-    # A name with what it is about: soc_rmse, rmse_clay. Two words at most may be foreign, or it is a guess.
-    hits = [KNOWN[word] for word in kept if word in KNOWN and len(word) > 1]
-    return hits[0] if len(hits) == 1 and len(kept) <= 2 else None

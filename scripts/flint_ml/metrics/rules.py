@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from flint_ml.metrics.catalogue import UNKNOWN_RANK, Direction, infer
+from flint_ml.metrics.catalogue import UNKNOWN_RANK, Direction
+from flint_ml.metrics.names import Meaning, Split, meaning
 from flint_ml.metrics.read import Reading
 
 Missing = Literal["fail", "warn", "ignore"]
+Source = Literal["rule", "name", "record", "unknown"]
 _PERCENT = re.compile(r"^\s*([+\-−]?\s*\d*[.,]?\d+(?:[eE][+-]?\d+)?)\s*(%|percent)?\s*$")
 
 
@@ -79,15 +81,18 @@ class Rule(BaseModel):
     order: int | None = Field(None, description="Place in the table; lower numbers first.")
     label: str | None = Field(None, description="Name to show.", max_length=80)
     unit: str | None = Field(None, description="Unit to show, such as g/kg.", max_length=40)
+    gap: float | str | None = Field(
+        None, description="Largest gap between training and test that is not warned about: a number or a share."
+    )
     missing: Missing | None = Field(
         None, description="When the base has it and this change has not: `fail`, `warn` or `ignore`."
     )
 
-    @field_validator("tolerance")
+    @field_validator("tolerance", "gap")
     @classmethod
     def _amount(cls, value: float | str | None) -> float | str | None:
         if value is not None and parse_amount(value).value < 0:
-            raise ValueError("a tolerance cannot be negative")
+            raise ValueError("a tolerance or gap cannot be negative")
         return value
 
 
@@ -95,12 +100,23 @@ class Rule(BaseModel):
 class Applied:
     """The rule that holds for one metric, with every default filled in.
 
-    ``source`` tells where the direction comes from: ``rule``, ``name``, ``record`` or ``unknown``.
+    Attributes
+    ----------
+    source
+        Where the direction comes from.
+    split
+        Samples that it was measured on, as its name says.
+    why
+        How the name was read.
+    gap
+        The largest difference between training and test that is not warned about.
+    weighted
+        Whether a rule gave the weight.
     """
 
     label: str
     direction: Direction
-    source: Literal["rule", "name", "record", "unknown"]
+    source: Source
     unit: str | None = None
     tolerance: tuple[Amount, ...] = ()
     threshold: float | None = None
@@ -110,6 +126,10 @@ class Applied:
     rank: int = UNKNOWN_RANK
     missing: Missing = "fail"
     percent: bool = True
+    split: Split = ""
+    why: str = ""
+    gap: Amount | None = None
+    weighted: bool = False
 
     def margin(self, base: float) -> float:
         """The largest change that counts as same, in the metric's unit; rounding errors are always forgiven."""
@@ -134,39 +154,52 @@ def resolve(name: str, rules: Mapping[str, Rule], reading: Reading | None = None
     for pattern, rule in rules.items():
         if matches(pattern, name, path):
             given |= {key: value for key, value in rule.__dict__.items() if key in rule.model_fields_set}
-    known = infer(name)
+    said = meaning(name, path)
     recorded = reading.direction if reading else None
-    direction: Direction = given.get("direction") or recorded or (known.direction if known else "none")
-    source = "rule" if given.get("direction") else "record" if recorded else "name" if known else "unknown"
+    direction: Direction = given.get("direction") or recorded or said.direction
+    source: Source = "rule" if given.get("direction") else "record" if recorded else "name" if said.known else "unknown"
     if source == "unknown" and reading and reading.unit is not None:
         source = "record"
     tolerance = [parse_amount(given["tolerance"])] if given.get("tolerance") is not None else []
     if given.get("tolerance_relative") is not None:
         tolerance.append(Amount(given["tolerance_relative"], True))
-    weight = given.get("weight")
-    if weight is None:
-        weight = 0.0 if known and not known.decides and not given.get("direction") else 1.0
+    metric = said.metric
+    weight, why = _weight(given, said)
     return Applied(
-        label=given.get("label") or _label(name, known.label if known else None),
+        label=given.get("label") or _label(name, said),
         direction=direction,
-        source=source,  # type: ignore[arg-type]
+        source=source,
         unit=given.get("unit") or (reading.unit if reading else None),
         tolerance=tuple(tolerance),
         threshold=given.get("threshold"),
         must_not_regress=bool(given.get("must_not_regress")),
         weight=weight,
         order=given.get("order"),
-        rank=known.rank if known else UNKNOWN_RANK,
+        rank=metric.rank if metric else UNKNOWN_RANK,
         missing=given.get("missing") or ("warn" if weight == 0 or direction == "none" else "fail"),
-        percent=known.percent if known else direction in {"none", "lower"},
+        percent=(metric.percent and said.direction == metric.direction) if metric else direction in {"none", "lower"},
+        split=said.split,
+        why=why or said.why,
+        gap=parse_amount(given["gap"]) if given.get("gap") is not None else None,
+        weighted=given.get("weight") is not None,
     )
 
 
-def _label(name: str, known: str | None) -> str:
+def _weight(given: Mapping[str, Any], said: Meaning) -> tuple[float, str]:
+    """Importance and why: what only training says, and what a run costs, decide where a rule says so."""
+    if given.get("weight") is not None:
+        return float(given["weight"]), ""
+    if said.split == "train":
+        return 0.0, f"{said.why}, of training: shown, decides nothing"
+    judged = any(given.get(key) is not None for key in ("direction", "tolerance", "threshold"))
+    if said.metric and not said.metric.decides and not judged and not given.get("must_not_regress"):
+        return 0.0, f"{said.why}: shown, decides nothing without a rule"
+    return 1.0, ""
+
+
+def _label(name: str, said: Meaning) -> str:
     """The field's own spelling where the name says nothing else (``rmse``), else the name as it is."""
-    bare = re.sub(r"[^a-z0-9]", "", name.lower().replace("²", "2"))
-    plain = infer(bare)
-    return known if known and plain and plain.label == known and "." not in name and len(bare) <= 12 else name
+    return said.metric.label if said.metric and said.plain and name.lower() in said.metric.spelt else name
 
 
 def unused(rules: Mapping[str, Rule], names: Iterable[tuple[str, str]]) -> list[str]:

@@ -25,20 +25,21 @@ All metrics (:func:`overall`), the first line that fits; metrics of weight 0 are
 2   a metric is gone whose rule does not allow it (by default: any with a direction)   ``worse``
 3   there is no base, or no metric is in both                                          ``no-baseline``
 4   the benchmark is not the same on both sides                                        ``inconclusive``
-5   a metric that must not regress is worse                                            ``worse``
-6   a metric is worse and no better one is heavier                                     ``worse``
-7   a metric without direction changed and was not declared                            ``changed``
-8   a metric that must not regress is inconclusive                                     ``inconclusive``
-9   a metric is better                                                                 ``better``
-10  a metric is inconclusive                                                           ``inconclusive``
-11  everything else: all the same, or as declared                                      ``same``
+5   metrics are compared, and none decides (training, durations)                       ``inconclusive``
+6   a metric that must not regress is worse                                            ``worse``
+7   a metric is worse and no better one is heavier                                     ``worse``
+8   a metric without direction changed and was not declared                            ``changed``
+9   a metric that must not regress is inconclusive                                     ``inconclusive``
+10  a metric is better                                                                 ``better``
+11  a metric is inconclusive                                                           ``inconclusive``
+12  everything else: all the same, or as declared                                      ``same``
 ==  =================================================================================  ==================
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -116,6 +117,8 @@ class Row:
             "unit": rule.unit,
             "direction": rule.direction,
             "direction_from": rule.source,
+            "split": rule.split or None,
+            "read_as": rule.why,
             "base": self.base,
             "head": self.head,
             "delta": self.delta,
@@ -220,6 +223,8 @@ def overall(rows: Sequence[Row], *, has_base: bool, benchmark_same: bool | None 
     gone = next((row for row in counted if row.result == "gone" and row.rule.missing == "fail"), None)
     if has_base and gone:
         return Overall("worse", f"{gone.rule.label} is missing in this change", gone)
+    if has_base and not counted and any(row.delta is not None for row in rows):
+        return Overall("inconclusive", _undecided(rows))
     if not has_base or all(row.result in {"new", "gone"} for row in counted):
         return Overall("no-baseline", "there is nothing to compare with", counted[0] if counted else None)
     if benchmark_same is False:
@@ -243,6 +248,14 @@ def overall(rows: Sequence[Row], *, has_base: bool, benchmark_same: bool | None 
     if declared:
         return Overall("same", "every change is as declared", declared)
     return Overall("same", "no metric changed beyond its tolerance", first("same"))
+
+
+def _undecided(rows: Sequence[Row]) -> str:
+    """Why no metric decides."""
+    training = [row.rule.label for row in rows if row.rule.split == "train"]
+    if training:
+        return f"only training is measured ({', '.join(training[:3])}), which decides nothing"
+    return f"no metric decides: {', '.join(row.rule.label for row in rows[:5])}"
 
 
 def _not_outweighed(counted: Sequence[Row]) -> Row | None:
@@ -350,7 +363,22 @@ def _metrics(
         rule = resolve(name, rules, after or before, path)
         if after is not None or rule.missing != "ignore":
             metrics.append(_Metric(shown, path, before, after, rule, spreads.get(name)))
-    return sorted(metrics, key=lambda metric: importance(metric.rule))
+    return sorted(_by_split(metrics), key=lambda metric: importance(metric.rule))
+
+
+def _by_split(metrics: Sequence[_Metric]) -> list[_Metric]:
+    """Where metrics of a test set decide, those of validation are shown; a rule that gives a weight is kept."""
+    decided = [m for m in metrics if m.rule.split == "test" and m.rule.weight > 0 and m.rule.direction != "none"]
+    if not decided:
+        return list(metrics)
+    why = f"of validation: shown, for {decided[0].shown} decides"
+    shown = {"weight": 0.0, "why": why}
+    return [
+        replace(m, rule=replace(m.rule, **shown, missing="warn" if m.rule.missing == "fail" else m.rule.missing))  # type: ignore[arg-type]
+        if m.rule.split == "val" and m.rule.weight > 0 and not m.rule.weighted
+        else m
+        for m in metrics
+    ]
 
 
 def samples_needed(row: Row) -> int | None:

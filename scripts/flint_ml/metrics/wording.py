@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flint_ml.metrics.expected import parse_expected, unmatched
 from flint_ml.metrics.groups import GroupRow
 from flint_ml.metrics.intervals.repeats import MIN_RUNS, Spread
+from flint_ml.metrics.names import meaning, without_split
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile
 from flint_ml.metrics.rules import Rule, unused
-from flint_ml.metrics.verdict import Overall, Row, samples_needed
+from flint_ml.metrics.verdict import Overall, Row, loss, samples_needed
 from flint_ml.record import Cell, Column, Finding, Severity, Table
 
 MINUS = "−"
+# A change by more than this share asks for a direction.
+LARGE = 0.05
 
 
 def decimals(*values: float | None, step: float | None = None) -> int:
@@ -145,6 +150,20 @@ def metrics_table(
     return Table(title=title, columns=columns, rows=cells)
 
 
+def explain_table(rows: Sequence[Row]) -> Table:
+    """How each name was read: metric, samples, what is better, and why."""
+    columns = [
+        Column(name=name) for name in ("name", "metric", "measured on", "better is", "decides", "how it was read")
+    ]
+    cells: list[list[Cell]] = []
+    for row in rows:
+        rule, said = row.rule, meaning(row.name, row.path)
+        metric = said.metric.label if said.metric else "–"
+        better = rule.direction if rule.direction != "none" else "–" if rule.source != "unknown" else "not known"
+        cells.append([row.name, metric, rule.split or "–", better, "yes" if rule.weight > 0 else "no", rule.why])
+    return Table(title="How names were read", columns=columns, rows=cells)
+
+
 def group_sentence(item: GroupRow) -> str:
     """ "weakest group clay > 60 % (n = 14): RMSE 1.71 → 1.74 g/kg (+0.03, +1.8 %), within noise"."""
     words = f"weakest group {item.group} (n = {item.n}): {sentence(item.row)}"
@@ -195,15 +214,62 @@ def name_findings(
     if lost := unmatched(parse_expected(expected), [row.name for row in rows]):
         message = f"declared, but no metric is called {_listed(lost, '`')}"
         findings.append(_note("warning", "expected-unused", message, "check the spelling under `expected`"))
-    unknown = [row.name for row in rows if row.rule.source == "unknown"]
-    if unknown:
-        message = f"no direction is known for {_listed(unknown)}: a change is shown as changed"
-        hint = f"say under `rules` what is better, such as `{unknown[0]}: {{direction: lower}}`"
-        findings.append(_note("info", "direction-unknown", message, hint))
+    findings += _unknown_directions(rows)
     ignored = [name for file in head.values() for name in file.ignored]
     if ignored:
         findings.append(_note("info", "not-compared", f"no numbers, not compared: {_listed(ignored)}"))
     return findings
+
+
+def _unknown_directions(rows: Sequence[Row]) -> list[Finding]:
+    """Metrics of which nobody knows what is better; a warning where one changed by more than :data:`LARGE`."""
+    unknown = [row for row in rows if row.rule.source == "unknown" and row.rule.weight > 0]
+    if not unknown:
+        return []
+    large = [row for row in unknown if row.result == "changed" and (row.relative is None or abs(row.relative) > LARGE)]
+    first = large[0] if large else unknown[0]
+    message = f"no direction is known for {_listed(row.name for row in unknown)}: a change is shown as changed"
+    if large:
+        message = (
+            f"what is better: {_listed(row.name for row in large)} lower, higher or near zero? No direction is known"
+        )
+    paste = f"rules:\n  {_yaml_key(first.name)}: {{direction: lower}}"
+    hint = f"paste under `compare-metrics` in flint-ml.yml (lower, higher, zero or none):\n{paste}"
+    return [_note("warning" if large else "info", "direction-unknown", message, hint)]
+
+
+def _yaml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_][\w./-]*", name) else json.dumps(name, ensure_ascii=False)
+
+
+def gap_findings(rows: Sequence[Row]) -> list[Finding]:
+    """Where this change fits its training data more than the base did, and less what it was not trained on."""
+    findings: list[Finding] = []
+    for row in rows:
+        if row.rule.split != "train" or row.delta is None or row.rule.direction not in ("lower", "higher"):
+            continue
+        other = _of_other_samples(row, rows)
+        if other is None or row.base is None or row.head is None or other.base is None or other.head is None:
+            continue
+        before = loss(other.base, other.rule) - loss(row.base, row.rule)
+        after = loss(other.head, other.rule) - loss(row.head, row.rule)
+        limit = other.rule.gap or row.rule.gap
+        beyond = limit is not None and after > limit.of(other.head)
+        if beyond or (after > 0 and after > before + 0.1 * abs(before) + other.rule.margin(other.base)):
+            digits = decimals(row.head, other.head)
+            message = (
+                f"{row.name} and {other.name} lie further apart: {fixed(before, digits)} → {fixed(after, digits)}; "
+                "the model fits its training data more than what it has not seen"
+            )
+            findings.append(_note("warning" if beyond else "info", "train-test-gap", message))
+    return findings
+
+
+def _of_other_samples(row: Row, rows: Sequence[Row]) -> Row | None:
+    """The same metric of the test set, else of validation, else without a word on where."""
+    bare = without_split(row.name)
+    same = {other.rule.split: other for other in rows if without_split(other.name) == bare}
+    return next((same[split] for split in ("test", "val", "") if split in same), None)
 
 
 def value_findings(rows: Sequence[Row], result: Overall, *, has_base: bool) -> list[Finding]:

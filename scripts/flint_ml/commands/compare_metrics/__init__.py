@@ -14,6 +14,7 @@ from flint_ml.commands.compare_metrics.inputs import CompareMetricsInputs as Inp
 from flint_ml.dvc_project import describe_changes
 from flint_ml.metrics import (
     STATUS,
+    explain_table,
     group_dict,
     group_table,
     headline,
@@ -31,7 +32,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     compared = compare(inputs, job, read_sides(inputs, job))
     findings = compared.findings(inputs)
     plots, plot_findings = plot_figures(job, compared.sides.commit) if inputs.plots else ([], [])
-    tables = _tables(compared)
+    tables = _tables(compared, explain=inputs.explain)
     verdict = compared.result.verdict
     changed = _changes(inputs, job, compared)
     benchmark = compared.benchmark.as_dict()
@@ -108,11 +109,12 @@ def _headline(compared: Comparison, findings: Sequence[Finding]) -> str:
     return f"{sentence}; but {against.message}" if against and STATUS[result.verdict] == "passed" else sentence
 
 
-def _tables(compared: Comparison) -> list[Table]:
-    """Metrics first, then groups and history."""
+def _tables(compared: Comparison, *, explain: bool) -> list[Table]:
+    """Metrics first, then groups and history, then how names were read."""
     tables = [metrics_table(compared.rows, compared.benchmark.title)]
     tables += [group_table(compared.groups)] if compared.groups else []
     tables += [history_table(compared.history)] if compared.history else []
+    tables += [explain_table(compared.rows)] if explain else []
     return tables
 
 

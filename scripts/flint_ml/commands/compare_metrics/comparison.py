@@ -24,11 +24,13 @@ from flint_ml.metrics import (
     Predictions,
     Reading,
     Row,
+    Rule,
     WorkingTree,
     by_group,
     check_benchmark,
     collect_history,
     estimate_function,
+    gap_findings,
     group_findings,
     hash_in_tree,
     interval_coverage,
@@ -114,8 +116,9 @@ class Comparison:
             *self.benchmark.findings,
             *self.stale_declarations,
             *self.judged.answers.findings,
-            *name_findings(inputs.rules, inputs.expected, self.rows, self.sides.head),
+            *name_findings(_rules(inputs), inputs.expected, self.rows, self.sides.head),
             *value_findings(self.rows, self.result, has_base=bool(self.sides.base)),
+            *gap_findings(self.rows),
             *run_findings(self.rows, self.judged.spreads, self.runs),
             *interval_findings(self.rows, self.pairs),
             *group_findings(self.groups, self.weakest),
@@ -135,7 +138,7 @@ def compare(inputs: Inputs, job: Job, sides: Sides) -> Comparison:
     own = _functions(inputs, job, sides, pairs, settings)
     others = _further_runs(inputs, job)
     evidence = Evidence(settings, pairs, own, others)
-    judged = judge_metrics(sides.head, sides.base or {}, inputs.rules, expected, evidence)
+    judged = judge_metrics(sides.head, sides.base or {}, _rules(inputs), expected, evidence)
     result = overall(judged.rows, has_base=bool(sides.base), benchmark_same=benchmark.same)
     if leak:
         result = Overall("inconclusive", leak.message)
@@ -147,6 +150,17 @@ def compare(inputs: Inputs, job: Job, sides: Sides) -> Comparison:
     if sides.at and sides.base:
         compared.commits, compared.history = collect_history(sides.at, judged.rows, inputs.history)
     return compared
+
+
+def _rules(inputs: Inputs) -> dict[str, Rule]:
+    """The rules, and that of the metric which stands first."""
+    return inputs.rules | ({inputs.primary: _first(inputs)} if inputs.primary else {})
+
+
+def _first(inputs: Inputs) -> Rule:
+    own = inputs.rules.get(inputs.primary)
+    given = own.model_dump(exclude_unset=True) if own else {}
+    return Rule.model_validate(given | {"order": -1_000_000})
 
 
 def _benchmark_files(inputs: Inputs, job: Job, sides: Sides) -> BenchmarkFiles:

@@ -51,6 +51,10 @@ class CompareMetricsInputs(GateInputs):
         default_factory=dict,
         description="How each metric is judged, by name or glob, such as `rmse: {tolerance: 2 %, unit: g/kg}`.",
     )
+    primary: str = Field(
+        "", description="Name or glob of the metric that the headline is about; it stands first.", max_length=200
+    )
+    explain: bool = Field(False, description="Show how each metric's name was read: what it is, where, what is better.")
     expected: dict[str, list[float | str]] = Field(
         default_factory=dict,
         description="What this change is meant to do, such as `2012/area_ha: [+20 %, +50 %]`; "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flint_ml.metrics.catalogue import SCORES, infer
+from flint_ml.metrics.catalogue import SCORES
 from flint_ml.metrics.intervals.bootstrap import (
     MIN_UNITS,
     Estimate,
@@ -16,6 +16,7 @@ from flint_ml.metrics.intervals.bootstrap import (
     observed,
 )
 from flint_ml.metrics.intervals.interval import Interval
+from flint_ml.metrics.names import meaning
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.rules import Applied
 from flint_ml.record import Finding
@@ -53,16 +54,12 @@ def match(questions: Sequence[Question], pairs: Pairs) -> tuple[dict[str, str], 
     A metric whose value in the file is none of the scores of its name gets no interval: the file is stale, was made
     from other samples, or means something else by the name.
     """
-    candidates = {
-        question.name: [score.key for score in known.scores]
-        for question in questions
-        if (known := infer(question.name)) is not None
-    }
+    candidates = {question.name: _candidates(question) for question in questions}
     computed = observed(pairs, sorted({key for keys in candidates.values() for key in keys}))
     matched: dict[str, str] = {}
     contradicted: list[str] = []
     for question in questions:
-        keys = [key for key in candidates.get(question.name, []) if key in computed]
+        keys = [key for key in candidates[question.name] if key in computed]
         slack = _slack(question.base, question.head)
         fitting = [
             key
@@ -71,13 +68,21 @@ def match(questions: Sequence[Question], pairs: Pairs) -> tuple[dict[str, str], 
         ]
         if fitting:
             matched[question.name] = fitting[0]
-        elif keys:
+        elif keys and question.rule.split != "val":
             contradicted.append(_contradiction(question, *computed[keys[0]], slack))
     if not contradicted:
         return matched, []
     message = f"metrics file and predictions disagree, so no confidence interval for: {'; '.join(contradicted[:6])}"
     hint = "write metrics and predictions in the same run, from the same samples"
     return matched, [Finding(severity="warning", code="metric-mismatch", message=message, hint=hint)]
+
+
+def _candidates(question: Question) -> list[str]:
+    """Scores that the metric may be; none for those of training, nor for those with a turned sign."""
+    said = meaning(question.name)
+    if said.metric is None or said.direction != said.metric.direction or question.rule.split == "train":
+        return []
+    return [score.key for score in said.metric.scores]
 
 
 def _contradiction(question: Question, base: float, head: float, slack: float) -> str:
