@@ -33,7 +33,7 @@ def test_directions(names: str, direction: str) -> None:
         assert (said.known, said.direction) == (True, direction), (name, said.why)
 
 
-OTHER = "std sd se ci var pvalue n support count gap drop diff improvement ratio inverse null baseline target limit"
+OTHER = "std sd se ci var pvalue support count gap drop diff improvement ratio inverse null baseline target limit"
 
 
 @pytest.mark.parametrize("metric", ["rmse", "accuracy", "r2"])
@@ -45,7 +45,7 @@ def test_words_that_make_another_quantity_take_the_direction_away(metric: str) -
 
 UNKNOWN = (
     "residual_correlation error_reduction soil_loss 2012/carbon_loss_tC 2013/disturbed_area_ha npp clay near_far_map "
-    "anomaly_score risk_score n_components me_and_you loss_of_forest_cover the_map_of_all_rmse_of_it 2010/nbp_tC"
+    "rmse_n n_iou n_accuracy anomaly_score risk_score n_components me_and_you loss_of_forest_cover the_map_of_all_rmse_of_it 2010/nbp_tC"
 )
 
 
