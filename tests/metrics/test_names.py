@@ -45,7 +45,8 @@ def test_words_that_make_another_quantity_take_the_direction_away(metric: str) -
 
 UNKNOWN = (
     "residual_correlation error_reduction soil_loss 2012/carbon_loss_tC 2013/disturbed_area_ha npp clay near_far_map "
-    "rmse_n n_iou n_accuracy anomaly_score risk_score n_components me_and_you loss_of_forest_cover the_map_of_all_rmse_of_it 2010/nbp_tC"
+    "rmse_n n_iou n_accuracy "
+    "anomaly_score risk_score n_components me_and_you loss_of_forest_cover the_map_of_all_rmse_of_it 2010/nbp_tC"
 )
 
 
