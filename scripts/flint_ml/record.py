@@ -336,7 +336,11 @@ def not_applicable(kind: str, why: str, name: str = "") -> Piece:
 
 
 class Provenance(_Part):
-    """Where a record comes from: code, data, run, tools, cost."""
+    """Where a record comes from: code, data, run, tools, cost.
+
+    ``records`` are the sha256 of the records of this run that were there before the action began, by name: one that
+    has changed since was not left by its action.
+    """
 
     head_sha: str | None = None
     base_sha: str | None = None
@@ -345,6 +349,7 @@ class Provenance(_Part):
     tool: str
     versions: dict[str, str] = Field(default_factory=dict)
     inputs: list[Input] = Field(default_factory=list)
+    records: dict[str, str] = Field(default_factory=dict)
     started: str
     seconds: float | None = None
     peak_mb: float | None = None

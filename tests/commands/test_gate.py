@@ -61,7 +61,7 @@ def test_a_better_model_is_approved(project: Path) -> None:
     commit(project, "1.3", "better")
     code, log, found = run(project, "gate")
     assert code == 0, log
-    assert sorted(found) == ["compare-metrics", "post-report", "train"]
+    assert sorted(found) == ["compare-metrics", "gate-plan", "post-report", "train"]
     assert found["post-report"]["details"]["decision"] == "approve"
     assert "1.50 → 1.30" in found["post-report"]["headline"]
     assert (project / "flint-ml-results/report.html").is_file()
@@ -89,7 +89,7 @@ def test_records_of_an_earlier_gate_do_not_stand_for_this_one(project: Path) -> 
     commit(project, "1.3", "better")
     run(project, "gate")
     code, _, found = run(project, "gate", "--expect", "train")
-    assert (code, sorted(found)) == (0, ["post-report", "train"])
+    assert (code, sorted(found)) == (0, ["gate-plan", "post-report", "train"])
 
 
 def test_options_beat_the_file_and_reach_the_step(project: Path) -> None:
@@ -125,9 +125,9 @@ def test_registering_without_a_model_is_an_input_error(project: Path) -> None:
     ],
 )
 def test_the_plan(project: Path, arguments: tuple[str, ...], last: str) -> None:
-    code, log, _ = run(project, "gate-plan", *arguments)
-    assert code == 0
-    assert log.strip().splitlines()[-1].endswith(last)
+    code, log, found = run(project, "gate-plan", *arguments)
+    assert code == 0, log
+    assert found["gate-plan"]["details"]["steps"][-1] == last
 
 
 def test_a_simulation_takes_the_trainings_place(project: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.git.base import find_base
+from flint_ml.git.base import Event, find_base
 from flint_ml.git.repository import Git
 from flint_ml.git.shallow_fetch import ShallowFetch
 from helpers.git_server import TOKEN, Server, git, serve
@@ -140,7 +139,7 @@ def test_a_push_a_merge_group_and_a_named_revision(story: Story) -> None:
     ]
     for number, (name, event, explicit, expected) in enumerate(cases):
         here = Git(story.clone("merge").folder.rename(story.folder / f"case-{number}"))
-        found = find_base(here, name, event, explicit, ShallowFetch(here, story.url, TOKEN))
+        found = find_base(here, Event(name, event), explicit, ShallowFetch(here, story.url, TOKEN))
         assert found is not None
         assert found.commit == expected, (name, event, explicit)
         assert here.show(expected, "metrics.json") is not None
@@ -149,7 +148,7 @@ def test_a_push_a_merge_group_and_a_named_revision(story: Story) -> None:
 def test_what_the_server_does_not_have_is_not_in_this_clone(story: Story) -> None:
     here = Git(story.clone("merge").folder)
     with pytest.raises(InputError, match="not in this clone"):
-        find_base(here, "push", {}, "no-such-branch", ShallowFetch(here, story.url, TOKEN))
+        find_base(here, Event("push", {}), "no-such-branch", ShallowFetch(here, story.url, TOKEN))
 
 
 def test_a_wrong_token_is_a_mistake_and_a_dead_server_is_outside(
@@ -199,9 +198,6 @@ def test_settings_that_the_change_wrote_see_no_token(story: Story, tmp_path: Pat
     command = [sys.executable, "-m", "flint_ml", "compare-metrics"]
     result = subprocess.run(command, cwd=clone.folder, env=env, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    seen = spy.read_text()
-    assert "git" in seen, "the settings did run something"
-    assert TOKEN not in seen
-    assert base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode() not in seen
+    assert not spy.exists(), "a program of the clone's settings ran"
     shown = [line for line in result.stdout.splitlines() if not line.startswith("::add-mask::")]
     assert TOKEN not in "\n".join(shown) + result.stderr

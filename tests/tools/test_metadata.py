@@ -66,11 +66,11 @@ def test_every_input_and_output_says_what_it_is(name: str) -> None:
 def test_secrets_are_secrets_and_never_in_the_settings_file() -> None:
     schema = json.loads((ROOT / "docs/schema/flint-ml.json").read_text())
     for name in actions.names():
-        fields = actions.load(name).inputs.model_fields
-        for key, field in fields.items():
+        action = actions.load(name)
+        for key, field in action.inputs.model_fields.items():
             if re.search("token|secret|password|ssh_key", key):
                 assert shape(field) == "secret", f"{name}.{key}"
-                assert dashed(key) not in schema["properties"][name]["properties"]
+                assert dashed(key) not in schema["properties"][action.section_name]["properties"]
 
 
 def test_no_default_hides_the_settings_file() -> None:

@@ -16,7 +16,7 @@ from flint_ml import record as records
 from flint_ml.commands import load, names
 from flint_ml.commands.gate_plan import OUTPUTS, GateOwnInputs, plan
 from flint_ml.errors import ExitCode
-from flint_ml.runner import Action, ActionInputs, GateInputs, Job, Outcome, dashed, run_action
+from flint_ml.runner import Action, ActionInputs, ChangeInputs, GateInputs, Job, Outcome, dashed, run_action
 
 STEPS = ("pull-data", "check-drift", "compare-metrics", "post-report", "register-model")
 COMMON = set(GateInputs.model_fields)
@@ -63,7 +63,14 @@ def _empty(job: Job) -> None:
         shutil.rmtree(job.results_dir / record.name, ignore_errors=True)
 
 
-def _run_step(step: str, inputs: Any, require: list[str], job: Job) -> int:
+def _key(name: str) -> str:
+    return "register_" if name == "register" else name.replace("-", "_")
+
+
+_PLANNED = ("command", "expect", "register", "fail-on", "model", "reference", "base-revision", "pull-request")
+
+
+def _run_step(step: str, inputs: Any, job: Job, outputs: Mapping[str, Any]) -> int:
     if step == "train":
         values = {
             name: getattr(inputs, name.replace("-", "_")) for name in ("results-dir", "config", "working-directory")
@@ -73,9 +80,14 @@ def _run_step(step: str, inputs: Any, require: list[str], job: Job) -> int:
     else:
         action, values = load(step), step_values(inputs, step)
     if step == "post-report":
-        values |= {"expect": inputs.expect, "fail-on": inputs.fail_on}
+        values |= {"expect": outputs["expect"], "fail-on": inputs.fail_on}
     if step == "register-model":
-        values.setdefault("require", require)
+        values.setdefault("require", outputs["require"])
+    if step == "gate-plan":
+        given = {dashed(key) for key in inputs.model_fields_set} & set(_PLANNED)
+        values |= {name: value for name in given if (value := getattr(inputs, _key(name))) is not None}
+    if outputs["base-commit"] and issubclass(action.inputs, ChangeInputs):
+        values.setdefault("base-commit", outputs["base-commit"])
     # The step must not read the gate's own INPUT_* again: its values were handed over.
     env = {key: value for key, value in job.env.items() if not key.startswith("INPUT_")}
     with job.group(f"flint-ml {step}"):
@@ -84,14 +96,16 @@ def _run_step(step: str, inputs: Any, require: list[str], job: Job) -> int:
 
 def run(inputs: Any, job: Job) -> Outcome:
     """Run the steps in order; after the first that closes the gate only the report is made."""
-    outputs = plan(inputs, job)
     _empty(job)
+    # Before anything of the change runs: base, steps and what is expected are handed on by value.
+    outputs = plan(inputs, job)
+    _run_step("gate-plan", inputs, job, outputs)
     codes: dict[str, int] = {}
     for step in outputs["steps"]:
         stopped = any(codes.values())
         if stopped and step != "post-report":
             continue
-        codes[step] = _run_step(step, inputs, outputs["require"], job)
+        codes[step] = _run_step(step, inputs, job, outputs)
     worst = max(codes.values())
     found = {record.action: record for record in records.read_all(job.results_dir)[0]}
     report = found.get("post-report")

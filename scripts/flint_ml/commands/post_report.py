@@ -29,7 +29,7 @@ from flint_ml.report import (
     relayed,
     write,
 )
-from flint_ml.runner import Action, ActionInputs, Job, Outcome
+from flint_ml.runner import Action, ChangeInputs, Job, Outcome
 
 GUIDE = "https://github.com/moja-global/flint-ml-actions/blob/main/docs/report.md"
 MAX_IMAGES = 12
@@ -39,7 +39,7 @@ EXTRAS_DEADLINE = 40.0
 _HEAD_EVENTS = ("pull_request", "pull_request_target")
 
 
-class PostReportInputs(ActionInputs):
+class PostReportInputs(ChangeInputs):
     """Inputs of post-report."""
 
     title: str = Field("", description="Heading above the report, where several reports are on one pull request.")

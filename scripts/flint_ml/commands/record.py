@@ -22,7 +22,7 @@ from pydantic import Field
 from flint_ml.errors import InputError
 from flint_ml.hashing import file_md5, file_sha256
 from flint_ml.record import Column, Finding, Input, Metric, Table, Written, read_all, same_run
-from flint_ml.runner import Action, ActionInputs, Job, Outcome
+from flint_ml.runner import Action, ChangeInputs, Job, Outcome
 
 # Names that have a meaning: the badge's label, the name in a sentence, the sentence that it did not run.
 KNOWN = {"train": ("Training", "training", "the model was not trained"), "test": ("Tests", "the tests", "")}
@@ -37,7 +37,7 @@ MAX_WRITTEN = 5_000
 MAX_HASHED = 64 * 1024 * 1024
 
 
-class RecordInputs(ActionInputs):
+class RecordInputs(ChangeInputs):
     """Inputs of ``flint-ml record``."""
 
     command: str = Field(

@@ -28,11 +28,11 @@ from flint_ml.registry.register import Registration, Submission, register
 from flint_ml.registry.source import from_repository
 from flint_ml.registry.stages import Move, move_forward
 from flint_ml.registry.store import Store, Version
-from flint_ml.runner import Action, ActionInputs, Job, Outcome
+from flint_ml.runner import Action, ChangeInputs, Job, Outcome
 from flint_ml.text.yaml import parse_yaml
 
 
-class Inputs(ActionInputs):
+class Inputs(ChangeInputs):
     """Inputs of register-model."""
 
     model: str = Field(description="Model file or folder. A folder with an `MLmodel` file stays a model MLflow serves.")

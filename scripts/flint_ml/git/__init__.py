@@ -11,13 +11,14 @@ from flint_ml.doors import door
 
 if TYPE_CHECKING:
     from flint_ml.git.access import Address, Login, check_login, git_environment, parse_address
-    from flint_ml.git.base import Base, Fetcher, find_base
+    from flint_ml.git.base import Base, Event, Fetcher, find_base
     from flint_ml.git.remote import PushLostError, Remote
     from flint_ml.git.repository import Git
     from flint_ml.git.shallow_fetch import ShallowFetch
 
 _HOME = {
     "Base": "base",
+    "Event": "base",
     "Fetcher": "base",
     "Git": "repository",
     "Login": "access",
@@ -34,6 +35,7 @@ _HOME = {
 __all__ = [
     "Address",
     "Base",
+    "Event",
     "Fetcher",
     "Git",
     "Login",

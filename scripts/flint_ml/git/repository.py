@@ -6,11 +6,34 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from flint_ml.errors import InputError
+from flint_ml.text.secrets import is_secret
 
-_SECRET = re.compile(r"^INPUT_|TOKEN|SECRET|PASSWORD")
+# Whatever the clone's settings and attributes say (the change under test may have written them): none of its programs
+# run, and an object is the one that its hash names. Optional locks off: a reading command must not write the index.
+_QUIET = (
+    *("--no-pager", "--no-optional-locks", "--no-replace-objects"),
+    *(
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        f"core.hooksPath={os.devnull}",
+        "-c",
+        "gc.auto=0",
+        "-c",
+        "maintenance.auto=0",
+    ),
+    # A clone without all objects may ask its server for them, and start no program for it.
+    *("-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always"),
+    *("-c", "credential.helper=", "-c", "core.askPass="),
+)
+_FILTER = re.compile(r"^(filter\..*)\.(?:clean|smudge|process|required)$", re.DOTALL)
+# Commands that compare with the working tree, and so would run filters.
+_COMPARING = ("status", "diff")
+_SHOWING = ("diff", "log")
 
 
 class Git:
@@ -23,13 +46,19 @@ class Git:
         self.folder = folder
 
     def _run(self, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        # Optional locks off: a reading command must not write the index of somebody else's checkout.
-        # The clone's settings may have been written by the change under test: no monitor of its own is started, and
-        # what Git starts otherwise (filters) finds no secret in its environment.
-        env = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
+        name, *rest = arguments
+        filters = self._no_filters if name in _COMPARING else []
+        calm = ["--no-ext-diff", "--no-textconv"] if name in _SHOWING else []
+        return self._start([*filters, name, *calm, *rest], stdin)
+
+    def _start(self, arguments: Sequence[str], stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        # What Git might start in spite of all finds no secret in its environment.
+        env = {name: value for name, value in os.environ.items() if not is_secret(name)}
+        env |= {"GIT_GRAFT_FILE": os.devnull, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": ""}
+        env.pop("GIT_EXTERNAL_DIFF", None)
         try:
             return subprocess.run(
-                ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(self.folder), *arguments],
+                ["git", *_QUIET, "-C", str(self.folder), *arguments],
                 capture_output=True,
                 check=False,
                 input=stdin,
@@ -37,6 +66,26 @@ class Git:
             )
         except FileNotFoundError:
             raise InputError("git is not installed", hint="install git and put it on the PATH") from None
+
+    @cached_property
+    def _no_filters(self) -> list[str]:
+        """Options that empty every filter of the clone's settings."""
+        said = self._start(["config", "--name-only", "-z", "--get-regexp", r"^filter\."]).stdout
+        names = {
+            match[1] for name in said.decode(errors="surrogateescape").split("\0") if (match := _FILTER.match(name))
+        }
+        options = []
+        for name in sorted(names):
+            if "=" in name or "\n" in name:
+                raise InputError(
+                    f"the clone's settings have a filter with an odd name ({name[:80]!r})",
+                    where=".git/config",
+                    hint="remove it: `git config --remove-section`",
+                    code="odd-filter",
+                )
+            for setting in ("clean=", "smudge=", "process=", "required=false"):
+                options += ["-c", f"{name}.{setting}"]
+        return options
 
     def _text(self, *arguments: str) -> str | None:
         result = self._run(*arguments)
@@ -53,6 +102,17 @@ class Git:
         if revision.startswith("-"):
             return None
         return self._text("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") or None
+
+    def is_ancestor(self, commit: str, of: str) -> bool:
+        """Whether ``commit`` is ``of`` or in its history, as far as this clone holds it."""
+        if commit.startswith("-") or of.startswith("-"):
+            return False
+        return self._run("merge-base", "--is-ancestor", commit, of).returncode == 0
+
+    def mode(self, revision: str, path: str) -> str | None:
+        """Git's mode of ``path`` (relative to the root) at ``revision``; ``120000`` is a symbolic link."""
+        row = self._text("ls-tree", "-z", "--full-tree", revision, "--", f":(literal){path}")
+        return row.split(" ", 1)[0] if row else None
 
     def tree(self, revision: str) -> str | None:
         """Full hash of the tree of ``revision``, or None where it is not here."""

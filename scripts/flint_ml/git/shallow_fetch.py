@@ -74,15 +74,22 @@ class ShallowFetch:
         return None
 
     def merge_base(self, one: str, other: str) -> str | None:
-        """The best common ancestor of two commits, brought into the clone; only commits are read, no files."""
+        """The best common ancestor of two commits, brought into the clone; only commits are read, no files.
+
+        ``other`` may name a branch.
+        """
         with tempfile.TemporaryDirectory(prefix="flint-ml-git-") as name:
             folder = Path(name)
             self._ask(folder, "init", "--quiet", "--bare", ".")
             self._ask(folder, "remote", "add", "origin", self._address.url)
-            if not self._fetched(folder, "fetch", "--quiet", "--no-tags", "--filter=tree:0", "origin", one, other):
+            refs = [
+                f"{one}:refs/flint-ml/one",
+                f"{other if _SHA.fullmatch(other) else f'refs/heads/{other}'}:refs/flint-ml/other",
+            ]
+            if not self._fetched(folder, "fetch", "--quiet", "--no-tags", "--filter=tree:0", "origin", *refs):
                 return None
-            found = self._ask(folder, "merge-base", one, other).strip()
-        return self.commit(found) if _SHA.fullmatch(found) else None
+            commit = self._ask(folder, "merge-base", "refs/flint-ml/one", "refs/flint-ml/other").strip()
+        return self.commit(commit) if _SHA.fullmatch(commit) else None
 
     def _take(self, folder: Path) -> str | None:
         """The commit that was fetched into ``folder``, taken into the clone without its history."""

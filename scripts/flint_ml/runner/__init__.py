@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flint_ml.runner.context import Context, read_context
     from flint_ml.runner.inputs import (
         ActionInputs,
+        ChangeInputs,
         GateInputs,
         build,
         check_section,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Action": "job",
     "ActionInputs": "inputs",
+    "ChangeInputs": "inputs",
     "Commands": "workflow_commands",
     "Context": "context",
     "GateInputs": "inputs",
@@ -56,6 +58,7 @@ _HOME = {
 __all__ = [
     "Action",
     "ActionInputs",
+    "ChangeInputs",
     "Commands",
     "Context",
     "GateInputs",

@@ -1,25 +1,74 @@
-"""A change must not move its own goalposts: a gate's settings come from the base revision."""
+"""Who decides in this run: the base revision, whose settings hold, and what of that is in doubt.
+
+A change decides nothing about its own judgement (docs/security.md). On a pull request every section of flint-ml.yml
+is the base's; on the default branch it is HEAD's; at a terminal the working tree's.
+"""
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.git import Git, find_base
-from flint_ml.record import Finding
+from flint_ml.git.base import ON_DEFAULT, Base, Fetcher, Tree, find_base, judged_tree, on_default_branch
+from flint_ml.git.repository import Git
+from flint_ml.record import TREE, Finding, Piece, left_out, looked
 from flint_ml.runner.context import Context
-from flint_ml.runner.inputs import GateInputs
+from flint_ml.runner.inputs import ChangeInputs
 from flint_ml.runner.job import Action, base_fetcher
 from flint_ml.runner.settings import Settings, differences, parse_settings, read_settings
 from flint_ml.runner.workspace import Workspace
 
 GATE_CHANGED = "gate-changed"
-# They run on what is in the default branch already: its own rules hold, not those of the commit before.
-_ON_DEFAULT_BRANCH = ("schedule", "repository_dispatch")
+GATE_NEW = "gate-new"
+GATE_UNVERIFIED = "gate-unverified"
+WORKFLOWS = (".github/workflows/", ".github/actions/")
+_LINK = "120000"
+# What even the first change with settings may not decide for itself, because it steers where a result goes, or what
+# it looks like, before anybody has agreed to it.
+_AFTER_MERGE = {
+    "post-report": ("template", "key", "publisher", "run-id", "pull-request", "fail-on"),
+    "pull-data": ("remote",),
+    "gate": ("fail-on",),
+}
+_HINT = "the base's rules were applied; the new ones hold after the merge"
 
 
-def trusted_section(
+@dataclass(frozen=True)
+class Authority:
+    """What decides in this run.
+
+    Attributes
+    ----------
+    section
+        The settings of the action that hold.
+    findings
+        What the change did to the rules, and what could not be known.
+    base
+        The base of this run by its event (or as the workflow named it); None where there is none.
+    refused
+        Why the base is not known, where there should be one.
+    own
+        The change's own settings of the action, where others hold.
+    tree
+        Whether the tree here is the change's, as a piece of evidence; None where no change is judged.
+    judges
+        Whether the event is about a change that is not merged yet.
+    """
+
+    section: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    base: Base | None = None
+    refused: InputError | None = None
+    own: Mapping[str, Any] | None = None
+    tree: Piece | None = None
+    judges: bool = False
+
+
+def authority(
     action: Action,
     values: Mapping[str, Any],
     config: str,
@@ -28,68 +77,286 @@ def trusted_section(
     *,
     env: Mapping[str, str] | None = None,
     known: Sequence[str] | None = None,
-) -> tuple[Mapping[str, Any], list[Finding]]:
-    """The settings of ``action`` that hold for this run, and what the change did to them.
+) -> Authority:
+    """Who decides about ``action`` in this run.
 
-    Actions that are no gates read the working tree. A gate reads the base revision where there is one, and the
-    working tree only where the base has no settings file yet. ``known`` are the names that a section may have.
+    ``values`` are what the workflow or the command line gave, by dashed name; ``known`` the names that a section may
+    have.
+
+    Raises
+    ------
+    InputError
+        If the settings file is broken or a link on a runner, or the tree here is not the change's.
     """
-    path = workspace.path(config, "config")
     default = action.inputs.model_fields["config"].default
-    here = read_settings(path, config, known, named=bool(values.get("config")) and config != default)
-    if not issubclass(action.inputs, GateInputs):
-        return here.section(action.section_name), []
+    named = bool(values.get("config")) and config != default
     git = Git(workspace.base)
     root = git.root
-    if root is None or not path.is_relative_to(root.resolve()):
-        return here.section(action.section_name), []
-    name = path.relative_to(root.resolve()).as_posix()
-    explicit = values.get("base-revision") or here.section(action.section_name).get("base-revision")
-    if context.event_name in _ON_DEFAULT_BRANCH:
-        explicit = "HEAD"
+    name = _name(workspace, config, root, confined=context.on_github)
+    if root is None or name is None or not context.on_github:
+        path = workspace.path(config, "config")
+        head = read_settings(path, config, known, named=named)
+        if root is None or name is None:
+            return Authority(head.section(action.section_name))
+        return _of_terminal(action, values, _Files(git, name, config, head, known))
+    fetcher = base_fetcher(values.get("token"), context, git, env or {}) if action.fetches_base else None
+    event = context.git_event
+    judging = issubclass(action.inputs, ChangeInputs)
+    number = str(values.get("pull-request") or "").lstrip("#")
+    elsewhere = bool(values.get("run-id")) or event.name == "workflow_run"
+    tree = Tree()
+    if judging and not elsewhere:
+        tree = judged_tree(git, event, int(number) if number.isdigit() else None, fetcher)
+    on_default = not event.proposes and bool(event.name) and _is_default(git, context, fetcher)
+    committed = _committed(git, name, config, known) if on_default else None
+    _refuse_link(git, name)
+    head = committed or read_settings(workspace.path(config, "config"), config, known, named=named)
+    files = _Files(git, name, config, head, known)
+    base, refused = None, None
     try:
-        way = base_fetcher(values.get("token"), context, git, env or {}) if action.fetches_base else None
-        base = find_base(git, context.event_name, context.event, str(explicit) if explicit else None, way)
+        base = _base(git, values, context, fetcher)
     except InputError as error:
-        if not here.sections:
-            return {}, []
-        return here.section(action.section_name), [
-            Finding(
-                severity="warning",
-                code="gate-unverified",
-                message=f"the rules in {config} could not be compared with the base: {error.message}",
-                hint=error.hint,
-            )
-        ]
-    if base is None:
-        return here.section(action.section_name), []
-    text = git.show(base.commit, name)
-    there = parse_settings(text.decode("utf-8-sig", "replace"), f"{config} at the base", known) if text else None
-    return _compare(action, config, here, there)
+        refused = error
+    own = files.head.section(action.section_name)
+    if on_default:
+        return Authority(own, (), base, refused)
+    section, findings = _judged(action, files, base, refused, judging=judging)
+    if event.proposes and judging:
+        findings += _workflows(git, base)
+    findings += _of_tree(git, tree)
+    return Authority(
+        section, tuple(findings), base, refused, own, _piece(git, tree) if judging else None, event.proposes
+    )
 
 
-def _compare(
-    action: Action, config: str, here: Settings, there: Settings | None
+def own_settings(authority: Authority, error: InputError, config: str) -> Authority | None:
+    """The change's own settings in the place of the base's, which are broken; None where they are no others.
+
+    A change that repairs broken settings must be able to pass, but not by itself.
+    """
+    if authority.own is None or dict(authority.own) == dict(authority.section):
+        return None
+    finding = Finding(
+        severity="warning",
+        code=GATE_UNVERIFIED,
+        message=f"the rules in {config} at the base cannot be used ({error.message[:500]}); this change's own were",
+        hint="look at them as a part of this change",
+    )
+    return replace(authority, section=authority.own, findings=(*authority.findings, finding))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The settings file: its repository, its path there, how the user calls it, its content, known sections."""
+
+    git: Git
+    name: str
+    config: str
+    head: Settings
+    known: Sequence[str] | None
+
+
+def _name(workspace: Workspace, config: str, root: Path | None, *, confined: bool) -> str | None:
+    """The settings file's path relative to the repository, as it is written: no link is followed.
+
+    Raises
+    ------
+    InputError
+        On a runner, where it or a folder on its way is a symbolic link: the rules would be those of its target.
+    """
+    workspace.path(config, "config")  # inside the workspace, links followed
+    if root is None:
+        return None
+    path = Path(posixpath.normpath((workspace.written / config).as_posix()))
+    top = next((each for each in (root, root.resolve()) if path.is_relative_to(each)), None)
+    if top is None:
+        return None
+    parts = path.relative_to(top).parts
+    for length in range(1, len(parts) + 1):
+        if confined and top.joinpath(*parts[:length]).is_symlink():
+            raise _linked("/".join(parts[:length]))
+    return "/".join(parts)
+
+
+def _linked(name: str) -> InputError:
+    return InputError(
+        f"`{name}` is a symbolic link",
+        where="config",
+        hint="put the settings there themselves: a link's target could be exchanged",
+        code="linked-settings",
+    )
+
+
+def _refuse_link(git: Git, name: str) -> str | None:
+    """Git's mode of the settings file at HEAD, None where it has none; a link is refused."""
+    mode = git.mode("HEAD", name) if git.commit("HEAD") else None
+    if mode == _LINK:
+        raise _linked(name)
+    return mode
+
+
+def _committed(git: Git, name: str, config: str, known: Sequence[str] | None) -> Settings | None:
+    """The settings of HEAD, which no command of this run can have rewritten; None where HEAD has none."""
+    text = git.show("HEAD", name) if _refuse_link(git, name) else None
+    return parse_settings(text.decode("utf-8-sig", "replace"), config, known) if text is not None else None
+
+
+def _base(git: Git, values: Mapping[str, Any], context: Context, fetcher: Fetcher | None) -> Base | None:
+    """The base by the event, as gate-plan noted it, or as the workflow named it."""
+    event = context.git_event
+    given = str(values.get("base-revision") or "")
+    noted = str(values.get("base-commit") or "")
+    if not noted:
+        return find_base(git, event, given if given not in ("none", "auto") else None, fetcher)
+    exact = find_base(git, event, noted, fetcher)
+    try:
+        auto = find_base(git, event, None, fetcher)
+    except InputError:
+        auto = None
+    # The same commit in better words.
+    return auto if auto and exact and auto.commit == exact.commit else exact
+
+
+def _is_default(git: Git, context: Context, fetcher: Fetcher | None) -> bool:
+    event = context.git_event
+    on_default = on_default_branch(git, event, fetcher)
+    return bool(on_default) if on_default is not None else event.name in ON_DEFAULT
+
+
+def _at_base(files: _Files, base: Base) -> Settings | None:
+    """The settings at the base, None where there are none.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read.
+    """
+    mode = files.git.mode(base.commit, files.name)
+    if mode == _LINK:
+        raise _linked(files.name)
+    text = files.git.show(base.commit, files.name) if mode else None
+    if text is None:
+        return None
+    return parse_settings(text.decode("utf-8-sig", "replace"), f"{files.config} at the base", files.known)
+
+
+def _judged(
+    action: Action, files: _Files, base: Base | None, refused: InputError | None, *, judging: bool
 ) -> tuple[Mapping[str, Any], list[Finding]]:
-    section = action.section_name
-    mine = here.section(section)
-    if there is None:
-        if not set(mine) - set(action.own_settings):
-            return mine, []
-        message = f"the rules `{section}` in {config} are new with this change; the base has no {config}"
-        return mine, [Finding(severity="warning", code=GATE_CHANGED, message=message)]
-    theirs = there.section(section)
-    own = {key: value for key, value in mine.items() if key in action.own_settings}
-    theirs = {**{key: value for key, value in theirs.items() if key not in action.own_settings}, **own}
-    changes = differences(theirs, mine, section)
+    """The base's settings, or the change's own with what that means."""
+    section, config = action.section_name, files.config
+    own = files.head.section(section)
+    if base is None:
+        if refused is None:
+            return own, []
+        if not judging and not own:
+            return {}, []
+        message = f"the rules in {config} could not be compared with the base: {refused.message}"
+        return _restricted(section, own), [_finding(GATE_UNVERIFIED, message, refused.hint)]
+    try:
+        at_base = _at_base(files, base)
+    except InputError as error:
+        message = f"the rules in {config} at the base cannot be read: {error.message}"
+        return _restricted(section, own), [_finding(GATE_UNVERIFIED, message, "look at the new ones")]
+    theirs = at_base.section(section) if at_base else {}
+    if not at_base or section not in at_base.sections:
+        if not set(own) - _free(action):
+            return own, []
+        what = f"the base has no {config}" if at_base is None else f"the base's {config} has no such section"
+        kept = _restricted(section, own)
+        dropped = sorted(set(own) - set(kept))
+        left = f"; {', '.join(f'`{key}`' for key in dropped)} hold only after the merge" if dropped else ""
+        return kept, [_finding(GATE_NEW, f"the rules `{section}` in {config} are new with this change ({what}){left}")]
+    mine = {key: value for key, value in own.items() if key in action.own_settings}
+    held = {**{key: value for key, value in theirs.items() if key not in action.own_settings}, **mine}
+    free = _free(action)
+    changes = differences(
+        {key: value for key, value in theirs.items() if key not in free},
+        {key: value for key, value in own.items() if key not in free},
+        section,
+    )
     if not changes:
-        return mine, []
+        return held, []
     listed = "; ".join(str(change) for change in changes[:5]) + (" …" if len(changes) > 5 else "")
-    return theirs, [
-        Finding(
-            severity="warning",
-            code=GATE_CHANGED,
-            message=f"this change alters the gate's rules in {config}: {listed}",
-            hint="the base's rules were applied; the new ones hold after the merge",
-        )
+    whole = all(change.path.removeprefix(f"{section}.").split(".")[0] in action.own_settings for change in changes)
+    hint = "it was run, and its result is this change's" if whole else _HINT
+    return held, [_finding(GATE_CHANGED, f"this change alters the gate's rules in {config}: {listed}", hint)]
+
+
+def _free(action: Action) -> set[str]:
+    """Settings that a change declares of itself; nothing is to be said about them. A command is no declaration."""
+    return set(action.own_settings) - {"command"}
+
+
+def _restricted(section: str, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in own.items() if key not in _AFTER_MERGE.get(section, ())}
+
+
+def _finding(code: str, message: str, hint: str | None = None) -> Finding:
+    return Finding(severity="warning", code=code, message=message[:5_000], hint=hint)
+
+
+def _workflows(git: Git, base: Base | None) -> list[Finding]:
+    """Workflows and actions of the repository that the change alters: they say which steps run, and with what."""
+    if base is None:
+        return []
+    changed = [name for name in git.changed(base.commit, "HEAD") if name.startswith(WORKFLOWS)]
+    if not changed:
+        return []
+    listed = ", ".join(f"`{name}`" for name in changed[:5]) + (" …" if len(changed) > 5 else "")
+    return [_finding(GATE_CHANGED, f"this change alters the workflow: {listed}", "see which steps it runs")]
+
+
+def _of_tree(git: Git, tree: Tree) -> list[Finding]:
+    if tree.doubt:
+        return [_finding(GATE_UNVERIFIED, tree.doubt, "set `fetch-depth: 0` on actions/checkout")]
+    return [_finding(GATE_UNVERIFIED, _extra(git, tree))] if tree.extra else []
+
+
+def _extra(git: Git, tree: Tree) -> str:
+    subjects = [
+        f"{each[:7]} {git.message(each).splitlines()[0][:80]!r}" for each in tree.extra[:3] if git.message(each)
     ]
+    more = " …" if len(tree.extra) > 3 else ""
+    return f"judged with {len(tree.extra)} commits on top of the pull request's head: {', '.join(subjects)}{more}"
+
+
+def _piece(git: Git, tree: Tree) -> Piece | None:
+    """The tree as a piece of evidence."""
+    head = git.commit("HEAD")
+    if head is None:
+        return None
+    if tree.doubt:
+        return left_out(TREE, f"tree of {head[:7]}", tree.doubt, "set `fetch-depth: 0` on actions/checkout")
+    if tree.extra:
+        return left_out(TREE, f"tree of {head[:7]}", _extra(git, tree), "push these commits to the branch")
+    return looked(TREE, 1, noun=f"commit {head[:7]}")
+
+
+def _of_terminal(action: Action, values: Mapping[str, Any], files: _Files) -> Authority:
+    """The working tree's settings, with a line that says what a pull request would use."""
+    section = action.section_name
+    own = files.head.section(section)
+    if not issubclass(action.inputs, ChangeInputs):
+        return Authority(own)
+    given = str(values.get("base-commit") or values.get("base-revision") or "")
+    try:
+        base = find_base(files.git, None, given if given not in ("none", "auto") else None)
+    except InputError as error:
+        return Authority(own, refused=error)
+    try:
+        at_base = _at_base(files, base) if base else None
+    except InputError:
+        at_base = None
+    findings: tuple[Finding, ...] = ()
+    if at_base is not None:
+        free = set(action.own_settings)
+        theirs, mine = (
+            {k: v for k, v in each.section(section).items() if k not in free} for each in (at_base, files.head)
+        )
+        changes = differences(theirs, mine, section)
+        if changes:
+            listed = "; ".join(map(str, changes[:3])) + (" …" if len(changes) > 3 else "")
+            message = f"the rules of the working tree were used; a pull request uses the base's: {listed}"
+            findings = (Finding(severity="info", code="working-tree-rules", message=message[:5_000]),)
+    return Authority(own, findings, base)

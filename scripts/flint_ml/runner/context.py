@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
+from flint_ml.git import Event
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 
@@ -39,23 +40,26 @@ class Context:
     hosted: bool = False
 
     @property
+    def git_event(self) -> Event:
+        """What of the event decides about base and tree."""
+        return Event(self.event_name, self.event, self.sha, self.ref)
+
+    @property
     def pull_request(self) -> int | None:
         """Number of the pull request of this event, if it has one."""
-        number = (self.event.get("pull_request") or {}).get("number")
+        number = self.git_event.part("pull_request").get("number")
         return int(number) if isinstance(number, int) else None
 
     @property
     def default_branch(self) -> str | None:
         """The repository's default branch, as the event names it."""
-        name = (self.event.get("repository") or {}).get("default_branch")
-        return str(name) if name else None
+        return self.git_event.default_branch or None
 
     @property
     def from_fork(self) -> bool:
         """Whether the pull request comes from another repository, so that the token only reads."""
-        pull = self.event.get("pull_request") or {}
-        head = ((pull.get("head") or {}).get("repo") or {}).get("full_name")
-        return bool(pull) and head != self.repository
+        pull = self.git_event.part("pull_request")
+        return bool(pull) and self.git_event.part("pull_request", "head", "repo").get("full_name") != self.repository
 
     @property
     def run_url(self) -> str | None:
@@ -102,14 +106,14 @@ def read_context(env: Mapping[str, str] | None = None) -> Context:
     workspace = Path(env.get("GITHUB_WORKSPACE") or Path.cwd())
     event = _event(env.get("GITHUB_EVENT_PATH"))
     sha = env.get("GITHUB_SHA") or None
-    head = ((event.get("pull_request") or {}).get("head") or {}).get("sha")
+    head = Event(payload=event).part("pull_request", "head").get("sha")
     return Context(
         on_github=True,
         workspace=workspace,
         event_name=env.get("GITHUB_EVENT_NAME", ""),
         event=event,
         sha=sha,
-        head_sha=head or sha or _git_head(workspace),
+        head_sha=str(head or "") or sha or _git_head(workspace),
         ref=env.get("GITHUB_REF", ""),
         repository=env.get("GITHUB_REPOSITORY", ""),
         run_id=env.get("GITHUB_RUN_ID") or None,

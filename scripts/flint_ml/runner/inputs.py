@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import types
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -19,6 +21,7 @@ from flint_ml.errors import InputError
 from flint_ml.text.yaml import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
+MAX_SECRET_BYTES = 100_000
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
@@ -47,7 +50,17 @@ class ActionInputs(BaseModel):
     working_directory: str = Field(".", description="Folder of the project, relative to the root of the repository.")
 
 
-class GateInputs(ActionInputs):
+class ChangeInputs(ActionInputs):
+    """Inputs of an action that judges a change, or passes on the judgement."""
+
+    base_commit: str = Field(
+        "",
+        description="Commit of the base as `gate-plan` noted it before the command ran; the gate hands it on.",
+        pattern=r"^([0-9a-f]{40}([0-9a-f]{24})?)?$",
+    )
+
+
+class GateInputs(ChangeInputs):
     """Inputs of an action that can close the gate."""
 
     on_failure: Literal["fail", "warn"] = Field(
@@ -145,6 +158,8 @@ def parser(program: str, description: str, model: type[ActionInputs], positional
 
 def _metavar(field: FieldInfo) -> str:
     choices = [c for option in _options(field.annotation) if get_origin(option) is Literal for c in get_args(option)]
+    if shape(field) == "secret":
+        return "env:NAME|file:PATH"
     return "|".join(map(str, choices)) if choices else "VALUE"
 
 
@@ -157,8 +172,14 @@ def default_text(field: FieldInfo) -> str:
     return f"(default: {shown})"
 
 
-def from_arguments(model: type[ActionInputs], parsed: argparse.Namespace, positionals: Sequence[str]) -> dict[str, Any]:
-    """The values that the command line gave, by dashed name."""
+def from_arguments(
+    model: type[ActionInputs],
+    parsed: argparse.Namespace,
+    positionals: Sequence[str],
+    env: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The values that the command line gave, by dashed name; secrets from the variables or files that it names."""
+    env = os.environ if env is None else env
     given = vars(parsed)
     values: dict[str, Any] = {}
     for key, field in model.model_fields.items():
@@ -169,11 +190,37 @@ def from_arguments(model: type[ActionInputs], parsed: argparse.Namespace, positi
         # A workflow passes an empty string for an input that nobody gave.
         if value in (None, "", [""]):
             continue
+        if shape(field) == "secret":
+            value = _secret(name, value, env)
+            if not value:
+                continue
         if isinstance(value, list):
             values[name] = [part for item in value for part in _from_text(name, field, item)]
         else:
             values[name] = _from_text(name, field, value)
     return values
+
+
+def _secret(name: str, text: str, env: Mapping[str, str]) -> str:
+    """What ``env:NAME`` or ``file:PATH`` holds; a secret itself would stand in the list of processes."""
+    kind, _, source = text.partition(":")
+    if kind == "env" and source:
+        return env.get(source, "")
+    if kind == "file" and source:
+        path = Path(source)
+        if not path.is_file() or path.stat().st_size > MAX_SECRET_BYTES:
+            raise InputError(
+                f"`{source}` is not a file of at most {MAX_SECRET_BYTES:,} bytes",
+                where=f"--{name}",
+                code="missing-file",
+            )
+        return path.read_text(encoding="utf-8", errors="replace")
+    raise InputError(
+        "a secret on the command line can be read by every process of this machine",
+        where=f"--{name}",
+        hint=f"give `--{name} env:VARIABLE` or `--{name} file:PATH`",
+        code="secret-on-command-line",
+    )
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:

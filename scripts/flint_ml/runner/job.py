@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from flint_ml.errors import InputError
 from flint_ml.git import Base, Fetcher, Git, ShallowFetch, find_base
 from flint_ml.hashing import file_md5, file_sha256
 from flint_ml.record import (
@@ -157,6 +158,10 @@ class Job:
         self.used: list[Input] = []
         self.gate_findings: list[Finding] = []
         self.fetcher: Fetcher | None = None
+        # What was found once, before anything ran; None: not looked for yet, or there is none.
+        self.known_base: Base | InputError | None = None
+        # Whether the event is about a change that is not merged yet.
+        self.judges = False
 
     def say(self, text: str = "") -> None:
         """Print a line for people."""
@@ -197,8 +202,19 @@ class Job:
         return Git(self.workspace.base)
 
     def base(self, explicit: str | None = None) -> Base | None:
-        """The base revision (see :func:`flint_ml.git.base.find_base`)."""
-        return find_base(self.git, self.context.event_name, self.context.event, explicit, self.fetcher)
+        """The base revision: that of this run, or another one that was named.
+
+        Raises
+        ------
+        InputError
+            If it is not in this clone, or is a commit of the change itself.
+        """
+        if explicit in (None, "", "auto") and self.known_base is not None:
+            if isinstance(self.known_base, InputError):
+                raise self.known_base
+            return self.known_base
+        event = self.context.git_event if self.context.on_github else None
+        return find_base(self.git, event, explicit, self.fetcher)
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:

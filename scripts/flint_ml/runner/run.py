@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from pydantic import SecretStr
 from flint_ml import __version__
 from flint_ml import record as records
 from flint_ml.errors import ExitCode, FlintError, InputError
+from flint_ml.hashing import file_sha256
 from flint_ml.record import MARKS, Badge, Finding, Provenance, Record
-from flint_ml.runner.base_settings import trusted_section
+from flint_ml.runner.base_settings import GATE_UNVERIFIED, Authority, authority, own_settings
 from flint_ml.runner.context import Context, read_context
 from flint_ml.runner.inputs import ActionInputs, GateInputs, build, check_section, from_environment
 from flint_ml.runner.job import Action, Job, Outcome, base_fetcher, output_text
@@ -44,6 +45,9 @@ class _Run:
     clock: float
     job: Job | None = None
     inputs: ActionInputs | None = None
+    decides: Authority = field(default_factory=Authority)
+    # Hashes of the records that were there before the action began, by name.
+    seen: dict[str, str] = field(default_factory=dict)
     results_dir: Path = Path("flint-ml-results")
     name: str = ""
 
@@ -113,15 +117,19 @@ def _prepare(
     workspace = Workspace(context.workspace, _text(values, "working-directory", action), confined=context.on_github)
     run.results_dir = workspace.path(_text(values, "results-dir", action), "results-dir")
     config = _text(values, "config", action)
-    section, gate_findings = (
-        ({}, [])
-        if action.standalone
-        else trusted_section(action, values, config, workspace, context, env=env, known=known)
-    )
-    if action.settings is not None:
-        check_section(action.settings, section, action.section_name, config)
-    inputs = build(action.inputs, values, section, action.section_name, config)
+    decides = Authority()
+    if not action.standalone:
+        decides = authority(action, values, config, workspace, context, env=env, known=known)
+    try:
+        inputs = _inputs(action, values, decides.section, config)
+    except InputError as error:
+        repaired = own_settings(decides, error, config)
+        if repaired is None:
+            raise
+        decides = repaired
+        inputs = _inputs(action, values, decides.section, config)
     run.inputs = inputs
+    run.decides = decides
     run.name = inputs.name or action.name
     run.results_dir = workspace.path(inputs.results_dir, "results-dir")
     for value in inputs.__dict__.values():
@@ -139,12 +147,38 @@ def _prepare(
         rest=rest,
         env=env,
     )
-    job.gate_findings = gate_findings
+    job.known_base = decides.base or decides.refused
+    job.judges = decides.judges
     if action.fetches_base:
         job.fetcher = base_fetcher(values.get("token"), context, job.git, env)
     run.job = job
     if not action.standalone:
         _clean_results(run, job)
+        _look_back(run, job)
+
+
+def _inputs(action: Action, values: Mapping[str, Any], section: Mapping[str, Any], config: str) -> ActionInputs:
+    if action.settings is not None:
+        check_section(action.settings, section, action.section_name, config)
+    return build(action.inputs, values, section, action.section_name, config)
+
+
+def _look_back(run: _Run, job: Job) -> None:
+    """Compare with the records that this run has left before: what they said is not said again, and what they stand
+    for must not have changed."""
+    decides, context = run.decides, run.context
+    earlier = records.same_run(
+        records.read_all(run.results_dir)[0], context.head_sha, context.run_id, context.run_attempt
+    )
+    earlier = [record for record in earlier if record.name != run.name and record.action != "post-report"]
+    run.seen = {record.name: file_sha256(run.results_dir / f"{record.name}.json") for record in earlier}
+    said = {(finding.code, finding.message) for record in earlier for finding in record.findings}
+    job.gate_findings = [each for each in decides.findings if (each.code, each.message) not in said]
+    base = decides.base.commit if decides.base and decides.judges else None
+    moved = next((r for r in earlier if base and r.provenance.base_sha not in (None, base)), None)
+    if moved is not None and base is not None and not moved.base:
+        message = f"the base was {str(moved.provenance.base_sha)[:7]} for {moved.name} and is {base[:7]} now"
+        job.gate_findings.append(Finding(severity="warning", code=GATE_UNVERIFIED, message=message))
 
 
 def _clean_results(run: _Run, job: Job) -> None:
@@ -176,6 +210,8 @@ def _provenance(run: _Run, base_sha: str | None) -> Provenance:
     for name in _VERSIONS:
         if name.removesuffix("-skinny") in sys.modules:
             versions[name] = metadata.version(name)
+    if base_sha is None and run.decides.judges and run.decides.base:
+        base_sha = run.decides.base.commit
     return Provenance(
         head_sha=run.context.head_sha,
         base_sha=base_sha,
@@ -184,6 +220,7 @@ def _provenance(run: _Run, base_sha: str | None) -> Provenance:
         tool=f"flint-ml {__version__}",
         versions=versions,
         inputs=run.job.used if run.job else [],
+        records=run.seen,
         started=run.started,
         seconds=round(time.monotonic() - run.clock, 3),
         peak_mb=round(max(usage) / unit, 1),
@@ -269,7 +306,7 @@ def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> None:
             log=outcome.log,
             reproduce=outcome.reproduce,
             wrote=outcome.wrote,
-            coverage=outcome.coverage,
+            coverage=[*([run.decides.tree] if run.decides.tree else []), *outcome.coverage],
             metrics=outcome.metrics,
             tables=outcome.tables,
             figures=outcome.figures,

@@ -15,6 +15,8 @@ from flint_ml.errors import InputError
 from flint_ml.runner.inputs import suggestion
 from flint_ml.text.yaml import parse_yaml
 
+_SHOWN = 120
+
 
 @dataclass(frozen=True)
 class Change:
@@ -26,9 +28,11 @@ class Change:
 
     def __str__(self) -> str:
         def shown(value: Any) -> str:
-            return "(not set)" if value is None else str(value)
+            text = "(not set)" if value is None else str(value)
+            return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} … ({len(text):,} characters)"
 
-        return f"`{self.path}`: {shown(self.base)} → {shown(self.head)}"
+        path = self.path if len(self.path) <= _SHOWN else f"{self.path[:_SHOWN]} …"
+        return f"`{path}`: {shown(self.base)} → {shown(self.head)}"
 
 
 @dataclass(frozen=True)

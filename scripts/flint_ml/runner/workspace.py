@@ -25,6 +25,8 @@ class Workspace:
         self.root = root.resolve()
         self.confined = confined
         self.base = self.root
+        # The folder as it is written, its own links not followed.
+        self.written = self.root / working_directory
         self.base = self.path(working_directory, "working-directory")
         if not self.base.is_dir():
             raise InputError(

@@ -4,4 +4,4 @@ The door gives modules, not functions: ``from flint_ml.text import markdown, num
 ``numbers.percent``; or ``from flint_ml.text.numbers import percent``.
 """
 
-__all__ = ["markdown", "numbers", "plotting", "yaml"]
+__all__ = ["markdown", "numbers", "plotting", "sanitize", "secrets", "yaml"]

@@ -32,12 +32,12 @@ from flint_ml.dvc_project import (
 )
 from flint_ml.git import Base
 from flint_ml.record import Finding
-from flint_ml.runner import Action, ActionInputs, Job, Outcome
+from flint_ml.runner import Action, ChangeInputs, Job, Outcome
 
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSW|ACCESS_KEY|ACCOUNT_KEY|CONNECTION_STRING|SAS_", re.IGNORECASE)
 
 
-class PullDataInputs(ActionInputs):
+class PullDataInputs(ChangeInputs):
     """Inputs of pull-data."""
 
     targets: list[str] = Field(
