@@ -14,7 +14,7 @@ the list. It is not moja.cli, and says so in its results.
 ``load_project(path)``     find and merge the configuration -> ``Project``
 ``unsupported(project)``   what the engine does not implement -> list of ``Problem``
 ``validate(project)``      all faults: errors, warnings, unsupported parts -> list of ``Problem``
-``mend(project, folder)``  a mended copy for ``moja.cli`` and the engine -> list of what was changed
+``repair(project, ...)``    a repaired copy for ``moja.cli`` and the engine -> list of what was changed
 ``run(project, ...)``      simulate -> ``Result`` (tables, ``checks``, stands, pixels, area)
 ``write_database``         the aggregator's SQLite schema, whole or not at all
 ``indicators(source)``     year x indicator from a ``Result`` or a database, also by group
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from flint_ml.gcbm.project.compatibility import unsupported
     from flint_ml.gcbm.project.config import Project, load_project
     from flint_ml.gcbm.project.problems import Problem
-    from flint_ml.gcbm.project.repair import mend
+    from flint_ml.gcbm.project.repair import repair
     from flint_ml.gcbm.project.validation import validate
     from flint_ml.gcbm.results.indicators import Table, disturbance_carbon, disturbed_area, indicators
     from flint_ml.gcbm.results.maps import MapRequest
@@ -59,7 +59,7 @@ _HOME = {
     "disturbed_area": "results.indicators",
     "indicators": "results.indicators",
     "load_project": "project.config",
-    "mend": "project.repair",
+    "repair": "project.repair",
     "merge": "partition",
     "plan": "partition",
     "run": "engine.run",
@@ -80,9 +80,9 @@ __all__ = [
     "disturbed_area",
     "indicators",
     "load_project",
-    "mend",
     "merge",
     "plan",
+    "repair",
     "run",
     "unsupported",
     "validate",

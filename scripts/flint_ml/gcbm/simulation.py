@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flint_ml.errors import InputError
+from flint_ml.errors import InputError, OutsideError
 from flint_ml.gcbm.project.config import Project, load_project
 from flint_ml.gcbm.project.problems import FLINT_HINT, Problem, stop
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.tables import result_tables, years_of
+from flint_ml.hashing import staged_folder
 
 if TYPE_CHECKING:
     from flint_ml.gcbm.engine.aggregate import Check, Result
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["embedded", "flint"]
 DATABASE = "gcbm_output.db"
+ABOUT = "run.json"
 Say = Callable[[str], None]
 
 
@@ -242,6 +244,33 @@ def with_params(project: Project, params: Mapping[str, Any], work: Path) -> Proj
     return with_database(project, apply(project, params, folder=work))
 
 
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A folder for a run's files; when the block ends well, they replace those of the same names in ``target``.
+
+    ``run.json`` comes last: where it lies, all files are of one run.
+
+    Raises
+    ------
+    OutsideError
+        The disk is full, or the folder cannot be written.
+    """
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with staged_folder(target, ABOUT) as folder:
+            yield folder
+    except OutsideError as error:  # name the file's place, not the folder that is gone
+        error.where = error.where and error.where.replace(str(part), str(target))
+        raise
+    except OSError as error:
+        raise OutsideError(
+            f"the results cannot be written: {error.strerror or error}",
+            where=str(error.filename or target).replace(str(part), str(target)),
+            hint="free disk space, or choose a writable output-dir",
+            code="gcbm-output",
+        ) from None
+
+
 def write_outputs(simulated: Simulated, folder: Path, metrics: str, about: str, parquet: bool) -> None:
     """Database, tables, metrics and description of a run into ``folder``."""
     from flint_ml.gcbm.results.tables import csv_text, parquet_bytes
@@ -257,7 +286,7 @@ def write_outputs(simulated: Simulated, folder: Path, metrics: str, about: str, 
         if parquet:
             (folder / f"{name}.parquet").write_bytes(parquet_bytes(table))
     (folder / "metrics.json").write_text(metrics, encoding="utf-8")
-    (folder / "run.json").write_text(about, encoding="utf-8")
+    (folder / ABOUT).write_text(about, encoding="utf-8")
 
 
 def map_request(spatial: list[str], years: list[int], folder: Path, extra: list[tuple[str, int]]) -> MapRequest | None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm import Project, indicators, load_project, mend, run, validate, write_database
+from flint_ml.gcbm import Project, indicators, load_project, repair, run, validate, write_database
 from gcbm_example import write_layer
 from helpers.shared_data import SHARED, needs_shared
 
@@ -155,7 +155,7 @@ def test_cropped_rasters_run_here_and_are_explained(folder: Path) -> None:
 def test_a_mended_copy_is_sound_and_gives_the_same(folder: Path, tmp_path: Path) -> None:
     crop(folder)
     before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-    done = mend(load_project(folder), tmp_path / "mended")
+    done = repair(load_project(folder), tmp_path / "mended")
     assert {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()} == before
     assert any("Site_masked.tiff renamed to Site.tiff" in line for line in done)
     assert sum("padded" in line for line in done) == 6
@@ -169,7 +169,7 @@ def test_a_mended_copy_is_sound_and_gives_the_same(folder: Path, tmp_path: Path)
 
 
 def test_a_sound_project_needs_no_mending(example: Project, tmp_path: Path) -> None:
-    assert mend(example, tmp_path / "m") == [
+    assert repair(example, tmp_path / "m") == [
         "output: folder made, because moja.cli loses its results without it",
     ]
     assert indicators(run(load_project(tmp_path / "m"))) == indicators(run(example))
@@ -179,7 +179,7 @@ def test_mending_into_a_full_folder_is_refused(example: Project, tmp_path: Path)
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "x").touch()
     with pytest.raises(InputError, match="not empty"):
-        mend(example, tmp_path / "m")
+        repair(example, tmp_path / "m")
 
 
 @needs_shared
@@ -192,7 +192,7 @@ def test_the_demo_that_moja_cli_runs_without_result_is_explained_in_full(tmp_pat
     assert "10 rasters" in found["gcbm-layer-cropped"].message
     with pytest.raises(InputError, match=r"mean_annual_temperature_moja\.tiff does not exist"):
         run(project)
-    mend(project, tmp_path / "mended")
+    repair(project, tmp_path / "mended")
     mended = load_project(tmp_path / "mended")
     assert validate(mended) == []
     whole = run(load_project(SHARED / "gcbm-demo" / "linux-demo.zip"))

@@ -14,8 +14,8 @@ from flint_ml.gcbm.comparison import map_diff as maps
 from flint_ml.gcbm.results import database_checks as dbchecks
 from flint_ml.gcbm.results import labels as words
 from flint_ml.gcbm.results import tables
-from flint_ml.gcbm.results.files import staged
 from flint_ml.gcbm.results.indicators import COLUMNS, Table
+from flint_ml.gcbm.simulation import staged
 
 
 @pytest.mark.parametrize(

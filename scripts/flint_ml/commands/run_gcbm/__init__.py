@@ -20,7 +20,6 @@ from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.problems import Problem
 from flint_ml.gcbm.results import labels as words
 from flint_ml.gcbm.results import tables
-from flint_ml.gcbm.results.files import staged
 from flint_ml.runner import Action, GateInputs, Job, Outcome
 
 Severity = Literal["fail", "warn", "ignore"]
@@ -139,18 +138,17 @@ def _run(inputs: Inputs, job: Job, project: Project, work: Path) -> Outcome:
 
 def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None) -> Outcome:
     """Run or merge, compare, write all results at once, and report."""
-    from flint_ml.gcbm.project.missing_attributes import unlisted
-    from flint_ml.gcbm.project.validation import validate
+    from flint_ml.gcbm.project.validation import missing_attributes, validate
 
     chosen = words.choose(inputs.indicators)
     given = job.existing(inputs.project, "project")
     _note_inputs(job, project, given)
     params = _params(inputs, job)
     project_run = runs.with_params(project, params, work / "params")
-    problems = [*validate(project_run, pixels=False), *unlisted(project_run)]
+    problems = [*validate(project_run, pixels=False), *missing_attributes(project_run)]
     runs.refuse_faults(project_run, problems)
     target = job.path(inputs.output_dir, "output-dir")
-    with staged(target) as folder:
+    with runs.staged(target) as folder:
         with job.group("Simulation"):
             simulated, warnings = _engine(inputs, job, project_run, work, memory)
         side = compare.Side(project, project_run, given, simulated, params, work, memory)

@@ -22,10 +22,9 @@ _ORDER = {"error": 0, "unsupported": 1, "warning": 2}
 
 def check(project: Project, job: Job, engine: str) -> Outcome:
     """Everything missing or inconsistent in ``project``, in one list. Exit code 2 where it cannot be run."""
-    from flint_ml.gcbm.project.missing_attributes import unlisted
-    from flint_ml.gcbm.project.validation import validate
+    from flint_ml.gcbm.project.validation import missing_attributes, validate
 
-    found = sorted([*validate(project), *unlisted(project)], key=lambda problem: _ORDER[problem.severity])
+    found = sorted([*validate(project), *missing_attributes(project)], key=lambda problem: _ORDER[problem.severity])
     bad = [p for p in found if p.severity == "error" or (p.severity == "unsupported" and engine == "embedded")]
     warnings = len(found) - len(bad)
     if bad:
@@ -88,11 +87,11 @@ def findings_of(problems: list[Problem]) -> list[Finding]:
 def fix(project: Project, job: Job, folder: str) -> Outcome:
     """Write a mended copy of ``project`` and say what was changed and what is left."""
     from flint_ml.gcbm.project.config import load_project
-    from flint_ml.gcbm.project.repair import mend
+    from flint_ml.gcbm.project.repair import repair
     from flint_ml.gcbm.project.validation import validate
 
     target = job.path(folder, "fix")
-    changed = mend(project, target)
+    changed = repair(project, target)
     left = [problem for problem in validate(load_project(target)) if problem.severity != "warning"]
     for number, sentence in enumerate(changed, 1):
         job.say(f"{number}. {sentence}")

@@ -37,22 +37,21 @@ class SpinupReport:
     null_temperature_pixels: int = 0
 
 
-def needed_variables(variables: Variables, model_listener: Sequence[str], reporting: str) -> list[str]:
+def needed_variables(variables: Variables) -> list[str]:
     """Variables that are evaluated for each pixel."""
     project = variables.project
-    masks = [str(v) for v in project.settings("CBMBuildLandUnitModule").get("mask_vars") or []]
     land = [v for v in ("initial_historic_land_class", "initial_current_land_class") if project.has_variable(v)]
     return [
         "initial_classifier_set",
-        *masks,
+        *project.mask_variables,
         "initial_age",
         TEMPERATURE,
         MIXING,
         "spinup_parameters",
         *PLACE_VARIABLES,
         *land,
-        *model_listener,
-        reporting,
+        *project.disturbance_variables,
+        project.reporting_classifiers,
     ]
 
 
@@ -67,9 +66,8 @@ def used_layers(variables: Variables, names: Sequence[str]) -> list[str]:
 
 def mask_layers(variables: Variables) -> list[str]:
     """Layers whose null alone makes a pixel not simulated."""
-    masks = [str(v) for v in variables.project.settings("CBMBuildLandUnitModule").get("mask_vars") or []]
     found: list[str] = []
-    queue = ["initial_classifier_set", *masks]
+    queue = ["initial_classifier_set", *variables.project.mask_variables]
     while queue:
         name = queue.pop(0)
         transform = variables.transform(name) or {}
@@ -84,8 +82,7 @@ def select_stands(model: Model, inventory: Inventory) -> Inventory:
     """Only stands whose classifier set and mask variables have a value."""
     view = StandVariables(model.variables, model.layers, inventory)
     keep = np.ones(inventory.stands, dtype=bool)
-    masks = model.project.settings("CBMBuildLandUnitModule").get("mask_vars") or []
-    for name in ["initial_classifier_set", *(str(v) for v in masks)]:
+    for name in ["initial_classifier_set", *model.project.mask_variables]:
         values, index = view.of(name)
         keep &= np.array([value is not None for value in values])[index]
     return inventory if keep.all() else inventory.keep(keep)

@@ -211,7 +211,6 @@ def build_model(project: Project, variables: Variables, layers: dict[str, Layer]
     codes, names = _codes(variables)
     transitions, matching = _transitions(project, variables)
     classes, changes = _land_classes(project, variables)
-    listener = project.settings("CBMDisturbanceListener").get("vars") or []
     active = project.module("CBMDisturbanceListener") and project.module("CBMDisturbanceEventModule")
     return Model(
         project=project,
@@ -232,10 +231,10 @@ def build_model(project: Project, variables: Variables, layers: dict[str, Layer]
         age_classes=AgeClasses(
             int(variables.constant("age_class_range", 20)), int(variables.constant("age_maximum", 300))
         ),
-        listener=[str(name) for name in listener] if active else [],
+        listener=project.disturbance_variables if active else [],
         smoothing=project.settings("CBMGrowthModule").get("smoother_enabled", True) is not False,
         age_indicators=project.module("CBMAgeIndicators") is not None,
-        reporting=str(project.settings("CBMAggregatorLandUnitData").get("reporting_classifier_set", CLASSIFIER_SET)),
+        reporting=project.reporting_classifiers,
     )
 
 

@@ -42,7 +42,7 @@ from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.grid import BlockId, Domain, format_blocks, parse_blocks, project_domain
 from flint_ml.gcbm.project.layers import Layer, project_layers
 from flint_ml.gcbm.project.problems import FLINT_HINT, stop
-from flint_ml.gcbm.project.variables import CLASSIFIER_SET, NullVariableError, Variables, open_database
+from flint_ml.gcbm.project.variables import NullVariableError, Variables, open_database
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -151,9 +151,7 @@ class Reader:
 
     def needed(self) -> dict[str, Layer]:
         """The layers that a run reads; InputError when one does not exist."""
-        listener = self.project.settings("CBMDisturbanceListener").get("vars") or []
-        reporting = self.project.settings("CBMAggregatorLandUnitData").get("reporting_classifier_set", CLASSIFIER_SET)
-        names = needed_variables(self.variables, [str(name) for name in listener], str(reporting))
+        names = needed_variables(self.variables)
         chosen = {}
         for name in used_layers(self.variables, names):
             if name not in self.layers:

@@ -93,7 +93,7 @@ def landscape(project: Project, blocks: Sequence[str | BlockId] | None = None) -
     if blocks is not None:
         wanted = set(parse_blocks(blocks))
         domain = Domain(domain.grid, tuple(b for b in domain.blocks if b in wanted), domain.cells)
-    names = ["initial_classifier_set", *map(str, project.settings("CBMBuildLandUnitModule").get("mask_vars") or [])]
+    names = ["initial_classifier_set", *project.mask_variables]
     pixels, areas = 0, []
     with Reader(project) as reader:
         layers = {name: reader.layers[name] for name in used_layers(reader.variables, names) if name in reader.layers}

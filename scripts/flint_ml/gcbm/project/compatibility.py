@@ -76,10 +76,15 @@ _OPTIONAL_VARIABLES = (
 
 def reachable(project: Project) -> list[tuple[str, bool]]:
     """Variables that the enabled modules use, directly or through others: (name, in spinup)."""
-    listener = project.settings("CBMDisturbanceListener").get("vars") or []
-    masks = project.settings("CBMBuildLandUnitModule").get("mask_vars") or []
-    reporting = project.settings("CBMAggregatorLandUnitData").get("reporting_classifier_set", "classifier_set")
-    queue = [(str(n), False) for n in (*_ENGINE_VARIABLES, *listener, *masks, reporting)]
+    queue = [
+        (name, False)
+        for name in (
+            *_ENGINE_VARIABLES,
+            *project.disturbance_variables,
+            *project.mask_variables,
+            project.reporting_classifiers,
+        )
+    ]
     queue += [(n, False) for n in _OPTIONAL_VARIABLES if project.has_variable(n)]
     queue += [(n, True) for n in ("spinup_parameters", "minimum_rotation", *_ENGINE_VARIABLES[:4])]
     seen: dict[tuple[str, bool], None] = {}

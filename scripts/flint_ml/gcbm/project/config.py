@@ -68,6 +68,21 @@ class Project:
         return (self.module(name) or {}).get("settings") or {}
 
     @property
+    def mask_variables(self) -> list[str]:
+        """Variables whose null on a pixel keeps it from being simulated (1.5)."""
+        return [str(name) for name in self.settings("CBMBuildLandUnitModule").get("mask_vars") or []]
+
+    @property
+    def disturbance_variables(self) -> list[str]:
+        """The enabled listener's variables, in its order (2.7)."""
+        return [str(name) for name in self.settings("CBMDisturbanceListener").get("vars") or []]
+
+    @property
+    def reporting_classifiers(self) -> str:
+        """The variable whose classifiers results are reported by (3.1)."""
+        return str(self.settings("CBMAggregatorLandUnitData").get("reporting_classifier_set", "classifier_set"))
+
+    @property
     def years(self) -> list[int]:
         """Calendar years of steps 1..n: start, start+1, ... while the date is before the end date."""
         start, end = self._date("start_date"), self._date("end_date")

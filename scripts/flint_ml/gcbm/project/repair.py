@@ -1,4 +1,4 @@
-"""Write a mended copy of a project: what can be repaired without guessing at the science."""
+"""Write a repaired copy of a project: what can be repaired without guessing at the science."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flint_ml.gcbm.project.layers import Layer, layer_entries, make_layer
 from flint_ml.gcbm.project.validation import PATH_KEYS
 
 
-def mend(project: Project, folder: str | Path) -> list[str]:
+def repair(project: Project, folder: str | Path) -> list[str]:
     """Copy a project to ``folder`` and repair the copy; returns what was changed, one sentence each.
 
     Repaired: Windows separators, a raster whose name differs from the configuration's (when only one file
