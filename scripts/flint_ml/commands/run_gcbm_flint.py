@@ -8,9 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from flint_ml.commands import run_gcbm
+from flint_ml.commands.run_gcbm.inputs import Inputs as RunGcbmInputs
 
 
-class Inputs(run_gcbm.Inputs):
+class Inputs(RunGcbmInputs):
     """Inputs of run-gcbm-flint: those of run-gcbm, with the engine fixed."""
 
     engine: Literal["flint"] = Field("flint", description="`flint`: moja global's C++ moja.cli, which this image has.")

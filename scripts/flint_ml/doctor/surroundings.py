@@ -23,8 +23,7 @@ _SECONDS = 5.0
 
 def simulation(project: Project) -> Iterator[Check]:
     """A GCBM project, by the validator that run-gcbm itself uses."""
-    from flint_ml.gcbm.project.config import CFG, load_project
-    from flint_ml.gcbm.project.validation import validate
+    from flint_ml.gcbm import CFG, load_project, validate
 
     section = project.section("run-gcbm")
     place = project.folder / str(section.get("project") or ".")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from flint_ml.dvc_project.changes import Changes, data_changes, describe_changes
     from flint_ml.dvc_project.config import refuse_files, remote_settings
     from flint_ml.dvc_project.entries import Entry, folder_md5, holder, tracked, unreadable
+    from flint_ml.dvc_project.materialise import materialise
     from flint_ml.dvc_project.paths import dvc_root, joined, project_folder, within
     from flint_ml.dvc_project.pipeline import Dependency, Output, Pipelines, Stage, declared, never_run, read_pipelines
     from flint_ml.dvc_project.plots import Plot, collect_plots
@@ -69,6 +70,7 @@ _HOME = {
     "hash_at": "cache",
     "holder": "entries",
     "joined": "paths",
+    "materialise": "materialise",
     "members": "cache",
     "never_run": "pipeline",
     "object_path": "cache",
@@ -112,6 +114,7 @@ __all__ = [
     "hash_at",
     "holder",
     "joined",
+    "materialise",
     "members",
     "never_run",
     "object_path",

@@ -106,7 +106,7 @@ def _of_zip(error: InputError, given: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def megabytes(text: str) -> int | None:
+def parse_memory(text: str) -> int | None:
     """``2GB`` or ``800MB`` in bytes; None where nothing is given."""
     if not text:
         return None
@@ -158,7 +158,7 @@ def refuse_faults(project: Project, problems: list[Problem]) -> None:
     )
 
 
-def embedded(
+def run_embedded(
     project: Project,
     *,
     maps: MapRequest | None = None,
@@ -182,7 +182,7 @@ def embedded(
     return simulated
 
 
-def flint(project: Project, program: str, work: Path, say: Say | None = None) -> tuple[Simulated, list[Problem]]:
+def run_moja_cli(project: Project, program: str, work: Path, say: Say | None = None) -> tuple[Simulated, list[Problem]]:
     """Run ``project`` with ``moja.cli``; the second part is what it warned of."""
     from flint_ml.gcbm.moja_cli import run_flint
     from flint_ml.gcbm.results.database_checks import table_checks

@@ -123,7 +123,7 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def _gcbm(folder: Path) -> str | None:
-    from flint_ml.gcbm.project.config import find_config_dir
+    from flint_ml.gcbm import find_config_dir
 
     try:
         found = find_config_dir(folder)

@@ -46,7 +46,7 @@ def test_every_indicator_has_a_label_and_a_unit() -> None:
     assert {words.unit(name) for name in COLUMNS} == {"tC", "ha"}
     assert words.titled("disturbed_area_ha") == "Disturbed area (ha)"
     with pytest.raises(InputError, match="no indicator 'npp'"):
-        words.choose(["npp"])
+        words.choose_indicators(["npp"])
 
 
 def indicator_table(*rows: tuple[int, float, float]) -> Table:

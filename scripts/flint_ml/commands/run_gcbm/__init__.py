@@ -6,97 +6,33 @@ import json
 import posixpath
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from flint_ml.commands.run_gcbm import compare as compare
-from flint_ml.commands.run_gcbm import modes as modes
-from flint_ml.commands.run_gcbm import outcome as outcome
-from flint_ml.commands.run_gcbm import score as scoring
+from flint_ml.commands.run_gcbm import compare, modes, outcome
+from flint_ml.commands.run_gcbm.inputs import Inputs
 from flint_ml.errors import FlintError, InputError
-from flint_ml.gcbm import simulation as runs
-from flint_ml.gcbm.project.config import Project
-from flint_ml.gcbm.project.problems import Problem
-from flint_ml.gcbm.results import labels as words
-from flint_ml.gcbm.results import tables
-from flint_ml.runner import Action, GateInputs, Job, Outcome
-
-Severity = Literal["fail", "warn", "ignore"]
-
-
-class Inputs(GateInputs):
-    """Inputs of run-gcbm."""
-
-    project: str = Field(".", description="The GCBM project: its folder, its configuration folder, or a zip of it.")
-    config_dir: str = Field(
-        "", description="Folder of gcbm_config.cfg inside the project, where it holds more than one configuration."
-    )
-    engine: Literal["auto", "embedded", "flint"] = Field(
-        "auto",
-        description="`embedded`: the Python engine, which gives the C++'s numbers in seconds; `flint`: moja global's "
-        "C++ moja.cli; `auto`: embedded where it implements all that the project uses, else flint.",
-    )
-    moja_cli: str = Field("", description="Path of moja.cli for the engine flint. Default: the one on the PATH.")
-    output_dir: str = Field(
-        "gcbm-output", description="Folder of the results: gcbm_output.db, metrics.json, tables, maps."
-    )
-    indicators: list[str] = Field(
-        default_factory=list,
-        description="Indicators to report and judge, names or patterns such as `*_biomass_tC`. Default: all.",
-    )
-    spatial: list[str] = Field(
-        default_factory=list,
-        description="Maps to write as GeoTIFF and PNG: `layer`, `layer:year` or `layer:all`, such as "
-        "`total_ecosystem_tC_ha:2020`. Default: none.",
-    )
-    base: str = Field(
-        "auto",
-        description="What to compare with: `auto` (the base revision; its inputs are run again in this job), `none`, "
-        "or a path: metrics.json, gcbm_output.db, a folder with them, or a project.",
-    )
-    base_revision: str = Field(
-        "auto", description="Revision to compare with: a branch, tag or commit. `auto`: the base of this event."
-    )
-    tolerance: dict[str, float | str] = Field(
-        default_factory=dict,
-        description="Change that still counts as none, by indicator or pattern, as a share or number: "
-        "`{npp_tC: 1 %}`. Default: 0.1 % of the base for every indicator.",
-    )
-    expected: dict[str, list[float | str]] = Field(
-        default_factory=dict,
-        description="What this change is meant to do, such as `2012/disturbed_area_ha: [+20 %, +50 %]`; "
-        "in flint-ml.yml the change's own declaration counts.",
-    )
-    allow_other_engine: bool = Field(False, description="Compare also with a base that another engine made.")
-    effects: bool = Field(
-        True, description="With several changed inputs, run again with one change at a time to show each one's effect."
-    )
-    checks: dict[str, Severity] = Field(
-        default_factory=dict,
-        description="What a check that does not pass does, by its name: `fail`, `warn` or `ignore`, such as "
-        "`{matrix-rows: ignore}`.",
-    )
-    params: str = Field(
-        "",
-        description="Parameters that replace those of the input database, in a copy: a YAML file, with `:section` "
-        "where they are a part of it, such as `params.yaml:gcbm`.",
-    )
-    observations: str = Field(
-        "", description="Measurements to score the run on: CSV with year, indicator, value, sd and classifier columns."
-    )
-    parquet: bool = Field(True, description="Write the tables as Parquet besides CSV.")
-    figures: Literal["auto", "none"] = Field("auto", description="Draw figures, or none.")
-    max_memory: str = Field(
-        "", description="Working memory, such as `800MB` or `2GB`: larger landscapes are done in several passes."
-    )
-    check: bool = Field(False, description="Only check the project: everything missing or inconsistent, in seconds.")
-    fix: str = Field("", description="Only write a mended copy of the project to this folder.")
-    plan: int = Field(0, ge=0, le=256, description="Only split the project into this many jobs; output `matrix`.")
-    part: str = Field("", description="Run this part only, such as `2/4` (from `plan`), for `merge`.")
-    merge: list[str] = Field(
-        default_factory=list, description="Join the parts in these folders or files instead of running the project."
-    )
+from flint_ml.gcbm import (
+    Problem,
+    Project,
+    Simulated,
+    choose_engine,
+    choose_indicators,
+    close_project,
+    map_request,
+    metrics,
+    metrics_text,
+    of_result,
+    open_project,
+    parse_memory,
+    refuse_faults,
+    run_embedded,
+    run_moja_cli,
+    staged,
+    wanted_maps,
+    with_params,
+    write_outputs,
+)
+from flint_ml.runner import Action, Job, Outcome
 
 
 def run(inputs: Inputs, job: Job) -> Outcome:
@@ -104,11 +40,11 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     given = job.existing(inputs.project, "project")
     try:
         with tempfile.TemporaryDirectory(prefix="flint-ml-gcbm-") as work:
-            project = runs.open_project(given, inputs.config_dir)
+            project = open_project(given, inputs.config_dir)
             try:
                 return _run(inputs, job, project, Path(work))
             finally:
-                runs.close_project(project, given)
+                close_project(project, given)
     except FlintError as error:
         _name_in_workspace(error, job)
         raise
@@ -123,7 +59,7 @@ def _name_in_workspace(error: FlintError, job: Job) -> None:
 
 
 def _run(inputs: Inputs, job: Job, project: Project, work: Path) -> Outcome:
-    memory = runs.megabytes(inputs.max_memory)
+    memory = parse_memory(inputs.max_memory)
     if inputs.check:
         return modes.check(project, job, inputs.engine)
     if inputs.fix:
@@ -138,28 +74,28 @@ def _run(inputs: Inputs, job: Job, project: Project, work: Path) -> Outcome:
 
 def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None) -> Outcome:
     """Run or merge, compare, write all results at once, and report."""
-    from flint_ml.gcbm.project.validation import missing_attributes, validate
+    from flint_ml.gcbm import missing_attributes, validate
 
-    chosen = words.choose(inputs.indicators)
+    chosen = choose_indicators(inputs.indicators)
     given = job.existing(inputs.project, "project")
     _note_inputs(job, project, given)
     params = _params(inputs, job)
-    project_run = runs.with_params(project, params, work / "params")
+    project_run = with_params(project, params, work / "params")
     problems = [*validate(project_run, pixels=False), *missing_attributes(project_run)]
-    runs.refuse_faults(project_run, problems)
+    refuse_faults(project_run, problems)
     target = job.path(inputs.output_dir, "output-dir")
-    with runs.staged(target) as folder:
+    with staged(target) as folder:
         with job.group("Simulation"):
             simulated, warnings = _engine(inputs, job, project_run, work, memory)
         side = compare.Side(project, project_run, given, simulated, params, work, memory)
         compared = None if inputs.base == "none" else compare.compare(inputs, job, side, chosen)
-        scored = scoring.score(job, inputs.observations, simulated, compared)
-        values = tables.metrics(simulated.table, chosen)
+        scored = compare.score(job, inputs.observations, simulated, compared)
+        values = metrics(simulated.table, chosen)
         if scored is not None:
             values |= {name: metric.value for name, metric in scored.here.metrics.items() if metric.value is not None}
-        runs.write_outputs(simulated, folder, tables.metrics_text(values), _about(simulated), inputs.parquet)
+        write_outputs(simulated, folder, metrics_text(values), _about(simulated), inputs.parquet)
         _keep_maps(inputs, simulated, folder)
-    found = outcome.Found(
+    report = outcome.RunReport(
         simulated=simulated,
         problems=_shown(problems, warnings, simulated),
         chosen=chosen,
@@ -171,12 +107,19 @@ def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: in
         changes=_changes(inputs, job, project, compared),
     )
     if inputs.figures != "none":
-        from flint_ml.commands.run_gcbm.figures import draw
+        from flint_ml.gcbm import draw_figures
 
-        between = compared if isinstance(compared, compare.Compared) else None
-        spatial = runs.wanted_maps(inputs.spatial, simulated.years)
-        found.figures = draw(job, simulated, between, spatial, scored)
-    return outcome.build(found, job)
+        between = compared if isinstance(compared, compare.Compared) and compared.differs else None
+        report.figures = draw_figures(
+            job.figures_dir,
+            simulated,
+            record_path=job.figure_path,
+            base=between.baseline.tables if between else None,
+            pixels=between.pixels if between else None,
+            maps=wanted_maps(inputs.spatial, simulated.years),
+            scored=scored,
+        )
+    return outcome.build(report, job)
 
 
 def _changes(inputs: Inputs, job: Job, project: Project, compared: Any) -> dict[str, Any] | None:
@@ -193,7 +136,7 @@ def _changes(inputs: Inputs, job: Job, project: Project, compared: Any) -> dict[
     return compare.by_meaning(found, inputs, job, project, compared)
 
 
-def _shown(problems: list[Problem], warnings: list[Problem], simulated: runs.Simulated) -> list[Problem]:
+def _shown(problems: list[Problem], warnings: list[Problem], simulated: Simulated) -> list[Problem]:
     """Warnings that matter for what was run; what moja.cli implements is no problem of its run."""
     kept = [p for p in problems if p.severity == "warning" or simulated.kind == "embedded"]
     return list(dict.fromkeys([*kept, *warnings]))
@@ -209,20 +152,20 @@ def _params(inputs: Inputs, job: Job) -> dict[str, Any]:
 
 def _engine(
     inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None
-) -> tuple[runs.Simulated, list[Problem]]:
+) -> tuple[Simulated, list[Problem]]:
     """The result, from parts, from the embedded engine or from ``moja.cli``, and what the engine warned of."""
     if inputs.merge:
-        from flint_ml.gcbm.partition import merge
+        from flint_ml.gcbm import merge
 
         _no_maps(inputs, "a single run makes maps, `merge` cannot")
-        return runs.of_result(merge(modes.part_files(job, inputs.merge))), []
-    kind, program = runs.choose_engine(inputs.engine, project, inputs.moja_cli)
+        return of_result(merge(modes.part_files(job, inputs.merge))), []
+    kind, program = choose_engine(inputs.engine, project, inputs.moja_cli)
     if kind == "flint":
         _no_maps(inputs, "the embedded engine makes maps; moja.cli writes those that the project itself asks for")
-        return runs.flint(project, program, work, job.say)
+        return run_moja_cli(project, program, work, job.say)
     extra = [] if inputs.figures == "none" or inputs.base == "none" else [(compare.MAPPED, project.years[-1])]
-    maps = runs.map_request(inputs.spatial, project.years, work / "maps", extra)
-    return runs.embedded(project, maps=maps, max_memory=memory, say=job.say), []
+    maps = map_request(inputs.spatial, project.years, work / "maps", extra)
+    return run_embedded(project, maps=maps, max_memory=memory, say=job.say), []
 
 
 def _no_maps(inputs: Inputs, why: str) -> None:
@@ -232,7 +175,7 @@ def _no_maps(inputs: Inputs, why: str) -> None:
 
 def _note_inputs(job: Job, project: Project, given: Path) -> None:
     """The project's files in the record, with their hashes."""
-    from flint_ml.gcbm.project.layers import project_layers
+    from flint_ml.gcbm import project_layers
 
     if given.is_file():
         job.use(given)
@@ -244,7 +187,7 @@ def _note_inputs(job: Job, project: Project, given: Path) -> None:
             job.use(path)
 
 
-def _about(simulated: runs.Simulated) -> str:
+def _about(simulated: Simulated) -> str:
     """``run.json``: which engine made the results, from what."""
     about: dict[str, Any] = {
         "format": "flint-ml/gcbm-run/1",
@@ -261,9 +204,9 @@ def _about(simulated: runs.Simulated) -> str:
     return json.dumps(about, indent=1) + "\n"
 
 
-def _keep_maps(inputs: Inputs, simulated: runs.Simulated, folder: Path) -> None:
+def _keep_maps(inputs: Inputs, simulated: Simulated, folder: Path) -> None:
     """The maps that were asked for, into the results."""
-    for key in runs.wanted_maps(inputs.spatial, simulated.years):
+    for key in wanted_maps(inputs.spatial, simulated.years):
         if key in simulated.maps:
             place = folder / "maps" / simulated.maps[key].name
             place.parent.mkdir(exist_ok=True)

@@ -1,36 +1,148 @@
-"""run-gcbm against its base: find the base, run its inputs again, and say what differs, in results and inputs."""
+"""run-gcbm against its base: results given directly, or the base revision's inputs run again; what differs, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flint_ml.commands.run_gcbm import base as bases
-from flint_ml.commands.run_gcbm.base import Baseline
-from flint_ml.dvc_project import read_at, within
+from flint_ml.commands.run_gcbm.inputs import Inputs
+from flint_ml.dvc_project import hash_at, materialise, project_folder, read_at, within
 from flint_ml.errors import InputError
-from flint_ml.gcbm import simulation as runs
-from flint_ml.gcbm.project.config import Project
-from flint_ml.gcbm.results.indicators import Table
-from flint_ml.gcbm.results.tables import keep
-from flint_ml.git import Base
+from flint_ml.gcbm import (
+    CFG,
+    DATABASE,
+    Kind,
+    Project,
+    Simulated,
+    Table,
+    keep,
+    map_request,
+    open_project,
+    result_tables,
+    run_embedded,
+    table_of_metrics,
+    with_params,
+)
+from flint_ml.git import Base, Git
 from flint_ml.record import Finding
 from flint_ml.runner import Job
 from flint_ml.text.yaml import parse_yaml
 
 if TYPE_CHECKING:
-    from flint_ml.commands.run_gcbm import Inputs
-    from flint_ml.gcbm.comparison.compare import Comparison
-    from flint_ml.gcbm.comparison.effects import Effects
-    from flint_ml.gcbm.comparison.map_diff import Changed
-    from flint_ml.gcbm.project.diff import InputChanges
+    from flint_ml.gcbm import Changed, Comparison, Effects, InputChanges, Scored
 
 # The map that shows where two runs differ: what changes anything changes the ecosystem's carbon in the end.
 MAPPED = "total_ecosystem_tC_ha"
 TOLERANCE = "0.1 %"
 MOST_EFFECTS = 12
+
+
+METRICS = "metrics.json"
+_HINT = "give a metrics.json, a gcbm_output.db, a folder with them, or a GCBM project"
+
+
+@dataclass
+class Baseline:
+    """What a run is compared with.
+
+    ``kind`` and ``engine`` are None where the results do not say which engine made them. ``simulated`` is there
+    when the base was run in this job, ``project`` when its inputs are at hand.
+    """
+
+    tables: dict[str, Table]
+    how: str
+    commit: str | None = None
+    kind: Kind | None = None
+    engine: str | None = None
+    simulated: Simulated | None = None
+    project: Project | None = None
+
+    @property
+    def table(self) -> Table:
+        return self.tables["indicators"]
+
+
+Rerun = Callable[[Path, str | None], tuple[Project, Simulated]]
+
+
+def from_path(job: Job, text: str, rerun: Rerun) -> Baseline:
+    """The base given as a path: metrics, database, a folder with either, or a project, which is run."""
+    path = job.existing(text, "base")
+    how = f"`{text}`"
+    if path.is_dir():
+        if not (path / METRICS).is_file() and not (path / DATABASE).is_file():
+            project, simulated = rerun(path, None)
+            return Baseline(simulated.tables, how, None, simulated.kind, simulated.engine, simulated, project)
+        kind, engine = _engine(path / "run.json")
+        file = path / (DATABASE if (path / DATABASE).is_file() else METRICS)
+        job.use(file)
+        return Baseline(_tables(file, text), how, None, kind, engine)
+    job.use(path)
+    if path.suffix == ".zip":
+        project, simulated = rerun(path, None)
+        return Baseline(simulated.tables, how, None, simulated.kind, simulated.engine, simulated, project)
+    kind, engine = _engine(path.parent / "run.json")
+    return Baseline(_tables(path, text), how, None, kind, engine)
+
+
+def _tables(path: Path, shown: str) -> dict[str, Table]:
+    if path.suffix == ".json":
+        return {"indicators": _metrics(path.read_bytes(), shown)}
+    if path.suffix in {".db", ".sqlite"}:
+        return result_tables(path)
+    raise InputError(f"{shown!r} holds no results", where="base", hint=_HINT, code="gcbm-base")
+
+
+def _metrics(data: bytes, where: str) -> Table:
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"is not valid JSON: {error}", where=where, hint=_HINT, code="gcbm-base") from None
+    if isinstance(values, dict) and str(values.get("schema", "")).startswith("flint-ml/record/"):
+        values = {name: item.get("value") for name, item in values.get("metrics", {}).items()}
+    return table_of_metrics(values if isinstance(values, dict) else {}, where)
+
+
+def _engine(about: Path) -> tuple[Kind | None, str | None]:
+    return _engine_of(about.read_bytes() if about.is_file() else None)
+
+
+def _engine_of(data: bytes | None) -> tuple[Kind | None, str | None]:
+    try:
+        values: Any = json.loads(data) if data else {}
+    except ValueError:
+        values = {}
+    kind = values.get("kind") if isinstance(values, dict) else None
+    if kind not in ("embedded", "flint"):
+        return None, None
+    return kind, str(values.get("engine") or "")
+
+
+def from_results(git: Git, commit: str, how: str, output_dir: str) -> Baseline | None:
+    """The base's own results, ``<output-dir>/metrics.json`` at its revision; None where it has none."""
+    data = read_at(git, commit, posixpath.join(output_dir, METRICS))
+    if data is None:
+        return None
+    kind, engine = _engine_of(read_at(git, commit, posixpath.join(output_dir, "run.json")))
+    return Baseline({"indicators": _metrics(data, f"{METRICS} at {commit[:10]}")}, how, commit, kind, engine)
+
+
+def inside(git: Git, path: Path) -> str | None:
+    """``path`` relative to the Git root (empty for the root itself), or None outside a repository."""
+    root = git.root
+    if root is None or not path.resolve().is_relative_to(root.resolve()):
+        return None
+    text = path.resolve().relative_to(root.resolve()).as_posix()
+    return "" if text == "." else text
+
+
+def has_project(path: Path) -> bool:
+    """Whether a materialised folder may hold a project at all."""
+    return path.is_file() or any(path.rglob(CFG))
 
 
 @dataclass
@@ -40,7 +152,7 @@ class Side:
     project: Project
     runnable: Project
     given: Path
-    simulated: runs.Simulated
+    simulated: Simulated
     params: Mapping[str, Any]
     work: Path
     memory: int | None
@@ -120,22 +232,20 @@ def baseline(inputs: Inputs, job: Job, side: Side) -> Baseline | Nothing:
 
 def _find(inputs: Inputs, job: Job, side: Side) -> Baseline | Nothing:
     if inputs.base not in ("", "auto"):
-        return bases.from_path(job, inputs.base, lambda path, _: _rerun(inputs, side, path, side.params))
+        return from_path(job, inputs.base, lambda path, _: _rerun(inputs, side, path, side.params))
     found = job.base(inputs.base_revision)
     if found is None:
         return Nothing("no revision to compare with: this is the first commit, or no Git repository")
     if side.simulated.kind == "flint":
-        output = bases.inside(job.git, job.path(inputs.output_dir))
-        results = bases.from_results(job.git, found.commit, found.how, output) if output is not None else None
+        output = inside(job.git, job.path(inputs.output_dir))
+        results = from_results(job.git, found.commit, found.how, output) if output is not None else None
         return results or Nothing(f"{found.how} has no results in {inputs.output_dir}", found.commit)
-    place = bases.inside(job.git, side.given if side.given.is_file() else side.project.root)
+    place = inside(job.git, side.given if side.given.is_file() else side.project.root)
     if place is None:
         return Nothing("the project is not in the Git repository", found.commit)
-    without = [
-        path for text in (inputs.output_dir, inputs.results_dir) if (path := bases.inside(job.git, job.path(text)))
-    ]
-    folder = bases.materialise(job.git, found.commit, place, side.work / "base", without)
-    if folder is None or not bases.has_project(folder):
+    without = [path for text in (inputs.output_dir, inputs.results_dir) if (path := inside(job.git, job.path(text)))]
+    folder = materialise(job.git, found.commit, place, side.work / "base", without)
+    if folder is None or not has_project(folder):
         return Nothing(f"{found.how} has no GCBM project in `{place or '.'}`", found.commit)
     return _again(inputs, job, side, folder, found)
 
@@ -159,7 +269,7 @@ def _again(inputs: Inputs, job: Job, side: Side, folder: Path, base: Base) -> Ba
 def _base_params(inputs: Inputs, job: Job, commit: str) -> Mapping[str, Any]:
     if not inputs.params:
         return {}
-    name = bases.inside(job.git, job.path(inputs.params.partition(":")[0], "params"))
+    name = inside(job.git, job.path(inputs.params.partition(":")[0], "params"))
     data = read_at(job.git, commit, name) if name else None
     try:
         return parse_params(data, inputs.params) if data else {}
@@ -167,22 +277,22 @@ def _base_params(inputs: Inputs, job: Job, commit: str) -> Mapping[str, Any]:
         return {}
 
 
-def _rerun(inputs: Inputs, side: Side, path: Path, params: Mapping[str, Any]) -> tuple[Project, runs.Simulated]:
+def _rerun(inputs: Inputs, side: Side, path: Path, params: Mapping[str, Any]) -> tuple[Project, Simulated]:
     """Run a project as the base, or take this run's result where the inputs are the same."""
-    from flint_ml.gcbm.engine.run import fingerprint
+    from flint_ml.gcbm import fingerprint
 
-    project = runs.open_project(path)
-    copy = runs.with_params(project, params, side.work / "base-params")
+    project = open_project(path)
+    copy = with_params(project, params, side.work / "base-params")
     if side.simulated.fingerprint and fingerprint(copy) == side.simulated.fingerprint:
         return copy, side.simulated
     extra = [(MAPPED, copy.years[-1])] if inputs.figures != "none" else []
-    maps = runs.map_request([], copy.years, side.work / "base-maps", extra)
-    return copy, runs.embedded(copy, maps=maps, max_memory=side.memory)
+    maps = map_request([], copy.years, side.work / "base-maps", extra)
+    return copy, run_embedded(copy, maps=maps, max_memory=side.memory)
 
 
 def compare(inputs: Inputs, job: Job, side: Side, chosen: Sequence[str]) -> Compared | Nothing:
     """The whole comparison; ``Nothing`` where there is no base."""
-    from flint_ml.gcbm.comparison.compare import compare as judge
+    from flint_ml.gcbm import compare as judge
 
     with job.group("Base"):
         found = baseline(inputs, job, side)
@@ -198,7 +308,7 @@ def compare(inputs: Inputs, job: Job, side: Side, chosen: Sequence[str]) -> Comp
     )
     compared = Compared(found, difference, findings=stale)
     if found.project is not None and found.simulated is not side.simulated:
-        from flint_ml.gcbm.project.diff import changes
+        from flint_ml.gcbm import changes
 
         compared.changes = changes(found.project, side.runnable)
         if inputs.effects and compared.differs:
@@ -210,8 +320,7 @@ def compare(inputs: Inputs, job: Job, side: Side, chosen: Sequence[str]) -> Comp
 
 def _effects(compared: Compared, job: Job, side: Side) -> None:
     """Run the base again with one change at a time, where there are several, and not too many."""
-    from flint_ml.gcbm.comparison.effects import one_at_a_time, steps
-    from flint_ml.gcbm.results.indicators import indicators
+    from flint_ml.gcbm import indicators, one_at_a_time, steps
 
     project, changes = compared.baseline.project, compared.changes
     if project is None or changes is None or not (number := len(steps(changes))) > 1:
@@ -222,9 +331,9 @@ def _effects(compared: Compared, job: Job, side: Side) -> None:
         return
 
     def again(folder: Path) -> Table:
-        from flint_ml.gcbm.engine.run import run
+        from flint_ml.gcbm import run
 
-        return indicators(run(runs.open_project(folder), max_memory=side.memory))
+        return indicators(run(open_project(folder), max_memory=side.memory))
 
     compared.effects = one_at_a_time(
         project,
@@ -241,7 +350,6 @@ def _expected(inputs: Inputs, job: Job, commit: str | None) -> tuple[dict[str, A
     """The change's own declarations; what the base's settings declare already belongs to an earlier change."""
     if commit is None or not inputs.expected:
         return dict(inputs.expected), []
-    from flint_ml.dvc_project import project_folder
     from flint_ml.metrics import At, section_at, without_stale
 
     before = section_at(At(job.git, commit, project_folder(job.git)), job.config, "run-gcbm")
@@ -261,45 +369,56 @@ def _pixels(side: Side, found: Baseline) -> Changed | None:
     there = found.simulated.maps.get((MAPPED, found.simulated.years[-1]))
     if here is None or there is None:
         return None
-    from flint_ml.gcbm.comparison.map_diff import changed
+    from flint_ml.gcbm import changed
 
     return changed(there, here)
 
 
 def by_meaning(
-    found: dict[str, Any], inputs: Inputs, job: Job, project: Project, compared: Compared | Nothing | None
+    changed: dict[str, Any], inputs: Inputs, job: Job, project: Project, compared: Compared | Nothing | None
 ) -> dict[str, Any]:
     """Changed files of the project replaced by what changed in them: layers in pixels, parameters by name."""
     changes = compared.changes if isinstance(compared, Compared) else None
-    root, output = bases.inside(job.git, project.root), bases.inside(job.git, job.path(inputs.output_dir))
+    output = inside(job.git, job.path(inputs.output_dir))
+    without = _own_files(job, project) if changes is not None else set()
 
-    def result(path: str) -> bool:
-        return output is not None and within(path, output)
+    def other(path: str) -> bool:
+        return path not in without and not (output is not None and within(path, output))
 
-    found["data"] = [row for row in found["data"] if not result(row["path"])]
-    found["code"] = [path for path in found["code"] if not result(path)]
+    changed["data"] = [row for row in changed["data"] if other(row["path"])]
+    changed["code"] = [path for path in changed["code"] if other(path)]
     if changes is None:
-        return found
-    places = [bases.inside(job.git, place) for place in _input_places(project)] if root is not None else []
-    files = {place for place in places if place is not None}
-    found["data"] = [row for row in found["data"] if row["path"] not in files]
-    found["code"] = [path for path in found["code"] if path not in files]
-    from flint_ml.gcbm.project.layers import project_layers
-
-    here = project_layers(project)
-    for layer in changes.layers:
-        file = project.relative(here[layer.name].tiff) if layer.name in here else layer.file
-        main = layer.transitions[0] if layer.transitions else None
-        text = f"{layer.pixels:,} pixels, {layer.area_ha:.4g} ha" + (f", {main.old} → {main.new}" if main else "")
-        found["data"].append({"path": file or layer.name, "change": text, "kind": "layer"})
+        return changed
+    changed["data"] += _layer_rows(project, changes)
     if changes.parameters and inputs.params:
         # The rows of params.yaml stand below by table and key.
-        found["params"] = [row for row in found["params"] if not _in_section(row["path"], inputs.params)]
-    found["params"] += [{"path": c.pointer, "base": c.old, "head": c.new} for c in changes.configuration]
-    found["params"] += [
+        changed["params"] = [row for row in changed["params"] if not _in_section(row["path"], inputs.params)]
+    changed["params"] += [{"path": c.pointer, "base": c.old, "head": c.new} for c in changes.configuration]
+    changed["params"] += [
         {"path": f"{c.table} ({c.key}) {c.column}", "base": c.old, "head": c.new} for c in changes.parameters
     ]
-    return found
+    return changed
+
+
+def _own_files(job: Job, project: Project) -> set[str]:
+    """The project's files, relative to the Git root."""
+    if inside(job.git, project.root) is None:
+        return set()
+    return {name for file in _input_files(project) if (name := inside(job.git, file)) is not None}
+
+
+def _layer_rows(project: Project, changes: InputChanges) -> list[dict[str, str]]:
+    """One row for each changed layer: its file, pixels and area, and the largest change of value."""
+    from flint_ml.gcbm import project_layers
+
+    layers = project_layers(project)
+    rows = []
+    for layer in changes.layers:
+        file = project.relative(layers[layer.name].tiff) if layer.name in layers else layer.file
+        main = layer.transitions[0] if layer.transitions else None
+        text = f"{layer.pixels:,} pixels, {layer.area_ha:.4g} ha" + (f", {main.old} → {main.new}" if main else "")
+        rows.append({"path": file or layer.name, "change": text, "kind": "layer"})
+    return rows
 
 
 def _in_section(path: str, params: str) -> bool:
@@ -309,9 +428,37 @@ def _in_section(path: str, params: str) -> bool:
     return (place or "params.yaml").endswith(file) and (not section or name.startswith(f"{section}."))
 
 
-def _input_places(project: Project) -> list[Path]:
-    from flint_ml.gcbm.project.layers import project_layers
+def _input_files(project: Project) -> list[Path]:
+    from flint_ml.gcbm import project_layers
 
     layers = project_layers(project).values()
     files = [file for layer in layers for file in (layer.tiff, layer.json)]
     return [*files, *project.files, *project.provider_files, project.database]
+
+
+def score(job: Job, observations: str, simulated: Simulated, compared: Compared | Nothing | None) -> Scored | None:
+    """Score both sides on this change's observations; None where there are none."""
+    if not observations:
+        return None
+    from flint_ml.gcbm import score_sides
+
+    path = job.existing(observations, "observations")
+    job.use(path)
+    base = compared.baseline if isinstance(compared, Compared) else None
+    source = base.simulated.source if base is not None and base.simulated is not None else None
+    scored = score_sides(path, simulated.source, source, compared=base is not None)
+    if base is not None:
+        scored.findings += _observations_changed(job, observations, base.commit)
+    return scored
+
+
+def _observations_changed(job: Job, observations: str, commit: str | None) -> list[Finding]:
+    """Other measurements are another yardstick: that is for people to see."""
+    name = inside(job.git, job.path(observations)) if commit else None
+    if not name or commit is None:
+        return []
+    before = hash_at(job.git, commit, name)
+    if before is None or before == hash_at(job.git, None, name):
+        return []
+    text = f"this change alters the observations {observations}; both sides were scored on the new ones"
+    return [Finding(severity="warning", code="gate-changed", message=text)]

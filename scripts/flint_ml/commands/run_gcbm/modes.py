@@ -7,14 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.project.config import Project
-from flint_ml.gcbm.project.problems import Problem
-from flint_ml.gcbm.results.labels import amount
+from flint_ml.gcbm import Problem, Project, amount
 from flint_ml.record import Column, Finding, Severity, Table
 from flint_ml.runner import Job, Outcome
 
 if TYPE_CHECKING:
-    from flint_ml.gcbm.partition import Job as Part
+    from flint_ml.gcbm import Job as Part
 
 _SEVERITY: dict[str, Severity] = {"error": "error", "unsupported": "error", "warning": "warning"}
 _ORDER = {"error": 0, "unsupported": 1, "warning": 2}
@@ -22,7 +20,7 @@ _ORDER = {"error": 0, "unsupported": 1, "warning": 2}
 
 def check(project: Project, job: Job, engine: str) -> Outcome:
     """Everything missing or inconsistent in ``project``, in one list. Exit code 2 where it cannot be run."""
-    from flint_ml.gcbm.project.validation import missing_attributes, validate
+    from flint_ml.gcbm import missing_attributes, validate
 
     found = sorted([*validate(project), *missing_attributes(project)], key=lambda problem: _ORDER[problem.severity])
     bad = [p for p in found if p.severity == "error" or (p.severity == "unsupported" and engine == "embedded")]
@@ -86,9 +84,7 @@ def findings_of(problems: list[Problem]) -> list[Finding]:
 
 def fix(project: Project, job: Job, folder: str) -> Outcome:
     """Write a mended copy of ``project`` and say what was changed and what is left."""
-    from flint_ml.gcbm.project.config import load_project
-    from flint_ml.gcbm.project.repair import repair
-    from flint_ml.gcbm.project.validation import validate
+    from flint_ml.gcbm import load_project, repair, validate
 
     target = job.path(folder, "fix")
     changed = repair(project, target)
@@ -110,7 +106,7 @@ def fix(project: Project, job: Job, folder: str) -> Outcome:
 
 def plan(project: Project, jobs: int) -> Outcome:
     """Split ``project`` into at most ``jobs`` parts, as the matrix of a workflow."""
-    from flint_ml.gcbm.partition import plan as split
+    from flint_ml.gcbm import plan as split
 
     parts = split(project, jobs)
     matrix = {"include": [_entry(part) for part in parts]}
@@ -159,9 +155,8 @@ def parse_part(text: str) -> tuple[int, int]:
 
 def run_part(project: Project, job: Job, text: str, output_dir: str, max_memory: int | None, **options: Any) -> Outcome:
     """Run one part of ``project`` and leave its sums for ``merge``."""
-    from flint_ml.gcbm.engine.run import run
-    from flint_ml.gcbm.partition import plan as split
-    from flint_ml.gcbm.partition import write_part
+    from flint_ml.gcbm import plan as split
+    from flint_ml.gcbm import run, write_part
 
     number, of = parse_part(text)
     parts = split(project, of)

@@ -6,16 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from flint_ml.commands.run_gcbm import tables
 from flint_ml.commands.run_gcbm.compare import Compared, Nothing
 from flint_ml.commands.run_gcbm.modes import findings_of, problem_dict
-from flint_ml.commands.run_gcbm.score import Scored
-from flint_ml.gcbm.comparison.compare import Change
-from flint_ml.gcbm.engine.aggregate import Check
-from flint_ml.gcbm.project.problems import Problem
-from flint_ml.gcbm.results import labels as words
-from flint_ml.gcbm.results.tables import value
-from flint_ml.gcbm.simulation import DATABASE, Simulated
+from flint_ml.gcbm import (
+    DATABASE,
+    Change,
+    Check,
+    Problem,
+    Scored,
+    Simulated,
+    amount,
+    change_text,
+    comparison_tables,
+    label,
+    rank,
+    results_table,
+    run_tables,
+    span,
+    unit,
+    value,
+)
 from flint_ml.record import BaseSide, Cell, Changes, Column, Figure, Finding, Metric, PartBadge, Status, Verdict
 from flint_ml.record import Table as RecordTable
 from flint_ml.runner import Job, Outcome
@@ -25,7 +35,7 @@ _RANK: dict[str, int] = {"passed": 0, "ignored": 0, "warned": 1, "failed": 2}
 
 
 @dataclass
-class Found:
+class RunReport:
     """Everything that the record is made from. ``compared`` is None with ``base: none``."""
 
     simulated: Simulated
@@ -61,38 +71,38 @@ def judge_checks(checks: list[Check], severities: Mapping[str, str], base: list[
     return judged
 
 
-def build(found: Found, job: Job) -> Outcome:
+def build(report: RunReport, job: Job) -> Outcome:
     """The outcome of a run."""
-    simulated, compared = found.simulated, found.compared
+    simulated, compared = report.simulated, report.compared
     base = (
         compared.baseline.simulated.checks if isinstance(compared, Compared) and compared.baseline.simulated else None
     )
-    checks = judge_checks(simulated.checks, found.severities, base)
-    verdict = _verdict(found)
+    checks = judge_checks(simulated.checks, report.severities, base)
+    verdict = _verdict(report)
     last = simulated.years[-1]
     return Outcome(
-        status=_status(checks, found),
-        headline=_headline(found, checks),
-        message=_message(found, checks),
+        status=_status(checks, report),
+        headline=_headline(report, checks),
+        message=_message(report, checks),
         badge="Results" if isinstance(compared, Compared) else None,
-        metrics=_metrics(found),
-        tables=_tables(found, checks),
-        figures=found.figures,
-        verdict=_typed_verdict(found),
-        advice=_advice(found, checks),
-        base=_base_side(found),
-        badges=[PartBadge.model_validate(badge) for badge in badges(found, checks)],
-        changes=None if found.changes is None else Changes.clipped(found.changes, by="content"),
-        details=_details(found, checks),
+        metrics=_metrics(report),
+        tables=_tables(report, checks),
+        figures=report.figures,
+        verdict=_typed_verdict(report),
+        advice=_advice(report, checks),
+        base=_base_side(report),
+        badges=[PartBadge.model_validate(badge) for badge in badges(report, checks)],
+        changes=None if report.changes is None else Changes.clipped(report.changes, by="content"),
+        details=_details(report, checks),
         findings=[
             *_base_findings(compared),
             *_check_findings(checks),
-            *(found.scored.findings if found.scored else []),
-            *findings_of(found.problems),
+            *(report.scored.findings if report.scored else []),
+            *findings_of(report.problems),
         ],
         outputs={
-            "output-db": f"{found.output_dir}/{DATABASE}",
-            "metrics": f"{found.output_dir}/metrics.json",
+            "output-db": f"{report.output_dir}/{DATABASE}",
+            "metrics": f"{report.output_dir}/metrics.json",
             "engine": simulated.kind,
             "area-ha": value(simulated.table, last, "area_ha"),
             "total-biomass": value(simulated.table, last, "total_biomass_tC"),
@@ -112,70 +122,63 @@ def commit_of(compared: Compared | Nothing | None) -> str | None:
     return compared.commit if compared else None
 
 
-def _verdict(found: Found) -> str:
-    compared = found.compared
+def _verdict(report: RunReport) -> str:
+    compared = report.compared
     if isinstance(compared, Compared):
-        if found.scored and found.scored.overall and found.scored.overall.verdict in _FITS:
-            return found.scored.overall.verdict
+        if report.scored and report.scored.overall and report.scored.overall.verdict in _FITS:
+            return report.scored.overall.verdict
         return "changed" if compared.difference.verdict == "changed" else "same"
     return "no-baseline" if compared else ""
 
 
-def _typed_verdict(found: Found) -> Verdict | None:
+def _typed_verdict(report: RunReport) -> Verdict | None:
     """The record's verdict: what changed wholly as declared is told from what changed."""
-    verdict = _verdict(found)
-    if verdict == "same" and isinstance(found.compared, Compared):
-        return "as-declared" if found.compared.difference.verdict == "as declared" else "same"
+    verdict = _verdict(report)
+    if verdict == "same" and isinstance(report.compared, Compared):
+        return "as-declared" if report.compared.difference.verdict == "as declared" else "same"
     return cast("Verdict", verdict) if verdict else None
 
 
-def _advice(found: Found, checks: list[Judged]) -> str:
-    if _status(checks, found) == "failed":
+def _advice(report: RunReport, checks: list[Judged]) -> str:
+    if _status(checks, report) == "failed":
         return "look at the checks that failed; correct the change, or declare what it is meant to do"
     return "look at the rows that are not declared; declare what the change is meant to do, or correct it"
 
 
-def _base_side(found: Found) -> BaseSide | None:
-    compared = found.compared
+def _base_side(report: RunReport) -> BaseSide | None:
+    compared = report.compared
     if compared is None:
         return None
     how = compared.reason if isinstance(compared, Nothing) else compared.baseline.how
     return BaseSide(commit=commit_of(compared), how=how[:1_000])
 
 
-def _metrics(found: Found) -> dict[str, Metric]:
-    base = found.compared.baseline.table if isinstance(found.compared, Compared) else None
-    last = found.simulated.years[-1]
+def _metrics(report: RunReport) -> dict[str, Metric]:
+    base = report.compared.baseline.table if isinstance(report.compared, Compared) else None
+    last = report.simulated.years[-1]
     metrics = {}
-    for name, number in found.metrics.items():
+    for name, number in report.metrics.items():
         if name.startswith("calibration/"):
             continue
         year, slash, indicator = name.partition("/")
         at, what = (int(year), indicator) if slash else (last, name)
         before = None if base is None else value(base, at, what)
-        metrics[name] = Metric(value=number, unit=words.unit(what), base=before)
-    return metrics | (found.scored.metrics if found.scored else {})
+        metrics[name] = Metric(value=number, unit=unit(what), base=before)
+    return metrics | (report.scored.metrics if report.scored else {})
 
 
-def _tables(found: Found, checks: list[Judged]) -> list[RecordTable]:
-    simulated, compared = found.simulated, found.compared
-    every = [tables.all_years(simulated, found.chosen), _check_table(checks), *tables.disturbances(simulated)]
-    every += tables.scores(found.scored)
+def _tables(report: RunReport, checks: list[Judged]) -> list[RecordTable]:
+    simulated, compared = report.simulated, report.compared
+    every = run_tables(simulated, report.chosen, _check_table(checks), report.scored)
     if not isinstance(compared, Compared):
-        return [tables.results_table(simulated, found.chosen), *every]
-    return [
-        tables.compared_table(compared),
-        *tables.differences(compared),
-        *tables.effects_tables(compared),
-        *tables.inputs_table(compared),
-        *every,
-    ]
+        return [results_table(simulated.table, report.chosen), *every]
+    return [*comparison_tables(compared.difference, compared.changes, compared.effects), *every]
 
 
-def _status(checks: list[Judged], found: Found) -> Status:
-    compared = found.compared
+def _status(checks: list[Judged], report: RunReport) -> Status:
+    compared = report.compared
     worst = max((_RANK[c.status] for c in checks if not c.known), default=0)
-    if _verdict(found) == "worse":
+    if _verdict(report) == "worse":
         worst = _RANK["failed"]
     if isinstance(compared, Compared) and compared.difference.verdict == "changed":
         worst = max(worst, _RANK["warned"])
@@ -186,16 +189,16 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _message(found: Found, checks: list[Judged]) -> str:
+def _message(report: RunReport, checks: list[Judged]) -> str:
     failed = [c.check.name for c in checks if c.status == "failed"]
     if failed:
         return f"failed ({', '.join(failed[:2])})"
-    if not isinstance(found.compared, Compared):
+    if not isinstance(report.compared, Compared):
         return check_words(checks)
-    difference = found.compared.difference
-    if not found.compared.differs:
+    difference = report.compared.difference
+    if not report.compared.differs:
         return "same as the base"
-    changed, every = len(difference.changed_indicators), len(found.chosen)
+    changed, every = len(difference.changed_indicators), len(report.chosen)
     declared = ", as declared" if difference.verdict == "as declared" else ""
     return f"{changed} of {every} indicators changed{declared}"
 
@@ -211,7 +214,7 @@ def _base_findings(compared: Compared | Nothing | None) -> list[Finding]:
     first, same = compared.difference.first_year, compared.difference.identical_years
     if first is not None:
         years = [year for year in same if year]
-        before = f"; {words.span(years)} identical" if years else ""
+        before = f"; {span(years)} identical" if years else ""
         text = f"the difference starts in {first}{before}" if first else "the difference starts in spinup"
         found.append(Finding(severity="info", code="gcbm-first-year", message=text))
     return found
@@ -228,22 +231,22 @@ def check_words(checks: list[Judged]) -> str:
     return text + (f", {_count(known, 'warning')} as in the base" if known else "")
 
 
-def _headline(found: Found, checks: list[Judged]) -> str:
+def _headline(report: RunReport, checks: list[Judged]) -> str:
     """What changed, or what there is, in one sentence."""
-    simulated, compared = found.simulated, found.compared
+    simulated, compared = report.simulated, report.compared
     last = simulated.years[-1]
     stock = value(simulated.table, last, "total_ecosystem_tC") or 0.0
     nbp = value(simulated.table, last, "nbp_tC") or 0.0
-    result = f"total ecosystem {words.amount(stock)} tC in {last}, NBP {words.amount(nbp)} tC"
+    result = f"total ecosystem {amount(stock)} tC in {last}, NBP {amount(nbp)} tC"
     failed = [c for c in checks if c.status == "failed"]
     if failed:
         return f"{len(failed)} of {len(checks)} checks failed: {failed[0].check.message}"
     if isinstance(compared, Compared):
-        verdict = _verdict(found)
+        verdict = _verdict(report)
         fit = f"{verdict} fit to the observations; " if verdict in _FITS else ""
         return f"{fit}{_difference(compared, result)}; {check_words(checks)}"
     pixels = f"{simulated.pixels:,} pixels, " if simulated.pixels is not None else ""
-    size = f"{pixels}{simulated.area_ha:,.2f} ha, {words.span(simulated.years)}"
+    size = f"{pixels}{simulated.area_ha:,.2f} ha, {span(simulated.years)}"
     return f"{size}: {result}; {check_words(checks)}"
 
 
@@ -254,7 +257,7 @@ def _difference(compared: Compared, result: str) -> str:
         return "; ".join(filter(None, [missed, f"same as the base: {result}"]))
     if difference.verdict == "same":
         return f"within tolerance of the base, from {difference.first_year or 'spinup'} on; {result}"
-    ranked = sorted(difference.first(100), key=tables.rank)
+    ranked = sorted(difference.first(100), key=rank)
     parts = [_said(change) for change in ranked if change.word not in ("same", "as declared")][:1]
     parts += [_said(change) for change in ranked if change.word == "as declared"][: 2 - len(parts)]
     return "; ".join([*parts, *([missed] if missed else [])])
@@ -262,12 +265,11 @@ def _difference(compared: Compared, result: str) -> str:
 
 def _said(change: Change) -> str:
     """``NBP in 2012 −983 tC (−32 %), not declared``."""
-    text = tables.change_text(change)
-    amount, bracket, share = text.partition(" (")
+    text = change_text(change)
+    difference, bracket, share = text.partition(" (")
     when = f"in {change.year}" if change.year else "after spinup"
-    return (
-        f"{words.label(change.indicator)} {when} {amount} {words.unit(change.indicator)}{bracket}{share}, {change.word}"
-    )
+    size = f"{difference} {unit(change.indicator)}{bracket}{share}"
+    return f"{label(change.indicator)} {when} {size}, {change.word}"
 
 
 def _check_table(checks: list[Judged]) -> RecordTable:
@@ -306,10 +308,10 @@ def _badge(label: str, message: str, status: str) -> dict[str, str]:
     return {"label": label, "message": message, "status": "passed" if status == "ignored" else status}
 
 
-def badges(found: Found, checks: list[Judged]) -> list[dict[str, str]]:
+def badges(report: RunReport, checks: list[Judged]) -> list[dict[str, str]]:
     """Short results that stand beside the action's own badge in the report."""
     known = {c.check.name: c for c in checks}
-    warnings = [p for p in found.problems if p.severity == "warning"]
+    warnings = [p for p in report.problems if p.severity == "warning"]
     text = "0 problems" if not warnings else _count(len(warnings), "warning")
     result = [_badge("Input check", text, "warned" if warnings else "passed")]
     balance = known.get("carbon-balance")
@@ -319,16 +321,16 @@ def badges(found: Found, checks: list[Judged]) -> list[dict[str, str]]:
     areas = [known[name] for name in ("area-constant", "area-of-rasters", "growth-curves") if name in known]
     worst = max(areas, key=lambda c: _RANK[c.status], default=None)
     if worst:
-        result.append(_area_badge(found, worst))
+        result.append(_area_badge(report, worst))
     return result
 
 
-def _area_badge(found: Found, worst: Judged) -> dict[str, str]:
+def _area_badge(report: RunReport, worst: Judged) -> dict[str, str]:
     """The area, and whether it is that of the base: a layer that loses pixels changes no balance."""
-    area = found.simulated.area_ha
+    area = report.simulated.area_ha
     if worst.status != "passed":
         return _badge("Area", f"{area:,.2f} ha, {worst.check.name}", worst.status)
-    table = found.compared.baseline.table if isinstance(found.compared, Compared) else None
+    table = report.compared.baseline.table if isinstance(report.compared, Compared) else None
     if table is None or "area_ha" not in table.columns:
         return _badge("Area", f"{area:,.2f} ha, constant", "passed")
     before = float(table.column("area_ha")[-1])
@@ -337,17 +339,17 @@ def _area_badge(found: Found, worst: Judged) -> dict[str, str]:
     return _badge("Area", f"{before:,.2f} → {area:,.2f} ha", "warned")
 
 
-def _details(found: Found, checks: list[Judged]) -> dict[str, Any]:
-    simulated = found.simulated
+def _details(report: RunReport, checks: list[Judged]) -> dict[str, Any]:
+    simulated = report.simulated
     return {
         "engine": simulated.engine,
         "kind": simulated.kind,
-        "years": words.span(simulated.years),
+        "years": span(simulated.years),
         "pixels": simulated.pixels,
         "stands": simulated.stands,
         "area_ha": simulated.area_ha,
-        **_compared_details(found),
-        "badges": badges(found, checks),
+        **_compared_details(report),
+        "badges": badges(report, checks),
         "checks": [
             {
                 "name": c.check.name,
@@ -360,18 +362,18 @@ def _details(found: Found, checks: list[Judged]) -> dict[str, Any]:
             }
             for c in checks
         ],
-        "problems": [problem_dict(problem) for problem in found.problems],
+        "problems": [problem_dict(problem) for problem in report.problems],
         "inputs": simulated.fingerprint,
     }
 
 
-def _compared_details(found: Found) -> dict[str, Any]:
-    compared = found.compared
+def _compared_details(report: RunReport) -> dict[str, Any]:
+    compared = report.compared
     if compared is None:
         return {}
-    details: dict[str, Any] = {"verdict": _verdict(found)}
-    if found.changes is not None:
-        details["changes"] = found.changes
+    details: dict[str, Any] = {"verdict": _verdict(report)}
+    if report.changes is not None:
+        details["changes"] = report.changes
     if isinstance(compared, Nothing):
         return details | {"base": {"commit": compared.commit, "how": compared.reason}}
     difference = compared.difference

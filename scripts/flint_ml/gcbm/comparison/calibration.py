@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 from flint_ml.errors import InputError
 from flint_ml.gcbm.project.variables import open_database
 from flint_ml.gcbm.results.indicators import _JOIN, COLUMNS, Facts, Table, _values, age_label, no_results
-from flint_ml.record import Metric
+from flint_ml.metrics import Overall, Reading, Row, Rule, importance, judge, overall, resolve
+from flint_ml.record import Finding, Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -293,3 +294,62 @@ def _facts(connection: sqlite3.Connection, names: tuple[str, ...]) -> Facts:
         {(*key(r), bool(r[-4]), r[-3], r[-2]): float(r[-1]) for r in flows},
         {(*key(r), r[-2]): float(r[-1]) for r in events},
     )
+
+
+# RMSE decides; bias, R² and chi² follow from the same residuals and are shown.
+_RULES = {
+    "*": Rule(tolerance="1 %", weight=0.0),
+    "calibration/*/rmse": Rule(weight=1.0),
+}
+
+
+@dataclass
+class Scored:
+    """Scores of this change, of the base where it was run in this job, and their comparison."""
+
+    here: Calibration
+    base: Calibration | None = None
+    rows: list[Row] = field(default_factory=list)
+    overall: Overall | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """For the record: with direction, and the base's value."""
+        before = self.base.metrics if self.base else {}
+        return {
+            name: metric.model_copy(update={"base": before[name].value if name in before else None})
+            for name, metric in self.here.metrics.items()
+        }
+
+
+def score_sides(observations: Path, head: Result | Path, base: Result | Path | None, *, compared: bool) -> Scored:
+    """Score a run and its base on the same observations, and judge the scores.
+
+    ``compared``: whether there is a base at all; ``base`` is None where its stands are not at hand.
+
+    Raises
+    ------
+    InputError
+        As ``score``.
+    """
+    scored = Scored(score(observations, head))
+    if scored.here.unmatched:
+        lines = scored.here.unmatched
+        text = f"{len(lines)} observations have no modelled value, such as {lines[0]}"
+        scored.findings.append(Finding(severity="warning", code="gcbm-observations", message=text))
+    if not compared:
+        return scored
+    if base is not None:
+        scored.base = score(observations, base)
+    before = scored.base.metrics if scored.base else {}
+    for name, metric in scored.here.metrics.items():
+        here, there = _reading(metric), _reading(before[name]) if name in before else None
+        scored.rows.append(judge(name, there, here, resolve(name, _RULES, here)))
+    scored.rows.sort(key=lambda row: importance(row.rule))
+    scored.overall = overall(scored.rows, has_base=scored.base is not None)
+    return scored
+
+
+def _reading(metric: Metric) -> Reading:
+    return Reading(metric.value, metric.note, metric.unit, metric.direction)

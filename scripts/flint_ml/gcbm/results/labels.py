@@ -83,7 +83,7 @@ def span(years: list[int]) -> str:
     return str(years[0]) if len(years) == 1 else f"{years[0]}–{years[-1]}"
 
 
-def choose(patterns: list[str]) -> list[str]:
+def choose_indicators(patterns: list[str]) -> list[str]:
     """Indicators that names or patterns mean, in the order of the tables; all where there is none.
 
     Raises
