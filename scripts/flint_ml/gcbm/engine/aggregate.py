@@ -92,6 +92,7 @@ class Observed:
     worst_matrix_row: float = 0.0
     unstable_ha: float = 0.0
     null_temperature_ha: float = 0.0
+    spinup_masked_ha: float = 0.0
 
     def add(self, model: Model, inventory: Inventory, events: EventPlan, skipped: dict[tuple[str, int], int]) -> None:
         area = inventory.stand_area()
@@ -115,6 +116,7 @@ class Observed:
             "worst_matrix_row": self.worst_matrix_row,
             "unstable_ha": self.unstable_ha,
             "null_temperature_ha": self.null_temperature_ha,
+            "spinup_masked_ha": self.spinup_masked_ha,
         }
 
     @classmethod
@@ -131,10 +133,12 @@ class Observed:
                     getattr(seen, name)[first, second] += amount
             seen.unstable_ha += part["unstable_ha"]
             seen.null_temperature_ha += part["null_temperature_ha"]
+            seen.spinup_masked_ha += part["spinup_masked_ha"]
         return seen
 
     def finish(self, model: Model, spinup: SpinupReport, unlistened: list[str]) -> None:
         self.unstable_ha, self.null_temperature_ha = spinup.unstable_ha, spinup.null_temperature_ha
+        self.spinup_masked_ha = spinup.masked_ha
         self.bad_matrix_rows = model.matrices.bad_rows
         self.worst_matrix_row = max(model.matrices.row_deviation.values(), default=0.0)
         self.unlistened = unlistened

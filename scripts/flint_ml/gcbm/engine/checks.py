@@ -66,6 +66,15 @@ def run_checks(result: Result, seen: Observed) -> list[Check]:
             warn=True,
         ),
         _count(
+            "spinup-masked",
+            seen.spinup_masked_ha,
+            "ha",
+            "that mask_vars of SpinupModules keep from spinup: they start with empty pools at age 0 (the C++ takes "
+            "the age that the pixel before left, which depends on its threads)",
+            [],
+            warn=True,
+        ),
+        _count(
             "events-outside-run",
             sum(seen.outside_area.values()),
             "ha",

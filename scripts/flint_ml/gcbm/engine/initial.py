@@ -35,6 +35,7 @@ class SpinupReport:
     most_rotations: int = 0
     null_temperature_ha: float = 0.0
     null_temperature_pixels: int = 0
+    masked_ha: float = 0.0
 
 
 def needed_variables(variables: Variables) -> list[str]:
@@ -44,6 +45,7 @@ def needed_variables(variables: Variables) -> list[str]:
     return [
         "initial_classifier_set",
         *project.mask_variables,
+        *project.spinup_mask_variables,
         "initial_age",
         TEMPERATURE,
         MIXING,
@@ -158,11 +160,13 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
     matrices: list[Matrix] = []
     position: dict[tuple[str, int], int] = {}
     spun = stands.alive & ~np.array([*(c.empty for c in keys.curves), True])[stands.key]
+    spun &= ~_masked_in_spinup(model, stands, report)
+    temperature, mixing, rates = _spinup_climate(model, stands, temperature)
     stands.age[~spun & stands.alive] = 0
     chosen = np.flatnonzero(spun)
     if chosen.size:
         columns = [stands.key[chosen], row_index[chosen], stands.spatial_unit[chosen]]
-        floats = [temperature[chosen], stands.mixing[chosen]]
+        floats = [temperature[chosen], mixing[chosen]]
         spans = [np.unique(c, return_inverse=True)[1] for c in (*columns, *floats)]
         first, key = combine([(c, int(c.max()) + 1) for c in spans], chosen.size)
         picked = chosen[first]
@@ -187,11 +191,11 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
             minimum=np.full(picked.size, int(model.variables.constant("minimum_rotation", 0, spinup=True))),
             historic=matrix_of("historic_disturbance_type"),
             last=matrix_of("last_pass_disturbance_type"),
-            rates=np.ascontiguousarray(stands.rates[:, picked]),
-            mixing=stands.mixing[picked],
+            rates=np.ascontiguousarray(rates[:, picked]),
+            mixing=mixing[picked],
             matrices=matrices,
         )
-        table, to_air = keys.table, model.decay.to_air
+        table, to_air = keys.table, model.spinup_decay.to_air
         pools, turns, stable = spin_up(table, spin, to_air, stands.pools.shape[0])
         grown = grow_to_age(table, spin, pools, to_air, stand_key=key, stand_age=stands.age[chosen])
         stands.pools[:, chosen] = grown
@@ -201,6 +205,30 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
         report.unstable_ha += float(stands.inventory.stand_area()[chosen][~stable[key]].sum())
     kinds = [str(row["last_pass_disturbance_type"]) for row in rows]
     return [kinds[i] for i in row_index.tolist()]
+
+
+def _masked_in_spinup(model: Model, stands: Stands, report: SpinupReport) -> NDArray[np.bool_]:
+    """Stands that spinup does not run for: they start with empty pools at age 0."""
+    masked = np.zeros(stands.count, dtype=bool)
+    for name in model.project.spinup_mask_variables:
+        values, index = stands.variables.of(name, spinup=True)
+        masked |= np.array([value is None for value in values])[index]
+    report.masked_ha += float(stands.inventory.stand_area()[masked & stands.alive].sum())
+    return masked
+
+
+def _spinup_climate(model: Model, stands: Stands, temperature: Array) -> tuple[Array, Array, Array]:
+    """Temperature, slow mixing rate and decay rates of spinup, where ``SpinupVariables`` has its own."""
+    project, view = model.project, stands.variables
+    mixing, rates = stands.mixing, stands.rates
+    if project.overridden(TEMPERATURE):
+        own = view.numbers(TEMPERATURE, spinup=True)
+        temperature = np.where(np.isnan(own), 0.0, own)
+    if project.overridden(MIXING):
+        mixing = view.numbers(MIXING, spinup=True)
+    if project.overridden(TEMPERATURE) or project.overridden("decay_parameters"):
+        rates = model.spinup_decay.rates(temperature)
+    return temperature, mixing, rates
 
 
 def _parameters(model: Model, stands: Stands) -> tuple[list[dict[str, Any]], Index]:

@@ -164,6 +164,7 @@ class Model:
     pool_index: dict[str, int]
     matrices: Matrices
     decay: DecayParameters
+    spinup_decay: DecayParameters
     codes: dict[str, int]
     names_by_code: dict[int, str]
     transitions: dict[int, Transition]
@@ -205,8 +206,12 @@ def build_model(project: Project, variables: Variables, layers: dict[str, Layer]
         pool_index,
         where,
     )
-    decay = DecayParameters.build(
-        records(variables.constant("decay_parameters")), project.source("Variables", "decay_parameters")
+    decay, spinup_decay = (
+        DecayParameters.build(
+            records(variables.constant("decay_parameters", spinup=spinup)),
+            project.source("SpinupVariables" if spinup and project.overridden("decay_parameters") else "Variables"),
+        )
+        for spinup in (False, True)
     )
     codes, names = _codes(variables)
     transitions, matching = _transitions(project, variables)
@@ -221,6 +226,7 @@ def build_model(project: Project, variables: Variables, layers: dict[str, Layer]
         pool_index=pool_index,
         matrices=matrices,
         decay=decay,
+        spinup_decay=spinup_decay,
         codes=codes,
         names_by_code=names,
         transitions=transitions,
@@ -232,7 +238,7 @@ def build_model(project: Project, variables: Variables, layers: dict[str, Layer]
             int(variables.constant("age_class_range", 20)), int(variables.constant("age_maximum", 300))
         ),
         listener=project.disturbance_variables if active else [],
-        smoothing=project.settings("CBMGrowthModule").get("smoother_enabled", True) is not False,
+        smoothing=not (project.smoother_off and project.obey_smoother),
         age_indicators=project.module("CBMAgeIndicators") is not None,
         reporting=project.reporting_classifiers,
     )
@@ -319,14 +325,14 @@ class StandVariables:
         groups, index = self.groups(sorted(self.variables.leaves(name, spinup=spinup)))
         return [self.variables.evaluate(name, group, spinup=spinup) for group in groups], index
 
-    def numbers(self, name: str) -> NDArray[np.float64]:
+    def numbers(self, name: str, *, spinup: bool = False) -> NDArray[np.float64]:
         """A numeric variable of each stand; NaN where it is null."""
-        leaves = sorted(self.variables.leaves(name))
-        transform = self.variables.transform(name)
+        leaves = sorted(self.variables.leaves(name, spinup=spinup))
+        transform = self.variables.transform(name, spinup=spinup)
         direct = transform and transform.get("type") == "LocationIdxFromFlintDataTransform"
         if direct and self.layers[leaves[0].removeprefix("layer:")].values is None:
             return self.inventory.values[leaves[0].removeprefix("layer:")]
-        values, index = self.of(name)
+        values, index = self.of(name, spinup=spinup)
         try:
             table = np.array([np.nan if value is None else float(value) for value in values])
         except (TypeError, ValueError):

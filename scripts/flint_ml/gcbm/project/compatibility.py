@@ -87,6 +87,7 @@ def reachable(project: Project) -> list[tuple[str, bool]]:
     ]
     queue += [(n, False) for n in _OPTIONAL_VARIABLES if project.has_variable(n)]
     queue += [(n, True) for n in ("spinup_parameters", "minimum_rotation", *_ENGINE_VARIABLES[:4])]
+    queue += [(name, True) for name in ("decay_parameters", *project.spinup_mask_variables)]
     seen: dict[tuple[str, bool], None] = {}
     while queue:
         name, spinup = queue.pop()
@@ -137,13 +138,6 @@ def _modules(project: Project) -> Iterator[Problem]:
     acting = sorted((n for n in enabled if n in ACTING), key=lambda n: enabled[n].get("order", 0))
     if acting != [name for name in ACTING if name in enabled]:
         yield _refuse(project, "Modules", acting[0], f"the modules act in another order: {', '.join(acting)}")
-    if ("CBMDisturbanceListener" in enabled) != ("CBMDisturbanceEventModule" in enabled):
-        yield _refuse(
-            project,
-            "Modules",
-            "CBMDisturbanceListener",
-            "CBMDisturbanceListener and CBMDisturbanceEventModule are only implemented together",
-        )
     refused = {
         "CBMDisturbanceListener": ("conditions",),
         "CBMDecayModule": ("extra_decay_removals",),
@@ -203,7 +197,22 @@ def _providers(project: Project) -> Iterator[Problem]:
             yield _refuse(project, "Providers", name, f"provider type {provider.get('type')} is not implemented")
 
 
+# What spinup reads besides; another definition there is followed.
+_SPINUP_OVERRIDES = {
+    "mean_annual_temperature",
+    "slow_ag_to_bg_mixing_rate",
+    "decay_parameters",
+    "spinup_parameters",
+    "minimum_rotation",
+    "delay",
+    "run_delay",
+}
+
+
 def _variables(project: Project) -> Iterator[Problem]:
+    for name in (*_ENGINE_VARIABLES, "initial_historic_land_class", "initial_current_land_class"):
+        if name not in _SPINUP_OVERRIDES and project.overridden(name):
+            yield _refuse(project, "SpinupVariables", name, f"{name} of its own in spinup is not implemented")
     for name in ("enable_moss", "enable_peatland"):
         if definition(project, name, False) not in (None, False, "false", 0):
             yield _refuse(project, "Variables", name, f"{name} is not implemented")

@@ -26,6 +26,8 @@ class Project:
 
     ``config``: section -> key -> value, first file wins; ``origin``: where each (section, key) came from;
     ``providers``: data providers by name. Paths resolve against ``config_dir``, where the C++ is started.
+    ``extra_masks``: variables that mask pixels besides the project's own. ``obey_smoother``: whether
+    ``smoother_enabled: false`` counts, which the C++ never obeys.
     """
 
     root: Path
@@ -35,6 +37,8 @@ class Project:
     providers: dict[str, Json]
     files: tuple[Path, ...]
     provider_files: tuple[Path, ...] = field(default=())
+    extra_masks: tuple[str, ...] = ()
+    obey_smoother: bool = False
 
     def section(self, name: str) -> Json:
         return self.config.get(name, {})
@@ -56,6 +60,11 @@ class Project:
             return self.section("SpinupVariables")[name]
         return self.section("Variables")[name]
 
+    def overridden(self, name: str) -> bool:
+        """Whether spinup has its own definition of a variable, another than the run's."""
+        spinup = self.section("SpinupVariables")
+        return name in spinup and spinup[name] != self.section("Variables").get(name)
+
     def has_variable(self, name: str) -> bool:
         return name in self.section("Variables")
 
@@ -70,7 +79,20 @@ class Project:
     @property
     def mask_variables(self) -> list[str]:
         """Variables whose null on a pixel keeps it from being simulated (1.5)."""
-        return [str(name) for name in self.settings("CBMBuildLandUnitModule").get("mask_vars") or []]
+        own = [str(name) for name in self.settings("CBMBuildLandUnitModule").get("mask_vars") or []]
+        return list(dict.fromkeys([*own, *self.extra_masks]))
+
+    @property
+    def spinup_mask_variables(self) -> list[str]:
+        """Variables whose null keeps spinup, and only that, from running: ``mask_vars`` of ``SpinupModules``."""
+        entry = self.section("SpinupModules").get("CBMBuildLandUnitModule")
+        settings = entry.get("settings") if isinstance(entry, dict) else None
+        return [str(name) for name in (settings or {}).get("mask_vars") or []]
+
+    @property
+    def smoother_off(self) -> bool:
+        """Whether the growth module's settings switch the smoother off."""
+        return self.settings("CBMGrowthModule").get("smoother_enabled", True) is False
 
     @property
     def disturbance_variables(self) -> list[str]:

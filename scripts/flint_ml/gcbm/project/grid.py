@@ -144,8 +144,8 @@ def project_domain(project: Project) -> Domain:
 
 
 def _tile_index(tile: dict[str, Any]) -> int:
-    """A tile's index, given or from the longitude and latitude of its top-left corner."""
-    if "index" in tile:
+    """A tile's index from the longitude and latitude of its top-left corner, by which the C++ goes, else as given."""
+    if "index" in tile and not {"x", "y"} <= set(tile):
         return int(tile["index"])
     return math.floor(90.0 - float(tile["y"])) * 360 + math.floor(float(tile["x"]) + 180.0)
 
