@@ -55,9 +55,33 @@ if TYPE_CHECKING:
     from flint_ml.gcbm.results.labels import amount, choose_indicators, label, span, unit
     from flint_ml.gcbm.results.maps import MapRequest
     from flint_ml.gcbm.results.output_db import write_database
-    from flint_ml.gcbm.results.report import change_text, comparison_tables, draw_figures, rank, results_table, run_tables
+    from flint_ml.gcbm.results.report import (
+        change_text,
+        comparison_tables,
+        draw_figures,
+        rank,
+        results_table,
+        run_tables,
+    )
     from flint_ml.gcbm.results.tables import keep, metrics, metrics_text, result_tables, table_of_metrics, value
-    from flint_ml.gcbm.simulation import DATABASE, Kind, Simulated, choose_engine, close_project, map_request, of_result, open_project, parse_memory, refuse_faults, run_embedded, run_moja_cli, staged, wanted_maps, with_params, write_outputs
+    from flint_ml.gcbm.simulation import (
+        DATABASE,
+        Kind,
+        Simulated,
+        choose_engine,
+        close_project,
+        map_request,
+        of_result,
+        open_project,
+        parse_memory,
+        refuse_faults,
+        run_embedded,
+        run_moja_cli,
+        staged,
+        wanted_maps,
+        with_params,
+        write_outputs,
+    )
 
 _HOME = {
     "CFG": "project.config",
@@ -134,11 +158,11 @@ _HOME = {
 
 __all__ = [
     "CFG",
+    "DATABASE",
     "Change",
     "Changed",
     "Check",
     "Comparison",
-    "DATABASE",
     "Effects",
     "InputChanges",
     "Job",
