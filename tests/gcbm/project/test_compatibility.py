@@ -32,7 +32,7 @@ CASES: list[tuple[tuple[str, ...], Any, str]] = [
     (("Modules", "CBMFlatAggregatorLandUnitData"), {"order": 12}, "CBMFlatAggregatorLandUnitData"),
     (("Modules", "CBMGrowthModule", "enabled"), False, "without module CBMGrowthModule"),
     (("Modules", "CBMDecayModule", "order"), 3.5, "another order"),
-    (("Modules", "CBMDisturbanceEventModule", "enabled"), False, "only implemented together"),
+    (("SpinupVariables", "turnover_rates"), 0.1, "of its own in spinup is not implemented"),
     (("Modules", "CBMDisturbanceListener", "settings", "conditions"), [{}], "conditions"),
     (("Modules", "CBMDecayModule", "settings", "extra_decay_removals"), True, "extra_decay_removals"),
     (("Spinup", "enabled"), False, "without spinup"),
