@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.gcbm.engine.aggregate import Names, Observed, Partials, Result, join_partials, result_of, total
+from flint_ml.gcbm.engine.aggregate import Folded, Names, Observed, Partials, Result, total
 from flint_ml.gcbm.engine.checks import run_checks
+from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.run import Reader
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.grid import BlockId, format_blocks, parse_blocks
 
 Index = NDArray[np.int64]
 FORMAT = "flint-ml/gcbm-part/1"
+_PAIRS = (("keys", "sums"), ("events", "event_area"), ("moves", "moved"), ("failures", "failed"))
 _ARRAYS = ("keys", "sums", "events", "event_area", "moves", "moved", "failures", "failed")
 
 
@@ -155,13 +158,16 @@ def merge(paths: Sequence[str | Path]) -> Result:
     _same_inputs([(path, about) for path, about, _, _ in found])
     _all_blocks([(path, about) for path, about, _, _ in found])
     names = Names()
-    parts = [_renumber(part, about["names"], names) for _, about, part, _ in found]
+    width = 1 + len(first["pool_names"]) + len(FLOWS)
+    folded = Folded(width)
+    for part in _in_block_order([_renumber(part, about["names"], names) for _, about, part, _ in found]):
+        for kind, values in _PAIRS:
+            folded.add(kind, getattr(part, kind), getattr(part, values))
     observed = Observed.join([about["observed"] for _, about, _, _ in found])
     areas = sorted((int(order), float(area)) for _, about, _, _ in found for order, area in about["block_areas"])
     stand_ids = np.unique(np.concatenate([ids for _, _, _, ids in found]))
     blocks = sorted((BlockId.parse(b) for _, about, _, _ in found for b in about["blocks"]), key=lambda b: b.order)
-    result = result_of(
-        join_partials(parts, 1 + len(first["pool_names"])),
+    result = folded.result(
         years=[int(year) for year in first["fingerprint"]["years"]],
         first_day=(first["first_day"][0], first["first_day"][1]),
         pool_names=first["pool_names"],
@@ -178,6 +184,21 @@ def merge(paths: Sequence[str | Path]) -> Result:
     result.checks = run_checks(result, observed)
     result.fingerprint = first["fingerprint"]
     return result
+
+
+def _in_block_order(parts: Sequence[Partials]) -> list[Partials]:
+    """Parts such that each begins after the one before has ended: interleaved ones are joined to one."""
+    spans = [np.concatenate([getattr(part, kind)[:, 0] for kind, _ in _PAIRS]) for part in parts]
+    order = sorted((i for i in range(len(parts)) if spans[i].size), key=lambda i: int(spans[i].min()))
+    if all(int(spans[a].max()) < int(spans[b].min()) for a, b in pairwise(order)):
+        return [parts[i] for i in order]
+    fields = []
+    for kind, values in _PAIRS:
+        keys = np.concatenate([getattr(part, kind) for part in parts])
+        sums = np.concatenate([getattr(part, values) for part in parts])
+        by_block = np.argsort(keys[:, 0], kind="stable")
+        fields += [keys[by_block], sums[by_block]]
+    return [Partials(*fields)]
 
 
 def _same_inputs(parts: list[tuple[Path, dict[str, Any]]]) -> None:

@@ -8,6 +8,7 @@ A *location* is (step, reporting classifiers, land class, age class), as in the 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -185,23 +186,114 @@ class Result:
         return f"{ENGINE} {ENGINE_VERSION} (not moja.cli)"
 
 
-def fold(keys: Index, sums: Array) -> tuple[Index, Array]:
-    """Add rows of equal key (without the block, column 0) in block order; keys come out sorted.
+def unique_rows(keys: Index) -> tuple[Index, Index]:
+    """Distinct rows of non-negative numbers in lexicographic order, and each row's place among them."""
+    code = np.zeros(keys.shape[0], dtype=np.int64)
+    size = 1
+    for column in keys.T:
+        span = int(column.max(initial=0)) + 1
+        if size > (1 << 62) // span:
+            _, code = np.unique(code, return_inverse=True)
+            size = int(code.max(initial=0)) + 1
+        code = code * span + column
+        size *= span
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    return keys[first], inverse
 
-    Rows must be sorted by block. Plain sequential addition from zero: folding the parts of many jobs,
-    sorted by block, does the same additions in the same order.
+
+class Sums:
+    """Sums by key, added in the order in which rows come: ((s1 + s2) + s3) + ..., whatever the size of the pieces."""
+
+    def __init__(self, columns: int, width: int) -> None:
+        self.keys: Index = np.zeros((0, columns), dtype=np.int64)
+        self.values: Array = np.zeros((0, width))
+
+    def add(self, keys: Index, values: Array) -> None:
+        """Rows of keys (n, columns) and values (n, width), in block order."""
+        known = self.keys.shape[0]
+        distinct, place = unique_rows(np.concatenate([self.keys, keys]))
+        out = np.empty((distinct.shape[0], values.shape[1]))
+        for number, column in enumerate(values.T):
+            # What is known comes first: adding goes on where it stopped.
+            weights = np.concatenate([self.values[:, number], column])
+            out[:, number] = add_up(place, weights, distinct.shape[0]) if known or column.any() else 0.0
+        self.keys, self.values = distinct, out
+
+
+class Folded:
+    """Sums over blocks by step and key, folded as they come: memory follows groups and years, not blocks.
+
+    The order of sums is fixed: pixels within a block, stand by stand; then blocks in the order of their numbers, one
+    after the other from zero. So any split of the blocks into chunks gives the same bits.
     """
-    if keys.shape[0] == 0:
-        return keys[:, 1:], sums
-    distinct, inverse = np.unique(keys[:, 1:], axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    if distinct.shape[0] == keys.shape[0]:
-        out = np.empty_like(sums)
-        out[inverse] = sums
-        return distinct, out
-    columns = sums.reshape(keys.shape[0], -1)
-    out = np.stack([add_up(inverse, column, distinct.shape[0]) for column in columns.T], axis=1)
-    return distinct, out.reshape((distinct.shape[0], *sums.shape[1:]))
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._steps: dict[str, dict[int, Sums]] = {"keys": {}, "events": {}, "moves": {}}
+        self._failures = Sums(4, 1)
+
+    def add(self, kind: str, keys: Index, values: Array) -> None:
+        """Rows of one chunk: ``keys`` begin with the block, then (but for failures) the one step that they share."""
+        if not keys.shape[0]:
+            return
+        rows = values.reshape(keys.shape[0], -1)
+        if kind == "failures":
+            self._failures.add(keys[:, 1:], rows)
+            return
+        steps = self._steps[kind]
+        for step in np.unique(keys[:, 1]):
+            mine = keys[:, 1] == step
+            sums = steps.setdefault(int(step), Sums(keys.shape[1] - 2, rows.shape[1]))
+            sums.add(keys[mine, 2:], rows[mine])
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added."""
+        return not self._steps["keys"] and not self._failures.keys.size
+
+    def rows(self, kind: str, columns: int, width: int) -> tuple[Index, Array]:
+        """Keys (step first) in lexicographic order, and their sums."""
+        steps = self._steps[kind]
+        if not steps:
+            return np.zeros((0, columns), dtype=np.int64), np.zeros((0, width))
+        keys = [np.insert(steps[step].keys, 0, step, axis=1) for step in sorted(steps)]
+        return np.concatenate(keys), np.concatenate([steps[step].values for step in sorted(steps)])
+
+    def result(self, **about: Any) -> Result:
+        """The result that these sums make."""
+        locations, sums = self.rows("keys", 4, self.width)
+        events, event_area = self.rows("events", 8, 1)
+        moves, moved = self.rows("moves", 10, 1)
+        return Result(
+            locations=locations,
+            sums=sums,
+            events=events,
+            event_area=event_area[:, 0],
+            moves=moves,
+            moved=moved[:, 0],
+            failures=self._failures.keys,
+            failed=self._failures.values[:, 0],
+            **about,
+        )
+
+
+class Kept:
+    """The rows of every block, as they come: what parts of a run need to be joined to the same bits."""
+
+    def __init__(self, width: int) -> None:
+        self._rows: dict[str, list[tuple[Index, Array]]] = {"keys": [], "events": [], "moves": [], "failures": []}
+        self._columns = {"keys": (5, width), "events": (9, 0), "moves": (11, 0), "failures": (5, 0)}
+
+    def add(self, kind: str, keys: Index, values: Array) -> None:
+        """Rows of one chunk."""
+        self._rows[kind].append((keys, values))
+
+    def partials(self) -> Partials:
+        """Everything, sorted by block."""
+        fields: list[Any] = []
+        for kind, (columns, width) in self._columns.items():
+            fields += _stack(self._rows[kind], columns, width)
+        return Partials(*fields)
 
 
 def total(values: Any) -> float:
@@ -212,61 +304,18 @@ def total(values: Any) -> float:
     return out
 
 
-def join_partials(parts: list[Partials], width: int) -> Partials:
-    """All rows of several parts, sorted by block."""
-    if not parts:
-        none = np.zeros
-        return Partials(
-            none((0, 5), dtype=np.int64),
-            none((0, width + len(FLOWS))),
-            none((0, 9), dtype=np.int64),
-            none(0),
-            none((0, 11), dtype=np.int64),
-            none(0),
-            none((0, 5), dtype=np.int64),
-            none(0),
-        )
-    fields = []
-    for key, value in (("keys", "sums"), ("events", "event_area"), ("moves", "moved"), ("failures", "failed")):
-        keys = np.concatenate([getattr(part, key) for part in parts])
-        values = np.concatenate([getattr(part, value) for part in parts])
-        order = np.argsort(keys[:, 0], kind="stable")
-        fields += [keys[order], values[order]]
-    return Partials(*fields)
-
-
-def result_of(whole: Partials, **about: Any) -> Result:
-    """Fold partial sums into a result."""
-    locations, sums = fold(whole.keys, whole.sums)
-    events, event_area = fold(whole.events, whole.event_area)
-    moves, moved = fold(whole.moves, whole.moved)
-    failures, failed = fold(whole.failures, whole.failed)
-    return Result(
-        locations=locations,
-        sums=sums,
-        events=events,
-        event_area=event_area.reshape(-1),
-        moves=moves,
-        moved=moved.reshape(-1),
-        failures=failures,
-        failed=failed.reshape(-1),
-        **about,
-    )
-
-
 class Recorder:
-    """Collects a chunk's partial sums year by year."""
+    """Adds a chunk up by block, year by year, and hands the rows on to ``sinks``."""
 
-    def __init__(self, inventory: Inventory, pool_order: Index) -> None:
-        self.inventory = inventory
+    def __init__(self, inventory: Inventory, pool_order: Index, sinks: Sequence[Folded | Kept]) -> None:
+        self.inventory, self.sinks = inventory, sinks
         self.pool_order = pool_order
         self.block_order = np.array([block.order for block in inventory.blocks], dtype=np.int64)
         self.width = 1 + pool_order.size + len(FLOWS)
-        self._keys: list[Index] = []
-        self._sums: list[Array] = []
-        self._events: list[tuple[Index, Array]] = []
-        self._moves: list[tuple[Index, Array]] = []
-        self._failures: list[tuple[Index, Array]] = []
+
+    def _hand_on(self, kind: str, keys: Index, values: Array) -> None:
+        for sink in self.sinks:
+            sink.add(kind, keys, values)
 
     def _pairs(self, stands: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32], Array]:
         inside = stands[self.inventory.pair_stand]
@@ -314,8 +363,7 @@ class Recorder:
             if row.any():
                 values = row * area if straight else row.take(stand) * area
                 sums[:, column] = add_up(group, values, keys.shape[0])
-        self._keys.append(np.insert(keys, 1, step, axis=1))
-        self._sums.append(sums)
+        self._hand_on("keys", np.insert(keys, 1, step, axis=1), sums)
 
     def event(
         self,
@@ -339,27 +387,19 @@ class Recorder:
         group, keys = self._group(place, block, columns)
         keys = np.insert(keys, 1, step, axis=1)
         count = keys.shape[0]
-        self._events.append((keys, add_up(group, area, count)))
+        self._hand_on("events", keys, add_up(group, area, count))
         for source, sink, amount in moved:
             if amount.any():
                 ends = np.tile([source, sink], (count, 1))
                 value = add_up(group, amount[place] * area, count)
-                self._moves.append((np.column_stack([keys, ends]), value))
+                self._hand_on("moves", np.column_stack([keys, ends]), value)
 
     def failure(self, stands: NDArray[np.bool_], location: Index, error: int) -> None:
         """Stands that leave the simulation: the reference adds their area to year 0 once more."""
         block, stand, area = self._pairs(stands)
         columns = np.column_stack([location, np.full(location.shape[0], error)])
         group, keys = self._group(stand, block, columns)
-        self._failures.append((keys, add_up(group, area, keys.shape[0])))
-
-    def partials(self) -> Partials:
-        """Everything collected, sorted by block."""
-        keys, sums = _stack(list(zip(self._keys, self._sums, strict=True)), 5, self.width)
-        events, event_area = _stack(self._events, 9, 0)
-        moves, moved = _stack(self._moves, 11, 0)
-        failures, failed = _stack(self._failures, 5, 0)
-        return Partials(keys, sums, events, event_area, moves, moved, failures, failed)
+        self._hand_on("failures", keys, add_up(group, area, keys.shape[0]))
 
 
 def _stack(parts: list[tuple[Index, Array]], columns: int, width: int) -> tuple[Index, Array]:

@@ -14,13 +14,12 @@ from flint_ml.errors import InputError
 from flint_ml.gcbm.engine.aggregate import (
     ENGINE,
     ENGINE_VERSION,
+    Folded,
+    Kept,
     Names,
     Observed,
-    Partials,
     Recorder,
     Result,
-    join_partials,
-    result_of,
     total,
 )
 from flint_ml.gcbm.engine.checks import run_checks, unlistened_layers
@@ -35,6 +34,7 @@ from flint_ml.gcbm.engine.initial import (
     used_layers,
 )
 from flint_ml.gcbm.engine.model import Model, build_model
+from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.simulate import Simulation
 from flint_ml.gcbm.engine.stands import Inventory, read_inventories
 from flint_ml.gcbm.project.compatibility import unsupported
@@ -98,8 +98,8 @@ def run(
     )
     try:
         with Reader(project) as reader:
-            return _Run(reader, progress, skip_missing_matrices, maps).go(
-                _domain(project, blocks), _stands(max_memory), keep_partials
+            return _Run(reader, progress, skip_missing_matrices, maps, keep_partials).go(
+                _domain(project, blocks), _stands(max_memory)
             )
     except NullVariableError as error:
         raise InputError(
@@ -197,7 +197,9 @@ class Reader:
 
 
 class _Run:
-    def __init__(self, reader: Reader, progress: Progress | None, skip_missing: bool, maps: Any) -> None:
+    def __init__(
+        self, reader: Reader, progress: Progress | None, skip_missing: bool, maps: Any, keep_partials: bool
+    ) -> None:
         self.reader, self.project, self.variables = reader, reader.project, reader.variables
         self.progress, self.skip_missing, self.maps = progress, skip_missing, maps
         self.model: Model = build_model(self.project, self.variables, reader.layers)
@@ -206,12 +208,14 @@ class _Run:
         self.spinup = SpinupReport()
         self.observed = Observed()
         self.columns: list[str] = []
-        self.parts: list[Partials] = []
+        width = 1 + len(self.model.pool_names) + len(FLOWS)
+        self.folded = Folded(width)
+        self.kept = Kept(width) if keep_partials else None
         self.pixels = 0
         self.areas: list[tuple[int, float]] = []
         self.stand_ids: NDArray[np.uint64] = np.zeros(0, dtype=np.uint64)
 
-    def go(self, domain: Domain, limit: int, keep_partials: bool) -> Result:
+    def go(self, domain: Domain, limit: int) -> Result:
         if self.maps is not None:
             self.maps.check(self.model.years)
         inventories = self.reader.inventories(domain, limit, keep_pixels=self.maps is not None, progress=self.progress)
@@ -219,17 +223,18 @@ class _Run:
             selected = select_stands(self.model, inventory)
             if selected.stands:
                 self._chunk(selected)
-        if not self.parts and not keep_partials:  # a part of a run may well be empty
+        if self.folded.empty and self.kept is None:  # a part of a run may well be empty
             raise self.reader.no_pixels(domain)
-        if self.maps is not None and self.parts:
+        if self.maps is not None and not self.folded.empty:
             self.maps.write(domain.grid)
-        return self._result(domain, keep_partials)
+        return self._result(domain)
 
     def _chunk(self, inventory: Inventory) -> None:
         stands, land = prepare(self.model, self.keys, inventory, self.spinup, skip_missing=self.skip_missing)
         events = EventPlan(self.model, stands.variables)
         order = np.array([self.model.pool_index[name] for name in self.model.pool_names])
-        recorder = Recorder(inventory, order)
+        sinks: list[Folded | Kept] = [self.folded] if self.kept is None else [self.folded, self.kept]
+        recorder = Recorder(inventory, order, sinks)
         simulation = Simulation(
             model=self.model,
             keys=self.keys,
@@ -242,7 +247,6 @@ class _Run:
         observer = None if self.maps is None else self.maps.observer(inventory)
         simulation.run(observer)
         self.columns = simulation.reporting.columns or self.columns
-        self.parts.append(recorder.partials())
         self.stand_ids = np.union1d(self.stand_ids, inventory.stand_ids())
         self.pixels += int(inventory.pair_pixels.sum())
         area = np.bincount(inventory.pair_block, weights=inventory.pair_area)
@@ -251,10 +255,8 @@ class _Run:
         if self.progress is not None:
             self.progress("simulated", self.stand_ids.size, self.stand_ids.size)
 
-    def _result(self, domain: Domain, keep_partials: bool) -> Result:
-        whole = join_partials(self.parts, 1 + len(self.model.pool_names))
-        result = result_of(
-            whole,
+    def _result(self, domain: Domain) -> Result:
+        result = self.folded.result(
             years=self.model.years,
             first_day=self.project.first_day,
             pool_names=self.model.pool_names,
@@ -270,8 +272,8 @@ class _Run:
         )
         self.observed.finish(self.model, self.spinup, unlistened_layers(self.model))
         result.checks = run_checks(result, self.observed)
-        if keep_partials:
-            result.partials = whole
+        if self.kept is not None:
+            result.partials = self.kept.partials()
             result.observed, result.block_areas = self.observed, sorted(self.areas)
             result.stand_ids = self.stand_ids
             result.fingerprint = fingerprint(self.project)

@@ -189,17 +189,18 @@ class _Builder:
         self.count: list[NDArray[np.int32]] = []
         self.pixels: dict[BlockId, tuple[Index, Index]] = {}
         self.waiting: list[_Block] = []
+        self.waiting_rows = self.pairs = 0
 
     def add(self, block: _Block, limit: int) -> bool:
         """Take a block in; says whether the limit is reached."""
         self.blocks.append(block.block)
         self.waiting.append(block)
-        rows = sum(waiting.area.size for waiting in self.waiting)
+        self.waiting_rows += block.area.size
+        rows = self.waiting_rows
         known = self.values[0].size if self.values else 0
         if rows > max(known, MERGE_ROWS) or known + rows >= limit:
             self._merge()
-        pairs = sum(stand.size for stand in self.stand)
-        return bool(self.values) and (self.values[0].size >= limit or pairs >= PAIRS_PER_STAND * limit)
+        return bool(self.values) and (self.values[0].size >= limit or self.pairs >= PAIRS_PER_STAND * limit)
 
     def _merge(self) -> None:
         """Find the waiting blocks' stands among the known ones. Stands stay in order of their values, so
@@ -229,7 +230,8 @@ class _Builder:
             if block.place is not None and block.stand is not None:
                 self.pixels[block.block] = (block.place, mine[block.stand])
             start += size
-        self.waiting = []
+        self.pairs += self.waiting_rows
+        self.waiting, self.waiting_rows = [], 0
 
     def inventory(self) -> Inventory:
         self._merge()
