@@ -12,7 +12,7 @@ import pytest
 
 from flint_ml.commands.promote import ACTION
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
+from flint_ml.registry.store import connect
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 from flint_ml.runner.workflow_commands import Commands

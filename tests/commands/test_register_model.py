@@ -16,9 +16,9 @@ import pytest
 from flint_ml import record as records
 from flint_ml.commands.register_model import ACTION
 from flint_ml.record import Badge, Metric, Provenance, Record
-from flint_ml.registry import http
+from flint_ml.registry import store as registry_store
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
+from flint_ml.registry.store import connect
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 from flint_ml.runner.workflow_commands import Commands
@@ -327,7 +327,7 @@ def test_the_ways_to_host_a_registry_are_named(project: Project) -> None:
 
 
 def test_a_registry_that_is_down(project: Project, monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
-    monkeypatch.setattr(http, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(registry_store, "PROBE_SECONDS", 0.5)
     project.gate()
     address = f"http://ana:geheim99@127.0.0.1:{closed_port}"
     record = project.run(tracking_uri=address)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from flint_ml.deployment import schemas
-from flint_ml.deployment.yaml_path import find
+from flint_ml.deployment.yaml_edit import find
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "examples" / "manifests"
 FILES = sorted(path for path in MANIFESTS.rglob("*.yaml"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flint_ml.deployment.samples import MAX_BYTES, compare, parse
+from flint_ml.deployment.samples import MAX_BYTES, compare_predictions, parse_samples
 from flint_ml.errors import InputError
 
 SPLIT = {"columns": ["a"], "data": [[1], [2]]}
@@ -28,7 +28,7 @@ def stored(predictions: Any, **request: Any) -> bytes:
     ],
 )
 def test_forms_of_mlflow(request_: dict[str, Any]) -> None:
-    samples = parse(stored([1, 2], **request_), "samples.json")
+    samples = parse_samples(stored([1, 2], **request_), "samples.json")
     assert json.loads(samples.request) == request_
     assert (samples.n, samples.predictions) == (2, (1, 2))
 
@@ -49,7 +49,7 @@ def test_forms_of_mlflow(request_: dict[str, Any]) -> None:
 )
 def test_what_is_no_samples_file(data: bytes, words: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse(data, "samples.json")
+        parse_samples(data, "samples.json")
     assert words in caught.value.message
     assert caught.value.code == "invalid-samples"
 
@@ -100,16 +100,16 @@ def test_what_is_no_samples_file(data: bytes, words: str) -> None:
     ],
 )
 def test_compare(registered: list[Any], served: list[Any], tolerance: float, said: str) -> None:
-    samples = parse(stored(registered, dataframe_split=SPLIT), "samples.json")
-    assert compare(samples, json.dumps({"predictions": served}), tolerance).said == said
+    samples = parse_samples(stored(registered, dataframe_split=SPLIT), "samples.json")
+    assert compare_predictions(samples, json.dumps({"predictions": served}), tolerance).said == said
 
 
 @pytest.mark.parametrize("answer", ["", "<html>", "[1]", '{"result": [1]}', "3", "null"])
 def test_an_answer_of_another_form(answer: str) -> None:
-    samples = parse(stored([1, 2]), "samples.json")
-    assert compare(samples, answer, 1).said == 'the answer is not `{"predictions": [...]}`'
+    samples = parse_samples(stored([1, 2]), "samples.json")
+    assert compare_predictions(samples, answer, 1).said == 'the answer is not `{"predictions": [...]}`'
 
 
 def test_the_largest_difference_is_told_also_where_it_is_small_enough() -> None:
-    samples = parse(stored([10.0, 20.0]), "samples.json")
-    assert compare(samples, '{"predictions": [10.0, 20.001]}', 1e-3).largest == pytest.approx(1e-3)
+    samples = parse_samples(stored([10.0, 20.0]), "samples.json")
+    assert compare_predictions(samples, '{"predictions": [10.0, 20.001]}', 1e-3).largest == pytest.approx(1e-3)

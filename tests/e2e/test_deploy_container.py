@@ -14,7 +14,7 @@ import pytest
 
 from e2e.harness import IMAGE, run_action
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
+from flint_ml.registry.store import connect
 from helpers.git_server import TOKEN, bare, commits, content, git, serve
 from helpers.ssh_server import Server
 

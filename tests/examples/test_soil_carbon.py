@@ -18,11 +18,11 @@ import pytest
 import yaml
 from scipy.stats import ks_2samp
 
-from flint_ml.registry import identity
+from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import read_content
-from flint_ml.registry.register import Submission, register
+from flint_ml.registry.model_files import read_model
+from flint_ml.registry.register import Submission, register_model
+from flint_ml.registry.store import connect
 
 pytest_plugins = ("helpers.mlflow_server",)
 
@@ -89,9 +89,9 @@ def copy(project: Path, tmp_path: Path) -> Path:
 
 
 def test_training_again_gives_the_same_bytes(copy: Path) -> None:
-    before = read_content(copy / "model", "model").sha256
+    before = read_model(copy / "model", "model").sha256
     assert "not logged, MLFLOW_TRACKING_URI is not set" in run(copy, "python src/train.py")
-    assert read_content(copy / "model", "model").sha256 == before
+    assert read_model(copy / "model", "model").sha256 == before
     assert "up to date" in run(copy, "dvc status train")
 
 
@@ -99,7 +99,7 @@ def test_a_training_is_an_mlflow_run_that_is_found_by_its_model(copy: Path, mlfl
     """Parameters, both stages' metrics and the model; register-model makes that very run the version."""
     printed = run(copy, f'python -c "{TRAIN_AND_EVALUATE}"', tracking=mlflow_server)
     assert "MLflow: run " in printed
-    content = read_content(copy / "model", "model")
+    content = read_model(copy / "model", "model")
     store = connect(resolve(mlflow_server, {}, copy), {})
     (trained,) = store.runs(store.experiment("soil-carbon-ssp460"), (identity.MODEL_SHA256, content.sha256))
     assert trained.params == {
@@ -114,7 +114,7 @@ def test_a_training_is_an_mlflow_run_that_is_found_by_its_model(copy: Path, mlfl
     submission = Submission(
         "soil-carbon-ssp460", "soil-carbon-ssp460", "key", "-/1/here/1", content, metrics={"rmse": 7.1971}
     )
-    done = register(store, submission)
+    done = register_model(store, submission)
     assert (done.version.run_id, done.created, done.trained) == (trained.id, True, True)
     prediction = pyfunc(mlflow_server, done.version.uri).predict(spectra_of(copy))
     expected = pd.read_csv(copy / "predictions.csv")["prediction"]

@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from flint_ml.registry.address import resolve
-from flint_ml.registry.sqlite_store import SqliteStore
+from flint_ml.registry.store import connect
 
 START_SECONDS = 180
 
@@ -108,7 +108,8 @@ def registry_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
     with _locked(shared):
         file = shared / "registry-template" / "mlflow.db"
         if not file.is_file():
-            SqliteStore(resolve("", {}, file.parent))
+            file.parent.mkdir()
+            connect(resolve("", {}, file.parent), {})
     return file
 
 

@@ -9,9 +9,8 @@ import pytest
 from flint_ml.errors import InputError
 from flint_ml.record import Badge, Column, Figure, Provenance, Record, Table
 from flint_ml.registry import card
-from flint_ml.registry.content import read_content, training_run
-from flint_ml.registry.onnx import described_as_mlflow
-from flint_ml.registry.version_tags import Source
+from flint_ml.registry.model_files import described_as_mlflow, read_model, training_run
+from flint_ml.registry.version import Source
 
 
 def record(headline: str = "better: RMSE 1.50 → 1.30") -> Record:
@@ -36,7 +35,7 @@ def test_card_has_source_checks_figures_and_rights(tmp_path: Path) -> None:
     (results / "compare-metrics" / "error.png").write_bytes(b"png")
     (tmp_path / "CITATION.cff").write_text("title: Soil <b>carbon</b>\nlicense: [MPL-2.0, CC-BY-4.0]\ndoi: 10.1/x\n")
     (tmp_path / "m.pkl").write_bytes(b"m")
-    pictures = card.figures([record()], results)
+    pictures = card.pictures_of([record()], results)
     assert pictures == {"figures/compare-metrics/error.png": results / "compare-metrics" / "error.png"}
     source = Source(
         commit="c0ffee" * 6 + "c0ff",
@@ -48,10 +47,10 @@ def test_card_has_source_checks_figures_and_rights(tmp_path: Path) -> None:
     text = card.model_card(
         "soc",
         source,
-        read_content(tmp_path / "m.pkl", "m"),
+        read_model(tmp_path / "m.pkl", "m"),
         records=[record("worse <script>")],
         pictures=pictures,
-        owner=card.rights(tmp_path),
+        owner=card.read_rights(tmp_path),
     )
     assert "[#12](https://github.com/lab/soil/pull/12)" in text
     assert "[`c0ffeec0ff`](https://github.com/lab/soil/commit/c0ffee" in text
@@ -69,14 +68,14 @@ def test_a_figure_outside_the_results_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "results" / "compare-metrics").mkdir(parents=True)
     (tmp_path / "secret").write_text("key")
     (tmp_path / "results" / "compare-metrics" / "error.png").symlink_to(tmp_path / "secret")
-    assert card.figures([record()], tmp_path / "results") == {}
+    assert card.pictures_of([record()], tmp_path / "results") == {}
 
 
 def test_rights_of_a_project_without_or_with_a_broken_citation(tmp_path: Path) -> None:
-    assert card.rights(tmp_path) == card.Rights()
+    assert card.read_rights(tmp_path) == card.Rights()
     (tmp_path / "CITATION.cff").write_text("title: [\n")
     with pytest.raises(InputError, match="not valid YAML"):
-        card.rights(tmp_path)
+        card.read_rights(tmp_path)
 
 
 def test_project_files_that_are_there(tmp_path: Path) -> None:
@@ -98,7 +97,7 @@ def test_onnx_gets_an_mlmodel_that_mlflow_reads_and_keeps_its_hash(tmp_path: Pat
     from mlflow.models import Model
 
     (tmp_path / 'odd "name".onnx').write_bytes(b"onnx")
-    plain = read_content(tmp_path / 'odd "name".onnx', "m")
+    plain = read_model(tmp_path / 'odd "name".onnx', "m")
     content = described_as_mlflow(plain, tmp_path / "made")
     assert content.sha256 == plain.sha256
     assert {file.name for file in content.files} == {
@@ -115,6 +114,6 @@ def test_onnx_gets_an_mlmodel_that_mlflow_reads_and_keeps_its_hash(tmp_path: Pat
 
 def test_the_run_that_trained_a_model_is_read_from_mlmodel(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text("run_id: abc123\nflavors: {}\n")
-    assert training_run(read_content(tmp_path, "m")) == "abc123"
+    assert training_run(read_model(tmp_path, "m")) == "abc123"
     (tmp_path / "MLmodel").write_text("flavors: {}\n")
-    assert training_run(read_content(tmp_path, "m")) is None
+    assert training_run(read_model(tmp_path, "m")) is None

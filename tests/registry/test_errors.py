@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from flint_ml.errors import OutsideError
-from flint_ml.registry import http, identity
+from flint_ml.registry import store as registry_store
+from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import read_content
 from flint_ml.registry.errors import Explained, artifact_store, redirected, refusal, registry_file, unreachable
-from flint_ml.registry.register import Submission, register
+from flint_ml.registry.model_files import read_model
+from flint_ml.registry.register import Submission, register_model
 from flint_ml.registry.stages import move_forward
+from flint_ml.registry.store import connect
 
 pytest_plugins = ("helpers.mlflow_server",)
 
@@ -131,33 +132,33 @@ def test_a_redirect_is_not_followed_with_a_post(redirecting: str) -> None:
 
 
 def test_http_where_https_was_asked_for(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "PROBE_SECONDS", 3)
+    monkeypatch.setattr(registry_store, "PROBE_SECONDS", 3)
     with pytest.raises(OutsideError, match="speaks http, not https"):
         connect(resolve(mlflow_server.replace("http:", "https:"), {}, Path()), {})
 
 
 def submission(folder: Path, name: str) -> Submission:
     (folder / "m.bin").write_bytes(b"weights")
-    content = read_content(folder / "m.bin", "m.bin")
-    return Submission(name, name, identity.key(name, "c", None, content.sha256), "5/1/here/1", content)
+    content = read_model(folder / "m.bin", "m.bin")
+    return Submission(name, name, identity.idempotency_key(name, "c", None, content.sha256), "5/1/here/1", content)
 
 
 def test_a_version_that_is_deleted_before_it_is_staged(mlflow_server: str, tmp_path: Path) -> None:
     store = connect(resolve(mlflow_server, {}, Path()), {})
     wanted = submission(tmp_path, "deleted-meanwhile")
-    first = register(store, wanted)
+    first = register_model(store, wanted)
     store.delete_version("deleted-meanwhile", 1)
     with pytest.raises(OutsideError) as caught:
         move_forward(store, first.version, "Staging", lambda _: False)
     assert caught.value.code == "registry-gone"
-    again = register(store, wanted)
+    again = register_model(store, wanted)
     assert (again.created, move_forward(store, again.version, "Staging", lambda _: False).moved) == (True, True)
 
 
 def test_a_name_that_mlflow_does_not_take(mlflow_server: str, tmp_path: Path) -> None:
     store = connect(resolve(mlflow_server, {}, Path()), {})
     with pytest.raises(OutsideError) as caught:
-        register(store, submission(tmp_path, "soil/carbon"))
+        register_model(store, submission(tmp_path, "soil/carbon"))
     assert caught.value.code == "registry-name"
 
 
@@ -187,14 +188,14 @@ def test_a_full_disk_registers_nothing_and_the_next_run_completes(file: Path, tm
                 return getattr(store, method)
 
             def full(*_: object) -> None:
-                with store._asking():  # type: ignore[attr-defined]
+                with store._translated():
                     raise OSError(28, os.strerror(28))
 
             return full
 
     wanted = submission(tmp_path, "full")
     with pytest.raises(OutsideError) as caught:
-        register(Full(), wanted)  # type: ignore[arg-type]
+        register_model(Full(), wanted)  # type: ignore[arg-type]
     assert "make room" in str(caught.value.hint)
     assert store.versions("full", (identity.KEY, wanted.key)) == []
-    assert register(store, wanted).created
+    assert register_model(store, wanted).created

@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 
 from flint_ml.errors import OutsideError
-from flint_ml.registry import identity
+from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import read_content
-from flint_ml.registry.register import Submission, register
+from flint_ml.registry.model_files import read_model
+from flint_ml.registry.register import Submission, register_model
 from flint_ml.registry.stages import move_forward
-from flint_ml.registry.store import Store, Version
+from flint_ml.registry.store import Store, Version, connect
 
 pytest_plugins = ("helpers.mlflow_server",)
 
@@ -38,8 +37,8 @@ def server(mlflow_server: str) -> Store:
 
 @pytest.fixture(params=["sqlite_store", "server"])
 def store(request: pytest.FixtureRequest) -> Store:
-    found: Store = request.getfixturevalue(request.param)
-    return found
+    chosen: Store = request.getfixturevalue(request.param)
+    return chosen
 
 
 @pytest.fixture
@@ -50,13 +49,13 @@ def name(request: pytest.FixtureRequest) -> str:
 def submission(folder: Path, name: str, text: str = "weights", attempt: int = 1) -> Submission:
     model = folder / "model.bin"
     model.write_text(text)
-    content = read_content(model, "model.bin")
+    content = read_model(model, "model.bin")
     return Submission(
         name=name,
         experiment=name,
-        key=identity.key(name, "c0ffee", None, content.sha256),
+        key=identity.idempotency_key(name, "c0ffee", None, content.sha256),
         owner=identity.owner("5", attempt),
-        content=content,
+        model=content,
         tags={"flint_ml.commit": "c0ffee"},
         metrics={"rmse": 1.3},
         params={f"p{number}": str(number) for number in range(150)},
@@ -68,7 +67,7 @@ def never(_: Version) -> bool:
 
 
 def test_a_version_with_everything_and_the_same_version_again(store: Store, name: str, tmp_path: Path) -> None:
-    first = register(store, submission(tmp_path, name))
+    first = register_model(store, submission(tmp_path, name))
     assert first.created
     assert first.version.number == 1
     version = store.version(name, 1)
@@ -79,9 +78,9 @@ def test_a_version_with_everything_and_the_same_version_again(store: Store, name
     assert run is not None
     assert len(run.params) == 150
     assert version.source == f"{run.artifact_uri}/model"
-    again = register(store, submission(tmp_path, name))
+    again = register_model(store, submission(tmp_path, name))
     assert (again.version.number, again.created) == (1, False)
-    other = register(store, submission(tmp_path, name, text="better weights"))
+    other = register_model(store, submission(tmp_path, name, text="better weights"))
     assert (other.version.number, other.created) == (2, True)
 
 
@@ -117,11 +116,11 @@ def test_what_a_killed_attempt_left_is_completed(
     first = submission(tmp_path, name, attempt=1)
 
     def whole(dying: Store) -> None:
-        move_forward(dying, register(dying, first).version, "Staging", never)
+        move_forward(dying, register_model(dying, first).version, "Staging", never)
 
     with pytest.raises(KilledError):
         whole(Killing(store, method, after=after))  # type: ignore[arg-type]
-    second = register(store, replace(first, owner=identity.owner("5", 2)))
+    second = register_model(store, replace(first, owner=identity.owner("5", 2)))
     move = move_forward(store, second.version, "Staging", never)
     assert second.created == (method != "set_tag" and (method, after) != ("create_version", True))
     assert [v.number for v in store.versions(name, (identity.KEY, first.key))] == [1]
@@ -132,9 +131,9 @@ def test_what_a_killed_attempt_left_is_completed(
 def test_the_run_of_a_living_job_is_left_alone(sqlite_store: Store, name: str, tmp_path: Path) -> None:
     first = submission(tmp_path, name)
     with pytest.raises(KilledError):
-        register(Killing(sqlite_store, "upload", after=False), first)  # type: ignore[arg-type]
+        register_model(Killing(sqlite_store, "upload", after=False), first)  # type: ignore[arg-type]
     # The owner is this very process, which lives.
-    done = register(sqlite_store, first)
+    done = register_model(sqlite_store, first)
     assert len(sqlite_store.runs(sqlite_store.experiment(name), (identity.KEY, first.key))) == 2
     assert done.created
 
@@ -159,7 +158,7 @@ def test_jobs_that_race_end_with_one_version(mlflow_server: str, name: str, tmp_
 
     def job(number: int, store: Store) -> None:
         mine = replace(wanted, owner=f"5/1/machine-{number}/1")
-        done = register(Together(store), mine)  # type: ignore[arg-type]
+        done = register_model(Together(store), mine)  # type: ignore[arg-type]
         move = move_forward(store, done.version, "Staging", never)
         results.append((done.version.number, done.created, move.version))
 
@@ -176,7 +175,7 @@ def test_jobs_that_race_end_with_one_version(mlflow_server: str, name: str, tmp_
 
 
 def test_stage_alias_and_tag_move_together_and_never_back(store: Store, name: str, tmp_path: Path) -> None:
-    one, two, three = (register(store, submission(tmp_path, name, text=text)).version for text in ("1", "2", "3"))
+    one, two, three = (register_model(store, submission(tmp_path, name, text=text)).version for text in ("1", "2", "3"))
     assert move_forward(store, one, "Staging", never).previous is None
     move = move_forward(store, two, "Staging", never)
     assert (move.version, move.previous, move.moved) == (2, 1, True)
@@ -196,7 +195,7 @@ def test_two_jobs_that_move_the_stage_at_once_end_at_the_newer_version(
     sqlite_store: Store, name: str, tmp_path: Path
 ) -> None:
     store = sqlite_store
-    one, two = (register(store, submission(tmp_path, name, text=text)).version for text in ("1", "2"))
+    one, two = (register_model(store, submission(tmp_path, name, text=text)).version for text in ("1", "2"))
 
     class Slow:
         """The other job moves the stage to version 2 just before this one writes its alias."""
@@ -221,7 +220,7 @@ def test_other_bytes_than_were_stored_register_nothing(sqlite_store: Store, name
 
     wanted = submission(tmp_path, name)
     with pytest.raises(OutsideError, match="other bytes"):
-        register(Corrupt(), wanted)  # type: ignore[arg-type]
+        register_model(Corrupt(), wanted)  # type: ignore[arg-type]
     assert sqlite_store.versions(name, (identity.KEY, wanted.key)) == []
 
 
@@ -242,7 +241,7 @@ def test_artifacts_never_go_to_a_folder_of_another_machine(name: str, tmp_path: 
     elsewhere = tmp_path.parent / f"{tmp_path.name}-of-the-runner" / "mlruns"
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     trained = client.create_run(client.create_experiment(name, artifact_location=elsewhere.as_uri()))
-    done = register(store, replace(submission(tmp_path, name), training_run=trained.info.run_id))
+    done = register_model(store, replace(submission(tmp_path, name), training_run=trained.info.run_id))
     assert done.version.run_id != trained.info.run_id
     assert done.version.source.startswith((tmp_path / "mlartifacts").as_uri())
     assert not elsewhere.exists()
@@ -263,11 +262,11 @@ def test_a_folder_that_mlflow_wrote_is_loaded_from_the_registry(
     import mlflow
 
     mlflow.sklearn.save_model(line, str(tmp_path / "model"), serialization_format="cloudpickle")
-    content = read_content(tmp_path / "model", "model")
+    content = read_model(tmp_path / "model", "model")
     assert content.kind == "mlflow"
     store = connect(resolve(mlflow_server, {}, Path()), {})
-    wanted = replace(submission(tmp_path, name), content=content)
-    move_forward(store, register(store, wanted).version, "Staging", never)
+    wanted = replace(submission(tmp_path, name), model=content)
+    move_forward(store, register_model(store, wanted).version, "Staging", never)
     mlflow.set_tracking_uri(mlflow_server)
     for uri in (f"models:/{name}/1", f"models:/{name}@staging"):
         assert mlflow.pyfunc.load_model(uri).predict([[2.0]]) == pytest.approx([5.0])
@@ -278,15 +277,15 @@ def test_a_version_belongs_to_the_run_that_trained_it(sqlite_store: Store, name:
     trained = store.create_run(store.experiment("training"), "training", {"who": "dvc repro"})
     store.log(trained.id, {"rmse": 1.4}, {"p1": "as trained"}, {})
     wanted = replace(submission(tmp_path, name), training_run=trained.id)
-    done = register(store, wanted)
+    done = register_model(store, wanted)
     assert done.version.run_id == trained.id
     run = store.run(trained.id)
     assert run is not None
     assert run.params["p1"] == "as trained"
     assert run.params["p2"] == "2"
     assert run.tags["who"] == "dvc repro"
-    assert register(store, wanted).created is False
-    unknown = register(store, replace(submission(tmp_path, name, "2"), training_run="0" * 32))
+    assert register_model(store, wanted).created is False
+    unknown = register_model(store, replace(submission(tmp_path, name, "2"), training_run="0" * 32))
     assert unknown.version.run_id != trained.id
 
 
@@ -294,11 +293,11 @@ def test_a_version_belongs_to_the_run_that_trained_it(sqlite_store: Store, name:
 KILLED_JOB = """
 import os, sys
 from pathlib import Path
-from flint_ml.registry import identity
+from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import read_content
-from flint_ml.registry.register import Submission, register
+from flint_ml.registry.store import connect
+from flint_ml.registry.model_files import read_model
+from flint_ml.registry.register import Submission, register_model
 from flint_ml.registry.stages import move_forward
 
 uri, name, model, method = sys.argv[1:]
@@ -314,10 +313,10 @@ class Dying:
         return then_die if called == method else real
 
 store = Dying(connect(resolve(uri, {}, Path()), {}))
-content = read_content(Path(model), "model")
-key = identity.key(name, "c0ffee", None, content.sha256)
+content = read_model(Path(model), "model")
+key = identity.idempotency_key(name, "c0ffee", None, content.sha256)
 wanted = Submission(name, name, key, identity.owner(None, 1), content, params={"p1": "1"})
-done = register(store, wanted)
+done = register_model(store, wanted)
 move_forward(store, done.version, "Staging", lambda other: False)
 print(done.version.number, done.created)
 """
@@ -336,7 +335,7 @@ def test_kill_9_leaves_nothing_twice(mlflow_server: str, name: str, tmp_path: Pa
     again = job("")
     assert again.stdout.split() == ["1", str(method not in {"create_version", "set_alias"})], again.stderr
     store = connect(resolve(mlflow_server, {}, Path()), {})
-    key = identity.key(name, "c0ffee", None, read_content(model, "model").sha256)
+    key = identity.idempotency_key(name, "c0ffee", None, read_model(model, "model").sha256)
     assert [v.number for v in store.versions(name, (identity.KEY, key))] == [1]
     assert len(store.runs(store.experiment(name), (identity.KEY, key))) == 1
     assert store.alias(name, "staging") == 1

@@ -9,10 +9,8 @@ import pytest
 
 from flint_ml.errors import InputError
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.promote import history_of, promote, wanted_version
-from flint_ml.registry.stages import move_forward
-from flint_ml.registry.store import Store, Version
+from flint_ml.registry.stages import history_of, move_forward, promote, version_named
+from flint_ml.registry.store import Store, Version, connect
 
 pytest_plugins = ("helpers.mlflow_server",)
 
@@ -43,7 +41,7 @@ def again(store: Store, version: Version) -> Version:
 def test_promotion_and_rollback(store: Store, versions: list[Version]) -> None:
     one, two, _ = versions
     move_forward(store, one, "Staging", lambda _: False)
-    assert wanted_version(store, one.name, "", rollback=False).number == 1
+    assert version_named(store, one.name, "", rollback=False).number == 1
     first = promote(store, again(store, one), {"by": "ana"}, "")
     assert (first.changed, first.previous) == (True, None)
     assert promote(store, again(store, one), {"by": "ana"}, "").changed is False
@@ -54,7 +52,7 @@ def test_promotion_and_rollback(store: Store, versions: list[Version]) -> None:
     assert (here.tags["stage"], here.stage) == ("Production", "Production")
     assert "stage" not in before.tags
     assert before.stage == "Archived"
-    back = wanted_version(store, one.name, "", rollback=True)
+    back = version_named(store, one.name, "", rollback=True)
     assert back.number == 1
     promote(store, again(store, back), {"by": "ana"}, "rollback")
     assert (store.alias(one.name, "production"), store.alias(one.name, "previous-production")) == (1, 2)
@@ -74,6 +72,43 @@ def test_what_the_gate_did_not_approve_needs_a_reason_that_is_kept(store: Store,
     kept = again(store, review)
     assert kept.tags["flint_ml.override"] == "benchmark was too small"
     assert history_of(kept)[0]["reason"] == "benchmark was too small"
+
+
+@pytest.fixture
+def by_stage_only(store: Store, versions: list[Version]) -> list[Version]:
+    """Version 1 is in Production because a person moved MLflow's own stage."""
+    assert store.move_stage(versions[0].name, 1, "Production")
+    return versions
+
+
+def test_what_is_production_by_mlflows_stage_only_is_the_one_to_go_back_to(
+    store: Store, by_stage_only: list[Version]
+) -> None:
+    one, two, _ = by_stage_only
+    assert version_named(store, one.name, "production", rollback=False).number == 1
+    promotion = promote(store, two, {"by": "ana"}, "")
+    assert (promotion.changed, promotion.previous) == (True, 1)
+    assert again(store, one).stage == "Archived"
+    back = version_named(store, one.name, "", rollback=True)
+    assert back.number == 1
+    promote(store, back, {"by": "ana"}, "rollback")
+    assert (store.alias(one.name, "production"), again(store, one).stage) == (1, "Production")
+    assert again(store, two).stage == "Archived"
+
+
+def test_the_version_that_is_production_by_stage_gets_alias_and_tag(store: Store, by_stage_only: list[Version]) -> None:
+    one = again(store, by_stage_only[0])
+    promotion = promote(store, one, {"by": "ana"}, "")
+    assert (promotion.changed, store.alias(one.name, "production")) == (True, 1)
+    assert store.alias(one.name, "previous-production") is None
+    assert promote(store, again(store, one), {}, "").changed is False
+
+
+def test_a_stage_that_was_moved_by_hand_after_a_promotion_counts(store: Store, versions: list[Version]) -> None:
+    one, two, three = versions
+    promote(store, one, {"by": "ana"}, "")
+    store.move_stage(one.name, two.number, "Production")
+    assert promote(store, three, {"by": "ana"}, "hurry").previous == two.number
 
 
 def test_an_interrupted_promotion_is_finished(store: Store, versions: list[Version]) -> None:
@@ -107,7 +142,7 @@ def test_versions_that_are_not_there(
     store: Store, versions: list[Version], text: str, rollback: bool, words: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        wanted_version(store, versions[0].name, text, rollback=rollback)
+        version_named(store, versions[0].name, text, rollback=rollback)
     assert words in str(caught.value)
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from flint_ml.errors import OutsideError
-from flint_ml.registry import identity
+from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import read_content
-from flint_ml.registry.register import Submission, register
-from flint_ml.registry.store import Run, Store
+from flint_ml.registry.model_files import read_model
+from flint_ml.registry.register import Submission, register_model
+from flint_ml.registry.store import Run, Store, connect
 
 pytest_plugins = ("helpers.mlflow_server",)
 
@@ -35,8 +34,8 @@ def server(mlflow_server: str) -> Store:
 
 @pytest.fixture(params=["sqlite_store", "server"])
 def store(request: pytest.FixtureRequest) -> Store:
-    found: Store = request.getfixturevalue(request.param)
-    return found
+    chosen: Store = request.getfixturevalue(request.param)
+    return chosen
 
 
 @pytest.fixture
@@ -46,11 +45,11 @@ def submission(request: pytest.FixtureRequest, tmp_path: Path) -> Submission:
     folder.mkdir()
     (folder / "weights.json").write_text("[1, 2]")
     (folder / "MLmodel").write_text("flavors: {}\n")
-    content = read_content(folder, "model")
+    content = read_model(folder, "model")
     return Submission(
         name,
         name,
-        identity.key(name, "c0ffee", None, content.sha256),
+        identity.idempotency_key(name, "c0ffee", None, content.sha256),
         "5/1/elsewhere/1",
         content,
         run_tags={COMMIT: "c0ffee", "mlflow.source.name": "the gate"},
@@ -61,10 +60,10 @@ def submission(request: pytest.FixtureRequest, tmp_path: Path) -> Submission:
 
 def trained(store: Store, submission: Submission, files: tuple[str, ...], commit: str = "c0ffee") -> Run:
     """A run as a training script logs it, without this package."""
-    tags = {identity.MODEL_SHA256: submission.content.sha256, COMMIT: commit}
+    tags = {identity.MODEL_SHA256: submission.model.sha256, COMMIT: commit}
     run = store.create_run(store.experiment(submission.experiment), "training", tags)
     store.log(run.id, {"rmse": 1.25, "training_rmse": 1.0}, {"n": "8"}, {})
-    for file in submission.content.files:
+    for file in submission.model.files:
         if file.name in files:
             store.upload(run, f"model/{file.name}", file.path)
     store.finish(run.id)
@@ -89,7 +88,7 @@ class Noting:
 def test_its_run_becomes_the_versions_and_nothing_is_stored_twice(store: Store, submission: Submission) -> None:
     run = trained(store, submission, ("MLmodel", "weights.json"))
     noting = Noting(store)
-    done = register(noting, submission)  # type: ignore[arg-type]
+    done = register_model(noting, submission)  # type: ignore[arg-type]
     assert (done.version.run_id, done.created, done.trained) == (run.id, True, True)
     assert noting.uploaded == []
     after = store.run(run.id)
@@ -97,7 +96,7 @@ def test_its_run_becomes_the_versions_and_nothing_is_stored_twice(store: Store, 
     assert after.params == {"n": "8", "seed": "1"}
     assert after.metrics == {"rmse": 1.25, "r2": 0.5, "training_rmse": 1.0}
     assert after.tags["mlflow.source.name"] == "the gate"
-    again = register(store, submission)
+    again = register_model(store, submission)
     assert (again.version.number, again.created) == (1, False)
 
 
@@ -109,10 +108,10 @@ def test_what_the_training_did_not_store_or_stored_otherwise_is_put_right(
     (tmp_path / "MLmodel").write_text("flavors: {other: {}}\n")
     store.upload(run, "model/MLmodel", tmp_path / "MLmodel")
     noting = Noting(store)
-    register(noting, submission)  # type: ignore[arg-type]
+    register_model(noting, submission)  # type: ignore[arg-type]
     assert sorted(noting.uploaded) == ["model/MLmodel", "model/weights.json"]
-    assert [store.sha256(run, f"model/{file.name}") for file in submission.content.files] == [
-        file.sha256 for file in submission.content.files
+    assert [store.sha256(run, f"model/{file.name}") for file in submission.model.files] == [
+        file.sha256 for file in submission.model.files
     ]
 
 
@@ -121,10 +120,10 @@ def test_of_several_trainings_the_one_of_this_commit_then_the_newest(
 ) -> None:
     mine = trained(sqlite_store, submission, (), commit="c0ffee")
     trained(sqlite_store, submission, (), commit="other")
-    assert register(sqlite_store, submission).version.run_id == mine.id
+    assert register_model(sqlite_store, submission).version.run_id == mine.id
     newest = trained(sqlite_store, submission, (), commit="third")
     other = replace(submission, key="other", run_tags={})
-    assert register(sqlite_store, other).version.run_id == newest.id
+    assert register_model(sqlite_store, other).version.run_id == newest.id
 
 
 def test_a_training_is_never_deleted_with_a_version_that_lost_a_race(
@@ -144,7 +143,7 @@ def test_a_training_is_never_deleted_with_a_version_that_lost_a_race(
                 store.create_version(submission.name, f"{own.artifact_uri}/model", own.id, tags, "")
             return getattr(store, method)
 
-    done = register(Racing(), submission)  # type: ignore[arg-type]
+    done = register_model(Racing(), submission)  # type: ignore[arg-type]
     assert (done.version.number, done.created, done.version.run_id) == (1, False, own.id)
     assert [v.number for v in store.versions(submission.name, (identity.KEY, submission.key))] == [1]
     assert store.run(run.id) is not None
@@ -169,17 +168,17 @@ def test_tags_that_the_registry_did_not_keep_are_set_again_or_told(sqlite_store:
                 sqlite_store.set_tag(*given)  # type: ignore[arg-type]
 
     traced = replace(submission, tags={"flint_ml.commit": "c0ffee"})
-    done = register(Forgetful(forever=False), traced)  # type: ignore[arg-type]
+    done = register_model(Forgetful(forever=False), traced)  # type: ignore[arg-type]
     kept = sqlite_store.version(done.version.name, done.version.number)
     assert kept is not None
     assert kept.tags["flint_ml.commit"] == "c0ffee"
     with pytest.raises(OutsideError, match=r"did not keep these tags of version 2: flint_ml\.commit"):
-        register(Forgetful(forever=True), replace(traced, key="other"))  # type: ignore[arg-type]
+        register_model(Forgetful(forever=True), replace(traced, key="other"))  # type: ignore[arg-type]
 
 
 def test_byte_code_of_a_loaded_model_is_no_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "m" / "code" / "__pycache__").mkdir(parents=True)
     (tmp_path / "m" / "code" / "model.py").write_text("x = 1\n")
-    before = read_content(tmp_path / "m", "m").sha256
+    before = read_model(tmp_path / "m", "m").sha256
     (tmp_path / "m" / "code" / "__pycache__" / "model.cpython-313.pyc").write_bytes(b"\0")
-    assert read_content(tmp_path / "m", "m").sha256 == before
+    assert read_model(tmp_path / "m", "m").sha256 == before

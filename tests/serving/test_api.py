@@ -15,14 +15,13 @@ from typing import Any
 import pytest
 import requests
 
-from flint_ml.deployment.samples import parse
-from flint_ml.deployment.smoke import Check, smoke
-from flint_ml.registry import identity
+from flint_ml.deployment.samples import parse_samples
+from flint_ml.deployment.smoke import Check, run_smoke_tests
+from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import read_content
-from flint_ml.registry.register import Submission, register
-from flint_ml.registry.store import Store
+from flint_ml.registry.model_files import read_model
+from flint_ml.registry.register import Submission, register_model
+from flint_ml.registry.store import Store, connect
 from serving.apiprocess import EXAMPLE, Api
 
 pytest_plugins = ("helpers.mlflow_server",)
@@ -62,11 +61,11 @@ def model(folder: Path, slope: float) -> Path:
 
 
 def registered(store: Store, path: Path) -> int:
-    content = read_content(path, path.name)
+    content = read_model(path, path.name)
     tags = {"flint_ml.model_sha256": content.sha256, "flint_ml.commit": "c0ffee"}
-    key = identity.key(NAME, str(path), None, content.sha256)
+    key = identity.idempotency_key(NAME, str(path), None, content.sha256)
     submission = Submission(NAME, NAME, key, identity.owner("1", 1), content, tags)
-    return register(store, submission).version.number
+    return register_model(store, submission).version.number
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +165,9 @@ def test_deploy_model_finds_the_registered_predictions(api: Api, store: Store, v
         assert version is not None
         run = store.run(version.run_id or "")
         assert run is not None
-        samples = parse(store.read(run, "model/samples.json") or b"", "samples.json")
+        samples = parse_samples(store.read(run, "model/samples.json") or b"", "samples.json")
         check = Check("/predict", samples=samples, tolerance=1e-9)
-        said[name] = smoke(api.url, {"predictions": check}, versions[name], 0.5)[0].said
+        said[name] = run_smoke_tests(api.url, {"predictions": check}, versions[name], 0.5)[0].said
     assert said["three"] == ""
     assert "2 of 2 samples are not predicted as registered" in said["two"]
     assert store.read(run, "model/none.json") is None

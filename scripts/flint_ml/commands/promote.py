@@ -6,18 +6,17 @@ from typing import Any
 
 from pydantic import Field
 
-from flint_ml.commands.registry_address import MODEL_NAME_PATTERN, existing_registry, tracking_uri_field
+from flint_ml.commands.registry import ModelName, existing_registry, tracking_uri_field
 from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Table, now
-from flint_ml.registry.connect import connect
-from flint_ml.registry.promote import GATE, Promotion, history_of, promote, wanted_version
+from flint_ml.registry import GATE, Promotion, connect, history_of, promote, version_named
 from flint_ml.runner import Action, ActionInputs, Job, Outcome
 
 
 class Inputs(ActionInputs):
     """Inputs of promote."""
 
-    model_name: str = Field(description="Name of the registered model.", pattern=MODEL_NAME_PATTERN)
+    model_name: ModelName = Field(description="Name of the registered model.")
     version: str = Field("", description="Number or alias of the version to promote. Default: the alias `staging`.")
     rollback: bool = Field(False, description="Go back to the version that was in Production before.")
     reason: str = Field(
@@ -33,7 +32,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         raise InputError("give either `version` or `rollback`", where="promote", code="invalid-input")
     address = existing_registry(inputs.tracking_uri, job)
     store = connect(address, job.env)
-    version = wanted_version(store, inputs.model_name, inputs.version, rollback=inputs.rollback)
+    version = version_named(store, inputs.model_name, inputs.version, rollback=inputs.rollback)
     entry = {"at": now(), "by": job.env.get("GITHUB_ACTOR"), "run": job.context.run_url}
     reason = " ".join(inputs.reason.split())
     # Going back is an emergency; what was in Production once needs no new word of the gate.

@@ -11,23 +11,44 @@ from pydantic import Field
 
 from flint_ml import __version__
 from flint_ml import record as records
-from flint_ml.commands.registry_address import MODEL_NAME_PATTERN, address_of, tracking_uri_field
+from flint_ml.commands.registry import ModelName, address_of, tracking_uri_field
 from flint_ml.decision import EXPECTED, Run
-from flint_ml.deployment import samples
+from flint_ml.deployment import SAMPLES_FILE, parse_samples
 from flint_ml.errors import InputError
 from flint_ml.hashing import write_atomically
 from flint_ml.record import Column, Finding, Metric, Table
-from flint_ml.registry import card, identity
-from flint_ml.registry import version_tags as facts
-from flint_ml.registry.address import WAYS_TO_HOST, Address
-from flint_ml.registry.approval import Approval, approval
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import Content, read_content, training_run
-from flint_ml.registry.onnx import described_as_mlflow
-from flint_ml.registry.register import Registration, Submission, register
-from flint_ml.registry.source import from_repository
-from flint_ml.registry.stages import Move, move_forward
-from flint_ml.registry.store import Store, Version
+from flint_ml.registry import (
+    WAYS_TO_HOST,
+    Address,
+    Approval,
+    ModelFiles,
+    Move,
+    Registration,
+    Source,
+    Store,
+    Submission,
+    Version,
+    connect,
+    described_as_mlflow,
+    description,
+    flatten,
+    from_repository,
+    gate_approval,
+    idempotency_key,
+    metrics_of,
+    model_card,
+    move_forward,
+    owner,
+    pictures_of,
+    project_files,
+    provenance,
+    read_model,
+    read_rights,
+    register_model,
+    run_tags,
+    training_run,
+    version_tags,
+)
 from flint_ml.runner import Action, ChangeInputs, Job, Outcome
 from flint_ml.text.yaml import parse_yaml
 
@@ -36,7 +57,7 @@ class Inputs(ChangeInputs):
     """Inputs of register-model."""
 
     model: str = Field(description="Model file or folder. A folder with an `MLmodel` file stays a model MLflow serves.")
-    model_name: str = Field(description="Name of the registered model.", pattern=MODEL_NAME_PATTERN)
+    model_name: ModelName = Field(description="Name of the registered model.")
     tracking_uri: str = tracking_uri_field()
     stage: Literal["Staging", "None"] = Field(
         "Staging",
@@ -61,10 +82,10 @@ class Inputs(ChangeInputs):
 
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Judge the gate, then register, then move the stage."""
-    found, unreadable = records.read_all(job.results_dir)
+    gate_records, unreadable = records.read_all(job.results_dir)
     context = job.context
-    gate = approval(
-        found,
+    gate = gate_approval(
+        gate_records,
         [str(error) for error in unreadable],
         inputs.require,
         Run(context.head_sha, context.run_id, context.run_attempt),
@@ -74,17 +95,17 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         return _refused(inputs, gate)
     address = _address(inputs, job)
     path = job.existing(inputs.model, "model")
-    content = read_content(path, inputs.model, _limit(job))
+    model = read_model(path, inputs.model, _limit(job))
     source = _source(job, path, gate)
     with (
         tempfile.TemporaryDirectory() as folder,
         job.group(f"Registering {inputs.model_name} in {address.shown(job.workspace.root)}"),
     ):
-        submission = _submission(inputs, job, content, source=source, gate=gate, folder=Path(folder))
+        submission = _submission(inputs, job, model, source=source, gate=gate, folder=Path(folder))
         store = connect(address, job.env)
-        registration = register(store, submission, job.say)
+        registration = register_model(store, submission, job.say)
         move = _stage(inputs, job, store, registration.version)
-    for file in content.files[:20]:
+    for file in model.files[:20]:
         job.used.append(records.Input(path=job.relative(file.path), md5=file.md5, sha256=file.sha256, bytes=file.size))
     return _outcome(inputs, job, address, submission=submission, source=source, registration=registration, move=move)
 
@@ -120,9 +141,9 @@ def _limit(job: Job) -> Path | None:
     return job.workspace.root if job.workspace.confined else None
 
 
-def _source(job: Job, path: Path, gate: Approval) -> facts.Source:
+def _source(job: Job, path: Path, gate: Approval) -> Source:
     context = job.context
-    source = facts.Source(
+    source = Source(
         commit=context.head_sha,
         branch=context.ref.removeprefix("refs/heads/") if context.ref.startswith("refs/heads/") else None,
         pull_request=context.pull_request,
@@ -139,7 +160,7 @@ def _params(inputs: Inputs, job: Job) -> dict[str, str]:
     path = job.path(inputs.params, "params")
     if not path.is_file():
         return {}
-    return facts.flatten(parse_yaml(path.read_text(encoding="utf-8-sig", errors="replace"), inputs.params))
+    return flatten(parse_yaml(path.read_text(encoding="utf-8-sig", errors="replace"), inputs.params))
 
 
 def _samples(inputs: Inputs, job: Job) -> dict[str, str]:
@@ -147,47 +168,47 @@ def _samples(inputs: Inputs, job: Job) -> dict[str, str]:
     if not inputs.samples:
         return {}
     data = job.existing(inputs.samples, "samples").read_bytes()
-    samples.parse(data, inputs.samples)
-    return {samples.FILE: data.decode()}
+    parse_samples(data, inputs.samples)
+    return {SAMPLES_FILE: data.decode()}
 
 
 def _submission(
-    inputs: Inputs, job: Job, content: Content, *, source: facts.Source, gate: Approval, folder: Path
+    inputs: Inputs, job: Job, model: ModelFiles, *, source: Source, gate: Approval, folder: Path
 ) -> Submission:
     """Everything that goes into the registry; ``folder`` takes what is written for it until it is stored."""
-    name, metrics, params = inputs.model_name, facts.metrics_of(gate.records), _params(inputs, job)
-    key = identity.key(name, source.commit, source.fingerprint, content.sha256)
-    owner = card.rights(job.workspace.base)
-    pictures = card.figures(gate.records, job.results_dir)
-    provenance = facts.provenance(source, content, {"key": key, "metrics": metrics, "params": params})
+    name, metrics, params = inputs.model_name, metrics_of(gate.records), _params(inputs, job)
+    key = idempotency_key(name, source.commit, source.fingerprint, model.sha256)
+    rights = read_rights(job.workspace.base)
+    pictures = pictures_of(gate.records, job.results_dir)
+    origin = provenance(source, model, {"key": key, "metrics": metrics, "params": params})
     written = {
-        "model-card.md": card.model_card(name, source, content, records=gate.records, pictures=pictures, owner=owner),
-        "provenance.json": json.dumps(provenance, indent=1, ensure_ascii=False) + "\n",
+        "model-card.md": model_card(name, source, model, records=gate.records, pictures=pictures, owner=rights),
+        "provenance.json": json.dumps(origin, indent=1, ensure_ascii=False) + "\n",
         **{f"records/{record.name}.json": record.to_json() for record in gate.records},
         **_samples(inputs, job),
     }
     for file, text in written.items():
         write_atomically(folder / file, text)
-    if content.kind == "onnx":
-        content = described_as_mlflow(content, folder / "onnx")
-    tags = facts.version_tags(source, content, metrics)
+    if model.kind == "onnx":
+        model = described_as_mlflow(model, folder / "onnx")
+    tags = version_tags(source, model, metrics)
     return Submission(
         name=name,
         experiment=inputs.experiment or name,
         key=key,
-        owner=identity.owner(job.context.run_id, job.context.run_attempt),
-        content=content,
-        tags={**tags, "flint_ml.licence": owner.licence} if owner.licence else tags,
-        run_tags=facts.run_tags(source),
+        owner=owner(job.context.run_id, job.context.run_attempt),
+        model=model,
+        tags={**tags, "flint_ml.licence": rights.licence} if rights.licence else tags,
+        run_tags=run_tags(source),
         metrics=metrics,
         params=params,
-        papers={
+        attachments={
             **{file: folder / file for file in written},
             **pictures,
-            **card.project_files(job.workspace.base, _limit(job)),
+            **project_files(job.workspace.base, _limit(job)),
         },
-        description=facts.description(source, content),
-        training_run=training_run(content),
+        description=description(source, model),
+        training_run=training_run(model),
     )
 
 
@@ -195,12 +216,12 @@ def _stage(inputs: Inputs, job: Job, store: Store, version: Version) -> Move | N
     if inputs.stage == "None":
         return None
 
-    def older(other: Version) -> bool:
+    def is_older(other: Version) -> bool:
         """Whether this commit is an ancestor of the other's: then the other is the newer model."""
         mine, theirs = job.git.commit("HEAD"), other.tags.get("flint_ml.commit", "")
         return bool(mine and theirs and mine != theirs and job.git.merge_base(mine, theirs) == mine)
 
-    return move_forward(store, version, inputs.stage, older)
+    return move_forward(store, version, inputs.stage, is_older)
 
 
 def _headline(inputs: Inputs, submission: Submission, registration: Registration, move: Move | None) -> str:
@@ -212,12 +233,12 @@ def _headline(inputs: Inputs, submission: Submission, registration: Registration
         text += f", in {inputs.stage}" + (f" (before: version {before})" if before else "")
     elif move is not None:
         text += f"; {inputs.stage} stays at the newer version {move.version}"
-    if submission.content.kind in {"file", "folder"}:
-        text += f"; stored as a {submission.content.described}, which MLflow keeps but cannot serve"
+    if submission.model.kind in {"file", "folder"}:
+        text += f"; stored as a {submission.model.described}, which MLflow keeps but cannot serve"
     return text
 
 
-def _findings(job: Job, address: Address, source: facts.Source) -> list[Finding]:
+def _findings(job: Job, address: Address, source: Source) -> list[Finding]:
     findings = [
         Finding(severity="warning", code="registered-for-review", message=f"the gate asked for review: {reason}")
         for reason in source.gate_reasons
@@ -250,11 +271,11 @@ def _outcome(
     address: Address,
     *,
     submission: Submission,
-    source: facts.Source,
+    source: Source,
     registration: Registration,
     move: Move | None,
 ) -> Outcome:
-    version, content = registration.version, submission.content
+    version, model = registration.version, submission.model
     shown = address.shown(job.workspace.root)
     rows: list[list[Any]] = [
         ["version", version.uri],
@@ -263,7 +284,7 @@ def _outcome(
         ["commit", source.commit or "unknown"],
         ["data", source.fingerprint or "no DVC-tracked data"],
         ["training", f"MLflow run {version.run_id}" if registration.trained else "logged here, no run of it was found"],
-        ["model", f"{content.name}, {content.size:,} bytes, sha256 {content.sha256[:16]}…"],
+        ["model", f"{model.name}, {model.size:,} bytes, sha256 {model.sha256[:16]}…"],
         ["gate", source.gate],
     ]
     staged = bool(move and move.moved)
@@ -271,7 +292,7 @@ def _outcome(
         "passed",
         _headline(inputs, submission, registration, move),
         f"version {version.number}" + (f" in {inputs.stage}" if staged else ""),
-        metrics={"model_size": Metric(value=content.size, unit="bytes")},
+        metrics={"model_size": Metric(value=model.size, unit="bytes")},
         tables=[Table(title="Registered model", columns=[Column(name="what"), Column(name="value")], rows=rows)],
         findings=_findings(job, address, source),
         details={
@@ -288,7 +309,7 @@ def _outcome(
             "fingerprint": source.fingerprint,
             "model_as_committed": source.as_committed,
             "trained_run": registration.trained,
-            "model": {"kind": content.kind, "sha256": content.sha256, "bytes": content.size},
+            "model": {"kind": model.kind, "sha256": model.sha256, "bytes": model.size},
         },
         outputs={
             "version": version.number,

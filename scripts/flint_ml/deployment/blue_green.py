@@ -30,7 +30,7 @@ class Colour:
 
 @dataclass(frozen=True)
 class Switch:
-    """What is wanted.
+    """What is asked for.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Switch:
     smoke
         Runs the checks at an address for a version.
     message
-        The commit message: what is done, for which version, which change, and why (empty: because it is wanted).
+        The commit message: what is done, for which version, which change, and why (empty: because it is asked for).
     ready
         Called with the version before anything is changed; raises where it cannot be checked.
     live_url
@@ -49,7 +49,7 @@ class Switch:
     branch: str
     selector: Target
     colours: Mapping[str, Colour]
-    wanted: Callable[[], int]
+    ask_version: Callable[[], int]
     smoke: Smoke
     message: Callable[[str, int, Edit, str], str]
     ready: Callable[[int], None] = field(default=lambda _number: None)
@@ -141,28 +141,28 @@ def _take_back(remote: Remote, switch: Switch, before: _State, number: int, reas
     """Point the traffic back and give the idle colour its old version, unless somebody else changed them since."""
     new = switch.colours[before.idle].target.text(number)
 
-    def mine(tip: str) -> bool:
+    def unchanged(tip: str) -> bool:
         return _state(remote, tip, switch).values[before.idle] == new
 
     def traffic(tip: str) -> Edit | None:
-        there = _state(remote, tip, switch).live == before.idle and mine(tip)
-        return plan(remote, tip, switch.selector, before.live) if there else None
+        is_ours = _state(remote, tip, switch).live == before.idle and unchanged(tip)
+        return plan(remote, tip, switch.selector, before.live) if is_ours else None
 
     def version(tip: str) -> Edit | None:
-        there = _state(remote, tip, switch).live == before.live and mine(tip)
-        return plan(remote, tip, switch.colours[before.idle].target, before.values[before.idle]) if there else None
+        is_ours = _state(remote, tip, switch).live == before.live and unchanged(tip)
+        return plan(remote, tip, switch.colours[before.idle].target, before.values[before.idle]) if is_ours else None
 
     message = _saying(switch, "Take back", number, reason)
     commits = [_commit(remote, switch, step, message)[0] for step in (traffic, version)]
     return [commit for commit in commits if commit]
 
 
-def _unmoved(wanted: _State, found: _State) -> None:
-    if found != wanted:
+def _check_unmoved(expected: _State, state: _State) -> None:
+    if state != expected:
         raise OutsideError(
             "somebody else changed the colours while this version was tried; theirs stays",
             where="manifests",
-            hint="run the job again if this version is still wanted",
+            hint="run the job again if this version is still meant",
             code="moved-on",
         )
 
@@ -175,7 +175,7 @@ def _as_it_is(switch: Switch, state: _State, number: int) -> Switched:
     return Switched(result, number, state.live, state.idle, state.values[state.live], results=tuple(results))
 
 
-def deploy(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Switched:
+def switch_colours(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Switched:
     """Deploy the idle colour, try it, switch, try again, and take everything back where a check fails.
 
     Parameters
@@ -189,23 +189,23 @@ def deploy(remote: Remote, switch: Switch, more_time: Callable[[], None]) -> Swi
         If somebody else changed the colours meanwhile; nothing of theirs is undone.
     """
     tip = tip_of(remote, switch.branch)
-    before, number = _state(remote, tip, switch), switch.wanted()
+    before, number = _state(remote, tip, switch), switch.ask_version()
     old, idle = before.values[before.live], switch.colours[before.idle]
     live, new = switch.colours[before.live].target, idle.target.text(number)
     if old == live.text(number):
         return _as_it_is(switch, before, number)
-    there = live.number(old)
-    if there is not None and there > number and not switch.rollback:
+    deployed = live.number(old)
+    if deployed is not None and deployed > number and not switch.rollback:
         return Switched("newer", number, before.live, before.idle, old)
 
     switch.ready(number)
 
     def deploy_idle(tip: str) -> Edit:
-        _unmoved(before, _state(remote, tip, switch))
+        _check_unmoved(before, _state(remote, tip, switch))
         return plan(remote, tip, idle.target, new)
 
     def point(tip: str) -> Edit:
-        _unmoved(replace(before, values={**before.values, before.idle: new}), _state(remote, tip, switch))
+        _check_unmoved(replace(before, values={**before.values, before.idle: new}), _state(remote, tip, switch))
         return plan(remote, tip, switch.selector, before.idle)
 
     commits: list[str] = []

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flint_ml.deployment import schemas
-from flint_ml.deployment.yaml_edit import decode, encode, replace
-from flint_ml.deployment.yaml_path import find
+from flint_ml.deployment.yaml_edit import decode, encode, find, replace
 from flint_ml.errors import InputError
 from flint_ml.git import Remote
 from flint_ml.record import Finding
@@ -72,7 +71,7 @@ def check_target(file: str, template: str) -> str:
     path = posixpath.normpath(file.strip())
     if path.startswith(("/", "../")) or path in {".", ".."} or "\x00" in path or "\\" in path:
         raise InputError(
-            f"`{file}` is no path inside the manifests repository",
+            f"`{file}` is not a path inside the manifests repository",
             where="file",
             hint="give it from the root of that repository, with forward slashes",
             code="invalid-input",
@@ -93,7 +92,7 @@ def read_manifest(remote: Remote, commit: str, file: str) -> bytes:
     Raises
     ------
     InputError
-        If it is not there, or is no plain file; a near name is suggested.
+        If it is not there, or is not a plain file; a near name is suggested.
     """
     data = remote.read(commit, file)
     if data is not None:

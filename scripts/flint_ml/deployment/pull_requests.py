@@ -49,10 +49,10 @@ class Pulls:
             If the token may not see pull requests.
         """
         try:
-            found = self.github.get("{repo}/pulls", state="open", head=f"{self.owner}:{head}", base=base)
+            pulls = self.github.get("{repo}/pulls", state="open", head=f"{self.owner}:{head}", base=base)
         except (ForbiddenError, NotFoundError, WrongTokenError) as error:
             raise _refused(error, "look for pull requests") from None
-        return _pull(found[0]) if found else None
+        return _pull(pulls[0]) if pulls else None
 
     def put(self, pull: Pull | None, head: str, base: str, message: str) -> Pull:
         """Open the pull request, or bring title and text of the open one up to date.
@@ -75,10 +75,10 @@ class Pulls:
             raise _refused(error, "open a pull request") from None
         except RefusedError:
             # Of two jobs that open it at once, the second one is told that it exists.
-            found = self.find(head, base)
-            if found is None:
+            existing = self.find(head, base)
+            if existing is None:
                 raise
-            return found
+            return existing
 
 
 def _refused(error: InputError, did: str) -> InputError:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from flint_ml.deployment.manifest import Edit, Target, plan, read_manifest
+from flint_ml.deployment.manifest import Edit, Target, current, plan, read_manifest
 from flint_ml.deployment.pull_requests import Pull, Pulls
 from flint_ml.errors import InputError, OutsideError
 from flint_ml.git import PushLostError, Remote
@@ -54,11 +54,11 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Order:
-    """What is wanted.
+    """What is asked for.
 
     Attributes
     ----------
-    wanted
+    ask_version
         Asks the registry for the number of the version; asked again at each try.
     message
         The commit message for a version and a change.
@@ -68,7 +68,7 @@ class Order:
 
     branch: str
     target: Target
-    wanted: Callable[[], int]
+    ask_version: Callable[[], int]
     message: Callable[[int, Edit], str]
     rollback: bool = False
     say: Callable[[str], None] = field(default=lambda _text: None)
@@ -100,8 +100,8 @@ def _older(order: Order, old: str, number: int, first: str) -> bool:
 
     A rollback means the version that stood there when the job looked first; what came after that stays.
     """
-    there = order.target.number(old)
-    return there is not None and there > number and not (order.rollback and old == first)
+    deployed = order.target.number(old)
+    return deployed is not None and deployed > number and not (order.rollback and old == first)
 
 
 def wait(remote: Remote, tries: int, reason: str, say: Callable[[str], None]) -> None:
@@ -136,7 +136,7 @@ def push(remote: Remote, order: Order) -> Deployment:
     first, tries = "", 0
     while True:
         tip = tip_of(remote, order.branch)
-        number = order.wanted()
+        number = order.ask_version()
         edit = plan(remote, tip, order.target, order.target.text(number))
         first = first or edit.old
         if tip == made:
@@ -174,14 +174,14 @@ def propose(remote: Remote, order: Order, pulls: Pulls, model: str) -> Deploymen
     while True:
         tip = tip_of(remote, order.branch)
         theirs = remote.fetch(head)
-        number = order.wanted()
+        number = order.ask_version()
         edit = plan(remote, tip, order.target, order.target.text(number))
         first = first or edit.old
         if edit.old == edit.new:
             return Deployment("same", number, edit.old, edit.new, tries=tries)
         pull = pulls.find(head, order.branch) if theirs else None
-        there = _proposed(remote, theirs, order.target) if theirs and pull else None
-        newest = max((edit.old, there or edit.old), key=lambda text: order.target.number(text) or 0)
+        proposed = _proposed(remote, theirs, order.target) if theirs and pull else None
+        newest = max((edit.old, proposed or edit.old), key=lambda text: order.target.number(text) or 0)
         if _older(order, newest, number, first):
             return Deployment("newer", number, newest, edit.new, pull=pull, tries=tries)
         message = order.message(number, edit)
@@ -200,8 +200,6 @@ def propose(remote: Remote, order: Order, pulls: Pulls, model: str) -> Deploymen
 
 def _proposed(remote: Remote, commit: str, target: Target) -> str | None:
     """The value in the open pull request, None where its manifest has none there."""
-    from flint_ml.deployment.manifest import current
-
     try:
         return current(remote, commit, target.file, target.path)
     except InputError:

@@ -19,7 +19,7 @@ from typing import Any
 
 from flint_ml.errors import InputError
 
-FILE = "samples.json"
+SAMPLES_FILE = "samples.json"
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 MAX_BYTES = 1 << 20
 
@@ -58,7 +58,7 @@ def _rows(request: Any) -> int | None:
     return len(request) if isinstance(request, list) else None
 
 
-def parse(data: bytes, where: str) -> Samples:
+def parse_samples(data: bytes, where: str) -> Samples:
     """The samples of a file.
 
     Raises
@@ -89,16 +89,16 @@ def parse(data: bytes, where: str) -> Samples:
     return Samples(json.dumps(content), predictions)
 
 
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """The numbers and texts of one prediction, with their place in it."""
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The numbers and texts of one prediction, with their path in it."""
     if isinstance(value, dict):
         for key in sorted(value):
-            yield from _leaves(value[key], f"{place}.{key}" if place else key)
+            yield from _leaves(value[key], f"{path}.{key}" if path else key)
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _leaves(item, f"{place}[{number}]")
+            yield from _leaves(item, f"{path}[{number}]")
     else:
-        yield place, value
+        yield path, value
 
 
 def _number(value: Any) -> bool:
@@ -115,7 +115,7 @@ def _difference(served: Any, registered: Any, tolerance: float) -> tuple[float, 
     return far, not math.isclose(served, registered, rel_tol=tolerance, abs_tol=tolerance)
 
 
-def compare(samples: Samples, answer: str, tolerance: float) -> Compared:
+def compare_predictions(samples: Samples, answer: str, tolerance: float) -> Compared:
     """Hold an answer in MLflow's format (``{"predictions": [...]}``) against the registered predictions.
 
     Parameters
@@ -129,21 +129,21 @@ def compare(samples: Samples, answer: str, tolerance: float) -> Compared:
     except (ValueError, KeyError, TypeError, RecursionError):
         return Compared('the answer is not `{"predictions": [...]}`')
     if not isinstance(served, list) or len(served) != samples.n:
-        found = f"{len(served)} predictions" if isinstance(served, list) else "no list of predictions"
-        return Compared(f"{found} for {samples.n} samples")
+        answered = f"{len(served)} predictions" if isinstance(served, list) else "not a list of predictions"
+        return Compared(f"{answered} for {samples.n} samples")
     differing = 0
     largest, worst = 0.0, ""
     for number, (new, old) in enumerate(zip(served, samples.predictions, strict=True), 1):
-        here, there = dict(_leaves(new)), dict(_leaves(old))
-        if here.keys() != there.keys():
-            return Compared(f"sample {number} is answered with {_named(here)} instead of {_named(there)}")
+        new_values, old_values = dict(_leaves(new)), dict(_leaves(old))
+        if new_values.keys() != old_values.keys():
+            return Compared(f"sample {number} is answered with {_named(new_values)} instead of {_named(old_values)}")
         wrong = False
-        for place, value in there.items():
-            far, too_far = _difference(here[place], value, tolerance)
+        for key, value in old_values.items():
+            far, too_far = _difference(new_values[key], value, tolerance)
             wrong |= too_far
             if (too_far and not worst) or far > largest:
-                label = f"sample {number}" + (f", {place}" if place else "")
-                worst = f"{label}: {here[place]!r} instead of {value!r}"
+                label = f"sample {number}" + (f", {key}" if key else "")
+                worst = f"{label}: {new_values[key]!r} instead of {value!r}"
             largest = max(largest, far if not math.isnan(far) else largest)
         differing += wrong
     if not differing:

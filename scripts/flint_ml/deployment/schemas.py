@@ -9,6 +9,7 @@ from typing import Any
 
 from flint_ml.errors import InputError
 from flint_ml.record import Finding
+from flint_ml.text.yaml import parse_documents
 
 _API_VERSION = re.compile(r"^([a-z0-9.-]+/)?v[a-z0-9]+$")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -19,19 +20,6 @@ def latest() -> str:
     import kubernetes_validate  # type: ignore[import-untyped]
 
     return str(kubernetes_validate.latest_version())
-
-
-def _load(text: str, file: str) -> list[Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    loader = YAML(typ="safe", pure=True)
-    loader.max_depth = 50
-    try:
-        return [data for data in loader.load_all(text) if data is not None]
-    except (YAMLError, RecursionError, ValueError) as error:
-        said = getattr(error, "problem", None) or error
-        raise InputError(f"is not valid YAML: {said}", where=file, code="invalid-yaml") from None
 
 
 def check(text: str, file: str, version: str, *, patch: bool = False) -> list[Finding]:
@@ -50,10 +38,10 @@ def check(text: str, file: str, version: str, *, patch: bool = False) -> list[Fi
     Raises
     ------
     InputError
-        If a resource is not what Kubernetes takes; the place in it is named.
+        If a resource is not what Kubernetes accepts; the place in it is named.
     """
     findings: list[Finding] = []
-    for data in _load(text, file):
+    for data in parse_documents(text, file):
         for resource in _resources(data):
             warning = _check_one(resource, file, version, patch)
             findings += [warning] if warning else []
@@ -100,8 +88,8 @@ def _check_one(resource: dict[str, Any], file: str, version: str, patch: bool) -
             code="invalid-input",
         ) from None
     except kubernetes_validate.ValidationError as error:
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.path).lstrip(".")
-        message = f"{title}: {place + ': ' if place else ''}{str(error.message)[:300]}"
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.path).lstrip(".")
+        message = f"{title}: {path + ': ' if path else ''}{str(error.message)[:300]}"
         if patch and (error.validator == "required" or "$patch" in str(error.message)):
             text = f"{file} is a Kustomize patch and was checked in part only ({message})"
             return Finding(severity="info", code="patch", message=text)
@@ -143,7 +131,7 @@ def is_patch(file: str, read: Callable[[str], bytes | None]) -> bool:
 
 def _patches(text: str, folder: str, name: str) -> set[str]:
     try:
-        loaded = _load(text, name)
+        loaded = parse_documents(text, name)
     except InputError:
         return set()
     data = loaded[0] if loaded and isinstance(loaded[0], dict) else {}

@@ -10,7 +10,7 @@ import requests
 import urllib3
 
 from flint_ml import __version__
-from flint_ml.deployment.samples import Samples, compare
+from flint_ml.deployment.samples import Samples, compare_predictions
 
 _MAX_BYTES = 4 << 20
 _PAUSE = 2.0
@@ -67,17 +67,17 @@ def _ask(name: str, address: str, check: Check, number: int, seconds: float) -> 
         return Result(name, f"no answer ({type(error).__name__})")
     if status != check.status:
         return Result(name, f"answered {status} instead of {check.status}")
-    wanted = check.contains.replace("{version}", str(number))
-    if wanted not in text:
-        return Result(name, f"the answer does not hold `{wanted}`")
+    expected = check.contains.replace("{version}", str(number))
+    if expected not in text:
+        return Result(name, f"the answer does not hold `{expected}`")
     if check.samples is None:
         return Result(name)
-    compared = compare(check.samples, text, check.tolerance)
+    compared = compare_predictions(check.samples, text, check.tolerance)
     note = f"{check.samples.n} samples, largest difference {compared.largest:.2g}"
     return Result(name, compared.said, "" if compared.said else note)
 
 
-def smoke(address: str, checks: Mapping[str, Check], number: int, seconds: float) -> list[Result]:
+def run_smoke_tests(address: str, checks: Mapping[str, Check], number: int, seconds: float) -> list[Result]:
     """Ask until every check passes in one round, for at most ``seconds``: the cluster needs time to follow Git."""
     end = time.monotonic() + seconds
     while True:

@@ -1,16 +1,280 @@
-"""Change one scalar in YAML text and leave every other character as it is."""
+"""Find one scalar in YAML text by a path, change it, and leave every other character as it is.
+
+A path is keys with dots between them, such as ``spec.containers[name=api].env[name=MODEL_VERSION].value``.
+``[2]`` is an item of a list by number, ``[name=api]`` by one of its values (also a deeper one:
+``[metadata.name=api]``). A key with dots is quoted: ``metadata.annotations."example.org/model"``. At the beginning,
+``[kind=Deployment]`` picks documents of a file with several.
+"""
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from flint_ml.deployment.yaml_path import Found, documents, find
 from flint_ml.errors import InputError
+from flint_ml.text.yaml import MAX_DEPTH, compose_documents
 
 _STRING = "tag:yaml.org,2002:str"
 _BOM = b"\xef\xbb\xbf"
+_TOKEN = re.compile(
+    r"""\.?"(?P<quoted>[^"]+)" | \[(?P<index>\d+)\] | \["(?P<bracketed>[^"]+)"\]
+    | \[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\] | \.?(?P<plain>[^.\[\]"]+)""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a path: a key, a number in a list, or a condition ``key=value`` on the items of a list."""
+
+    key: str = ""
+    index: int | None = None
+    value: str | None = None
+
+    def __str__(self) -> str:
+        if self.index is not None:
+            return f"[{self.index}]"
+        if self.value is not None:
+            return f"[{self.key}={self.value}]"
+        return f'"{self.key}"' if "." in self.key else self.key
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """The scalar that a path leads to.
+
+    Attributes
+    ----------
+    start, end
+        Where its text stands, quotes included, in characters.
+    tag
+        Its YAML type, such as ``tag:yaml.org,2002:int``.
+    style
+        ``"``, ``'`` or None for plain text.
+    """
+
+    start: int
+    end: int
+    line: int
+    value: str
+    tag: str
+    style: str | None
+
+
+def parse_path(text: str) -> list[Step]:
+    """The steps of a path.
+
+    Raises
+    ------
+    InputError
+        If it is not a path.
+    """
+    steps: list[Step] = []
+    rest = text.strip().removeprefix("$").removeprefix(".")
+    position = 0
+    while position < len(rest):
+        match = _TOKEN.match(rest, position)
+        if match is None:
+            break
+        if match["index"] is not None:
+            steps.append(Step(index=int(match["index"])))
+        elif match["value"] is not None:
+            steps.append(Step(key=match["key"].strip(), value=match["value"].strip().strip("\"'")))
+        else:
+            steps.append(Step(key=match["quoted"] or match["bracketed"] or match["plain"].strip()))
+        position = match.end()
+    if not steps or position < len(rest):
+        raise InputError(
+            f"`{text}` is not a path" + (f": {rest[position:]!r} is not understood" if steps else ""),
+            where="path",
+            hint="write it as `spec.template.spec.containers[name=api].env[name=MODEL_VERSION].value`",
+            code="invalid-path",
+        )
+    return steps
+
+
+def documents(text: str, file: str) -> list[Any]:
+    """The documents of a manifest as nodes that know where they stand.
+
+    Raises
+    ------
+    InputError
+        If it is not YAML; file and line are named.
+    """
+    template = "it is a template; name the file with its values (values.yaml)"
+    return compose_documents(text, file, template if "{{" in text else "mend that line first")
+
+
+def _children(node: Any) -> list[tuple[str, Any]]:
+    """Keys (or numbers) and values below a node."""
+    if node.id == "mapping":
+        return [(str(key.value), value) for key, value in node.value]
+    if node.id == "sequence":
+        return [(f"[{number}]", value) for number, value in enumerate(node.value)]
+    return []
+
+
+def _matches(node: Any, key: str, value: str) -> bool:
+    """Whether ``key`` (with dots for deeper ones) of a mapping has that value."""
+    current = node
+    for part in [key] if any(name == key for name, _ in _children(node)) else key.split("."):
+        current = next((child for name, child in _children(current) if name == part), None)
+        if current is None:
+            return False
+    return current.id == "scalar" and str(current.value) == value
+
+
+def _next(node: Any, step: Step) -> list[Any]:
+    """What a step leads to from ``node``: no node, one, or several."""
+    if step.index is not None:
+        items = node.value if node.id == "sequence" else []
+        return list(items[step.index : step.index + 1])
+    if step.value is not None:
+        return [item for item in node.value if _matches(item, step.key, step.value)] if node.id == "sequence" else []
+    return [value for name, value in _children(node) if name == step.key] if node.id == "mapping" else []
+
+
+def leaves(node: Any, prefix: str = "", depth: int = 0) -> Iterator[str]:
+    """Paths of all scalars below ``node``, as :func:`parse_path` reads them; items with a name go by it."""
+    if node.id == "scalar" or depth > MAX_DEPTH:
+        yield prefix
+        return
+    for name, child in _children(node):
+        if node.id == "sequence":
+            named = next((v.value for k, v in _children(child) if k == "name" and v.id == "scalar"), None)
+            step = f"[name={named}]" if named else name
+            yield from leaves(child, prefix + step, depth + 1)
+        else:
+            step = f'"{name}"' if "." in name else name
+            yield from leaves(child, f"{prefix}.{step}" if prefix else step, depth + 1)
+
+
+def _suggestion(roots: Sequence[Any], path: str) -> str:
+    known = list(dict.fromkeys(leaf for root in roots for leaf in leaves(root)))
+    close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+    if not close:
+        last = path.rpartition(".")[2]
+        close = [leaf for leaf in known if leaf.rpartition(".")[2] == last][:1]
+    return f"did you mean `{close[0]}`?" if close else f"the file has: {', '.join(known[:8])}"
+
+
+def _line(node: Any) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _walk(root: Any, steps: Sequence[Step], file: str) -> Any | None:
+    """The node that the steps lead to, or None.
+
+    Raises
+    ------
+    InputError
+        If a step leads to two nodes, or through an anchor, whose other uses would change too.
+    """
+    node = root
+    for number, step in enumerate(steps):
+        nodes = _next(node, step)
+        if not nodes:
+            return None
+        if len(nodes) > 1:
+            reached = "".join(f".{s}" if not str(s).startswith("[") else str(s) for s in steps[: number + 1]).lstrip(
+                "."
+            )
+            raise InputError(
+                f"`{reached}` stands there {len(nodes)} times",
+                where=f"{file}:{_line(nodes[1])}",
+                hint="keep one of them, or name the item more closely, such as `[1]`",
+                code="ambiguous-path",
+            )
+        node = nodes[0]
+        if node.anchor:
+            raise InputError(
+                f"`{step}` is the YAML anchor `&{node.anchor}`, or an alias of it; "
+                "a change would also change every other place that uses it",
+                where=f"{file}:{_line(node)}",
+                hint="write the value out at this place instead of using an anchor",
+                code="yaml-anchor",
+            )
+    return node
+
+
+def _selected(text: str, roots: Sequence[Any], path: str) -> tuple[list[Any], list[Step]]:
+    """The documents that the conditions at the beginning of the path pick, and the rest of the path."""
+    steps = parse_path(path)
+    roots = list(roots)
+    while steps and steps[0].value is not None and all(root.id == "mapping" for root in roots):
+        condition = steps.pop(0)
+        roots = [root for root in roots if _matches(root, condition.key, condition.value or "")]
+    return roots, steps
+
+
+def find(text: str, path: str, file: str) -> Scalar:
+    """The scalar at ``path`` in YAML ``text``.
+
+    Raises
+    ------
+    InputError
+        If the path leads nowhere, to two places, to something that is not a single value, or through an anchor.
+    """
+    every = documents(text, file)
+    roots, steps = _selected(text, every, path)
+    hits = [node for root in roots if (node := _walk(root, steps, file)) is not None]
+    if not hits:
+        _refuse_merged(text, roots, steps, file)
+        raise InputError(f"there is no `{path}`", where=file, hint=_suggestion(every, path), code="unknown-path")
+    if len(hits) > 1:
+        kinds = [next((str(v.value) for k, v in _children(root) if k == "kind"), "?") for root in roots]
+        raise InputError(
+            f"`{path}` is in {len(hits)} documents ({', '.join(kinds)})",
+            where=f"{file}:{_line(hits[1])}",
+            hint=f"begin with the one you mean: `[kind={kinds[0]}].{path}`, or `[metadata.name=…].{path}`",
+            code="ambiguous-path",
+        )
+    return _scalar(text, hits[0], path, file)
+
+
+def _refuse_merged(text: str, roots: Sequence[Any], steps: Sequence[Step], file: str) -> None:
+    """Say so where the last mapping on the way takes keys from elsewhere with ``<<``."""
+    for root in roots:
+        node = root
+        for step in steps:
+            nodes = _next(node, step)
+            if not nodes:
+                if node.id == "mapping" and any(name == "<<" for name, _ in _children(node)):
+                    raise InputError(
+                        f"`{step}` comes from an anchor through `<<`",
+                        where=f"{file}:{_line(node)}",
+                        hint="write the value out at this place",
+                        code="yaml-anchor",
+                    )
+                break
+            node = nodes[0]
+
+
+def _scalar(text: str, node: Any, path: str, file: str) -> Scalar:
+    where = f"{file}:{_line(node)}"
+    if node.id != "scalar":
+        below = [name for name, _ in _children(node)][:8]
+        raise InputError(
+            f"`{path}` is a {'list' if node.id == 'sequence' else 'mapping'}, not a single value",
+            where=where,
+            hint=f"go on to one of: {', '.join(below)}" if below else "name a single value",
+            code="not-a-value",
+        )
+    start, end = int(node.start_mark.index), int(node.end_mark.index)
+    written = text[start:end]
+    if not written or node.style in {"|", ">"} or written.startswith("!"):
+        what = "empty" if not written else "given a tag" if written.startswith("!") else "a block of text"
+        raise InputError(
+            f"`{path}` is {what}",
+            where=where,
+            hint='write a first value on the line, such as "0"',
+            code="not-a-value",
+        )
+    return Scalar(start, end, _line(node), str(node.value), str(node.tag), node.style)
 
 
 def decode(data: bytes, file: str) -> str:
@@ -39,12 +303,12 @@ def encode(text: str, before: bytes) -> bytes:
     return (_BOM if before.startswith(_BOM) else b"") + text.encode()
 
 
-def _candidates(found: Found, value: str) -> list[str]:
+def _candidates(scalar: Scalar, value: str) -> list[str]:
     """Ways to write ``value``, the most like the old one first."""
     double = json.dumps(value, ensure_ascii=False)
-    if found.style == '"':
+    if scalar.style == '"':
         return [double]
-    if found.style == "'":
+    if scalar.style == "'":
         return ["'" + value.replace("'", "''") + "'", double]
     return [value, double]
 
@@ -70,14 +334,14 @@ def replace(text: str, path: str, value: str, file: str) -> str:
     Raises
     ------
     InputError
-        As :func:`flint_ml.deployment.yaml_path.find` does, or if the value cannot be written there.
+        As :func:`find` does, or if the value cannot be written there.
     """
-    found = find(text, path, file)
-    if found.value == value:
+    scalar = find(text, path, file)
+    if scalar.value == value:
         return text
     before = list(_events(documents(text, file)))
-    for written in _candidates(found, value):
-        changed = text[: found.start] + written + text[found.end :]
+    for written in _candidates(scalar, value):
+        changed = text[: scalar.start] + written + text[scalar.end :]
         try:
             after = list(_events(documents(changed, file)))
         except InputError:
@@ -91,7 +355,7 @@ def replace(text: str, path: str, value: str, file: str) -> str:
             return changed
     raise InputError(
         f"`{value}` cannot be written at `{path}` without changing more than that",
-        where=f"{file}:{found.line}",
+        where=f"{file}:{scalar.line}",
         hint="put the old value in double quotes",
         code="not-a-value",
     )

@@ -45,7 +45,7 @@ def simulation(project: Project) -> Iterator[Check]:
 
 def registry(project: Project) -> Iterator[Check]:
     """The registry's address, and with ``online`` whether somebody answers there."""
-    from flint_ml.registry.address import resolve
+    from flint_ml.registry import resolve
 
     section = project.section("register-model")
     if not section:

@@ -24,7 +24,7 @@ class Approval:
     records: tuple[Record, ...] = ()
 
 
-def approval(
+def gate_approval(
     records: Sequence[Record], unreadable: Sequence[str], require: Sequence[str], run: Run, *, merged: bool = True
 ) -> Approval:
     """Read the gate's records of this run and commit.

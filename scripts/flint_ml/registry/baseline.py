@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flint_ml.registry.register import FACTS_FOLDER
+from flint_ml.registry.register import ATTACHMENTS_FOLDER
+from flint_ml.registry.stages import aliased
 from flint_ml.registry.store import Run, Store, Version
 
 _ADDRESS = re.compile(r"^models:/(?P<name>[^/@]+)(?:/(?P<number>\d{1,9})|@(?P<alias>[\w.-]{1,100}))$")
@@ -26,23 +27,23 @@ class Registered:
     def commit(self) -> str | None:
         """The commit that the model was trained from, as register-model tags it or MLflow notes it."""
         noted = self.run.tags.get("mlflow.source.git.commit") if self.run else None
-        found = self.version.tags.get("flint_ml.commit") or noted or ""
-        return found if re.fullmatch(r"[0-9a-f]{40,64}", found) else None
+        commit = self.version.tags.get("flint_ml.commit") or noted or ""
+        return commit if re.fullmatch(r"[0-9a-f]{40,64}", commit) else None
 
     def record(self, name: str) -> bytes | None:
         """The record ``name`` that register-model stored with the version."""
-        return self._read(f"{FACTS_FOLDER}/records/{name}.json")
+        return self._read(f"{ATTACHMENTS_FOLDER}/records/{name}.json")
 
     def file(self, path: str) -> bytes | None:
         """A file of the project that was stored with the version: under its path, or its bare name."""
         if path.startswith("/") or ".." in path.split("/"):
             return None
-        places = [f"{FACTS_FOLDER}/predictions/{path}", path, path.rpartition("/")[2]]
-        found = (self._read(place) for place in dict.fromkeys(places))
-        return next((data for data in found if data is not None), None)
+        names = [f"{ATTACHMENTS_FOLDER}/predictions/{path}", path, path.rpartition("/")[2]]
+        contents = (self._read(name) for name in dict.fromkeys(names))
+        return next((data for data in contents if data is not None), None)
 
-    def _read(self, place: str) -> bytes | None:
-        return self.store.read(self.run, place) if self.run else None
+    def _read(self, name: str) -> bytes | None:
+        return self.store.read(self.run, name) if self.run else None
 
 
 def parse_address(text: str) -> tuple[str, int | str] | None:
@@ -53,7 +54,7 @@ def parse_address(text: str) -> tuple[str, int | str] | None:
     return match["name"], int(match["number"]) if match["number"] else match["alias"]
 
 
-def find(store: Store, name: str, which: int | str) -> Registered | None:
+def find_registered(store: Store, name: str, which: int | str) -> Registered | None:
     """The version ``which`` (a number or an alias) of the model ``name``, or None where there is none.
 
     Raises
@@ -61,7 +62,7 @@ def find(store: Store, name: str, which: int | str) -> Registered | None:
     OutsideError
         If the registry fails.
     """
-    number = which if isinstance(which, int) else store.alias(name, which)
+    number = which if isinstance(which, int) else aliased(store, name, which)
     version = store.version(name, number) if number is not None else None
     if version is None:
         return None

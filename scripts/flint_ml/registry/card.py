@@ -1,4 +1,4 @@
-"""The model card and the papers that go into the registry beside a model."""
+"""The model card and the files that go into the registry beside a model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import quote
 from tabulate import tabulate
 
 from flint_ml.record import Record
-from flint_ml.registry.content import Content
-from flint_ml.registry.version_tags import Source
+from flint_ml.registry.model_files import ModelFiles
+from flint_ml.registry.version import Source
 from flint_ml.text import markdown
 from flint_ml.text.yaml import parse_yaml
 
@@ -45,7 +45,7 @@ class Rights:
     doi: str = ""
 
 
-def rights(folder: Path) -> Rights:
+def read_rights(folder: Path) -> Rights:
     """Read ``CITATION.cff`` in ``folder``; empty where there is none.
 
     Raises
@@ -64,16 +64,16 @@ def rights(folder: Path) -> Rights:
     return Rights(text, str(data.get("title") or ""), str(data.get("doi") or ""))
 
 
-def figures(records: Sequence[Record], results: Path) -> dict[str, Path]:
+def pictures_of(records: Sequence[Record], results: Path) -> dict[str, Path]:
     """Pictures of the report that are there and not too large, by their name in the registry."""
-    found: dict[str, Path] = {}
+    pictures: dict[str, Path] = {}
     for record in records:
         for figure in record.figures:
             path = results / figure.path
             inside = path.resolve().is_relative_to(results.resolve())
-            if inside and path.is_file() and path.stat().st_size <= MAX_FIGURE_BYTES and len(found) < MAX_FIGURES:
-                found[f"figures/{figure.path}"] = path
-    return found
+            if inside and path.is_file() and path.stat().st_size <= MAX_FIGURE_BYTES and len(pictures) < MAX_FIGURES:
+                pictures[f"figures/{figure.path}"] = path
+    return pictures
 
 
 def project_files(folder: Path, root: Path | None = None) -> dict[str, Path]:
@@ -81,42 +81,48 @@ def project_files(folder: Path, root: Path | None = None) -> dict[str, Path]:
 
     A link that leads out of ``root`` (the workspace of a runner; None: anywhere) is left out.
     """
-    found = {f"project/{name}": folder / name for name in PROJECT_FILES if (folder / name).is_file()}
-    return {name: file for name, file in found.items() if root is None or file.resolve().is_relative_to(root)}
+    files = {f"project/{name}": folder / name for name in PROJECT_FILES if (folder / name).is_file()}
+    return {name: file for name, file in files.items() if root is None or file.resolve().is_relative_to(root)}
 
 
-def _facts(source: Source, content: Content, owner: Rights) -> list[tuple[str, str]]:
+def _facts(source: Source, model: ModelFiles, owner: Rights) -> list[tuple[str, str]]:
     """Where a model comes from, as safe Markdown."""
-    code, link = markdown.code, source.repository
-    commit = f"[{code(source.commit[:10])}]({link}/commit/{source.commit})" if source.commit and link else None
-    pull = f"[#{source.pull_request}]({link}/pull/{source.pull_request})" if source.pull_request and link else None
+    code, repository = markdown.code, source.repository
+    commit = (
+        f"[{code(source.commit[:10])}]({repository}/commit/{source.commit})" if source.commit and repository else None
+    )
+    pull = (
+        f"[#{source.pull_request}]({repository}/pull/{source.pull_request})"
+        if source.pull_request and repository
+        else None
+    )
     rows = [
         ("commit", commit or code(source.commit or "unknown")),
         ("branch", code(source.branch or "unknown")),
         ("pull request", pull or str(source.pull_request or "none")),
         ("workflow run", f"[run]({source.run_url})" if source.run_url else "none"),
         ("data fingerprint", code(source.fingerprint) if source.fingerprint else "no DVC-tracked data"),
-        ("model", f"{content.described}, {content.size:,} bytes, sha256 {code(content.sha256)}"),
+        ("model", f"{model.described}, {model.size:,} bytes, sha256 {code(model.sha256)}"),
         ("gate", source.gate),
         ("licence", markdown.escape(owner.licence or "not stated (CITATION.cff)")),
     ]
     if owner.title or owner.doi:
-        place = f"https://doi.org/{quote(owner.doi)}" if owner.doi else ""
-        rows.append(("cite", f"{markdown.escape(owner.title)} {place}".strip()))
+        link = f"https://doi.org/{quote(owner.doi)}" if owner.doi else ""
+        rows.append(("cite", f"{markdown.escape(owner.title)} {link}".strip()))
     return rows
 
 
 def model_card(
     name: str,
     source: Source,
-    content: Content,
+    model: ModelFiles,
     *,
     records: Sequence[Record],
     pictures: Mapping[str, Path],
     owner: Rights,
 ) -> str:
     """The model card as Markdown; pictures are linked as they lie beside it."""
-    table = tabulate(_facts(source, content, owner), headers=["what", "value"], tablefmt="github")
+    table = tabulate(_facts(source, model, owner), headers=["what", "value"], tablefmt="github")
     lines = [f"# {markdown.escape(name)}", "", "## Where it comes from", "", table]
     if source.gate_reasons:
         lines += ["", "Registered although the gate asked for review:", ""]
@@ -133,7 +139,7 @@ def model_card(
                 alt = markdown.escape(figure.alt).replace("]", ")")
                 lines += ["", f"![{alt}]({quote(f'figures/{figure.path}')})", "", f"_{markdown.escape(figure.title)}_"]
     lines += ["", "## Use it", "", "```python"]
-    if content.kind in {"mlflow", "onnx"}:
+    if model.kind in {"mlflow", "onnx"}:
         lines += ["import mlflow", f'model = mlflow.pyfunc.load_model("models:/{name}@staging")']
     else:
         lines += ["import mlflow", f'folder = mlflow.artifacts.download_artifacts("models:/{name}@staging")']

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ _S3 = (
     "putobject",
     "createmultipartupload",
 )
+# How MLflow's client words an answer: after its retry, and where the answer is not MLflow's JSON.
+_RETRIED = re.compile(r"too many (\d{3}) error responses")
+_FAILED = re.compile(r"failed with error code (\d{3}) != \d{3}")
 _OLD_SCHEMA = ("out-of-date database schema", "can't locate revision", "no such column", "undefinedcolumn")
 
 
@@ -47,7 +51,7 @@ def refusal(status: int, code: str, text: str, *, host: str, named: bool, artifa
     artifact
         Whether a file of a model was stored or read, and not the database asked.
     """
-    text = text or "it gives no reason"
+    text = " ".join(text.split())[:300] or "it gives no reason"
     if status == 401:
         have = "does not accept the user name and password or token" if named else "wants credentials"
         return Explained(
@@ -148,9 +152,9 @@ def _answered(status: int, code: str, text: str) -> Explained:
 
 def redirected(target: str, uri: str) -> Explained:
     """What a redirect of the API means: a POST would arrive as a GET there."""
-    place = urlsplit(target)
-    where = f"{place.scheme}://{place.netloc}" if place.netloc else uri
-    if place.netloc.partition(":")[0] == (urlsplit(uri).hostname or ""):
+    parts = urlsplit(target)
+    where = f"{parts.scheme}://{parts.netloc}" if parts.netloc else uri
+    if parts.netloc.partition(":")[0] == (urlsplit(uri).hostname or ""):
         return Explained(
             f"the server sends everybody on to {where}", f"set `tracking-uri: {where}{_path(uri)}`", "registry-redirect"
         )
@@ -168,7 +172,10 @@ def _path(uri: str) -> str:
 def unreachable(error: Exception, *, certificate: bool, timeout: bool) -> Explained:
     """Why nothing came back at all."""
     text = str(error).lower()
-    if "wrong version number" in text or "record layer failure" in text:
+    if "ca certificate bundle" in text or "tls certificate" in text or "tls key" in text:
+        why = f"a file of certificates is missing ({str(error).rpartition(': ')[2]})"
+        hint = "check MLFLOW_TRACKING_SERVER_CERT_PATH, MLFLOW_TRACKING_CLIENT_CERT_PATH and REQUESTS_CA_BUNDLE"
+    elif "wrong version number" in text or "record layer failure" in text:
         why, hint = "it speaks http, not https", "write `http://` in `tracking-uri`, or put HTTPS before the server"
     elif certificate:
         why, hint = "its certificate is not trusted", "name the authority's file in MLFLOW_TRACKING_SERVER_CERT_PATH"
@@ -185,8 +192,41 @@ def unreachable(error: Exception, *, certificate: bool, timeout: bool) -> Explai
     return Explained(f"the model registry cannot be reached: {why}", hint, "registry-unreachable")
 
 
-def artifact_store(text: str) -> Explained:
-    """Why a store that is reached without the server (S3, Google Cloud, Azure) did not take the model."""
+def client_error(
+    text: str, host: str, *, named: bool, artifact: bool = False, code: str = "", status: int = 0
+) -> Explained:
+    """What an error of MLflow's client means, which keeps the server's answer only in its text.
+
+    Parameters
+    ----------
+    text
+        The client's words; ``no-json`` for an answer that is not JSON.
+    code, status
+        MLflow's own code and the HTTP status that belongs to it.
+    """
+    if text == "no-json" or "not in a valid JSON format" in text:
+        return Explained("what answers there is not an MLflow server", "check `tracking-uri`", "no-mlflow")
+    if match := _RETRIED.search(text):
+        # After its one retry the client drops the server's reason with the answer.
+        return refusal(int(match[1]), "", "", host=host, named=named, artifact=artifact)
+    if match := _FAILED.search(text):
+        body = text[match.end() :].removeprefix(". Response body: ").strip("'")
+        return refusal(int(match[1]), "", body, host=host, named=named, artifact=artifact)
+    return refusal(status or 400, code, text.removeprefix(f"{code}: "), host=host, named=named, artifact=artifact)
+
+
+def artifact_store(text: str, package: str = "") -> Explained:
+    """Why a store that is reached without the server (S3, Google Cloud, Azure) did not take the model.
+
+    Parameters
+    ----------
+    package
+        The Python package that is missing here, if that is why.
+    """
+    if package:
+        message = f"artifacts of this server go straight to its store, which needs `{package}` here"
+        hint = f"`pip install {package}`, or let the server pass artifacts on (`--artifacts-destination`)"
+        return Explained(message, hint, "artifact-store")
     if _has(text, ("nosuchbucket", "bucketnotfound", "containernotfound")):
         hint = "the server names a bucket that is not there: check its `--default-artifact-root`"
     elif _has(text, ("accessdenied", "access denied", "forbidden", "403")):
@@ -211,7 +251,7 @@ def registry_file(text: str) -> Explained:
     elif _has(text, (*_FULL, "disk is full", "no space")):
         hint = "make room on the disk and run again; nothing was registered"
     elif _has(text, ("not a database", "malformed")):
-        hint = "it is no MLflow database, or it is damaged: move it away, or bring back a copy"
+        hint = "it is not an MLflow database, or it is damaged: move it away, or bring back a copy"
     elif _has(text, _OLD_SCHEMA):
         hint = "it was made by another MLflow: after a copy of it, `mlflow db upgrade sqlite:///mlflow.db`"
     else:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flint_ml.errors import OutsideError
-from flint_ml.registry.content import Content, ModelFile
-from flint_ml.registry.identity import KEY, MODEL_SHA256, OWNER, dead
+from flint_ml.registry.model_files import ModelFile, ModelFiles
 from flint_ml.registry.store import Run, Store, Version
+from flint_ml.registry.version import KEY, MODEL_SHA256, OWNER, is_dead
 
 MODEL_FOLDER = "model"
-FACTS_FOLDER = "flint-ml"
+ATTACHMENTS_FOLDER = "flint-ml"
 _COMMIT = "mlflow.source.git.commit"
 # Marks runs that register-model made; what a training logged is never deleted.
 CREATED = "flint_ml.created_by"
@@ -27,13 +27,13 @@ class Submission:
     Attributes
     ----------
     key
-        See :func:`flint_ml.registry.identity.key`.
+        See :func:`flint_ml.registry.version.idempotency_key`.
     owner
-        See :func:`flint_ml.registry.identity.owner`.
+        See :func:`flint_ml.registry.version.owner`.
     training_run
         The MLflow run that trained the model, as the model itself says: where this registry knows it, the version
         belongs to it. A run of the experiment whose tag names the model's hash serves as well.
-    papers
+    attachments
         Further files (provenance, records, figures), name to file, stored beside the model.
     """
 
@@ -41,12 +41,12 @@ class Submission:
     experiment: str
     key: str
     owner: str
-    content: Content
+    model: ModelFiles
     tags: Mapping[str, str] = field(default_factory=dict)
     run_tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
-    papers: Mapping[str, Path] = field(default_factory=dict)
+    attachments: Mapping[str, Path] = field(default_factory=dict)
     description: str = ""
     training_run: str | None = None
 
@@ -60,7 +60,7 @@ class Registration:
     trained: bool = False
 
 
-def register(store: Store, submission: Submission, say: Callable[[str], None] = lambda _: None) -> Registration:
+def register_model(store: Store, submission: Submission, say: Callable[[str], None] = lambda _: None) -> Registration:
     """Register a model once, however often and from however many jobs it is asked for.
 
     Raises
@@ -102,13 +102,13 @@ def _training_run(store: Store, submission: Submission) -> Run | None:
     named = store.run(submission.training_run) if submission.training_run else None
     if named is not None:
         return named
-    found = store.runs(store.experiment(submission.experiment), (MODEL_SHA256, submission.content.sha256))
+    trainings = store.runs(store.experiment(submission.experiment), (MODEL_SHA256, submission.model.sha256))
     commit = submission.run_tags.get(_COMMIT)
 
     def rank(run: Run) -> tuple[bool, bool, int, str]:
         return bool(commit) and run.tags.get(_COMMIT) == commit, run.finished, run.started, run.id
 
-    return max(found, key=rank, default=None)
+    return max(trainings, key=rank, default=None)
 
 
 def _log_missing(store: Store, submission: Submission, run: Run) -> None:
@@ -127,7 +127,7 @@ def _own_run(store: Store, submission: Submission, say: Callable[[str], None]) -
     left = [
         run
         for run in store.runs(experiment, (KEY, submission.key))
-        if dead(run.tags.get(OWNER, ""), submission.owner, run.started)
+        if is_dead(run.tags.get(OWNER, ""), submission.owner, run.started)
     ]
     for extra in left[1:]:
         store.delete_run(extra.id)
@@ -148,9 +148,9 @@ def _stored_already(store: Store, submission: Submission, run: Run) -> frozenset
         except OutsideError:
             return False  # not there, or not to be had: then storing it will say why
 
-    files = submission.content.files
+    files = submission.model.files
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return frozenset(file.name for file, there in zip(files, pool.map(same, files), strict=True) if there)
+        return frozenset(file.name for file, is_same in zip(files, pool.map(same, files), strict=True) if is_same)
 
 
 def _store_files(
@@ -160,17 +160,17 @@ def _store_files(
     say: Callable[[str], None],
     stored: frozenset[str] = frozenset(),
 ) -> None:
-    """Upload model and papers, a few at a time, and read the model back."""
-    files = [file for file in submission.content.files if file.name not in stored]
+    """Upload model and attachments, a few at a time, and read the model back."""
+    files = [file for file in submission.model.files if file.name not in stored]
     if files:
         say(f"storing {len(files)} file(s), {sum(file.size for file in files):,} bytes")
-    wanted = {f"{MODEL_FOLDER}/{file.name}": file.path for file in files}
-    wanted |= {f"{FACTS_FOLDER}/{name}": path for name, path in submission.papers.items()}
+    uploads = {f"{MODEL_FOLDER}/{file.name}": file.path for file in files}
+    uploads |= {f"{ATTACHMENTS_FOLDER}/{name}": path for name, path in submission.attachments.items()}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         # A list, so that the first error is raised here.
-        list(pool.map(lambda item: store.upload(run, *item), wanted.items()))
-        found = pool.map(lambda file: store.sha256(run, f"{MODEL_FOLDER}/{file.name}"), files)
-        for file, sha256 in zip(files, found, strict=True):
+        list(pool.map(lambda item: store.upload(run, *item), uploads.items()))
+        hashes = pool.map(lambda file: store.sha256(run, f"{MODEL_FOLDER}/{file.name}"), files)
+        for file, sha256 in zip(files, hashes, strict=True):
             if sha256 != file.sha256:
                 raise OutsideError(
                     f"the artifact store returned other bytes for `{file.name}` than were stored in it",
@@ -180,14 +180,14 @@ def _store_files(
                 )
 
 
-def _settle(store: Store, submission: Submission, mine: Version, say: Callable[[str], None]) -> Registration:
+def _settle(store: Store, submission: Submission, own: Version, say: Callable[[str], None]) -> Registration:
     """After a race exactly one version keeps the key: the lowest, which every job sees the same."""
-    carriers = store.versions(submission.name, (KEY, submission.key)) or [mine]
+    carriers = store.versions(submission.name, (KEY, submission.key)) or [own]
     winner = carriers[0]
-    if winner.number == mine.number:
+    if winner.number == own.number:
         _check_tags(store, submission, winner)
         return Registration(winner, created=True)
-    say(f"another job registered the same model as {winner.uri}; removing version {mine.number}")
+    say(f"another job registered the same model as {winner.uri}; removing version {own.number}")
     # An answer that was lost on the way and asked for again may have made two of this job's own.
     _remove(store, [version for version in carriers[1:] if version.tags.get(OWNER) == submission.owner], winner)
     return Registration(winner, created=winner.tags.get(OWNER) == submission.owner)

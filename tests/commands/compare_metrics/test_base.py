@@ -11,12 +11,13 @@ import pytest
 
 from flint_ml.hashing import file_md5
 from flint_ml.record import Badge, Benchmark, Input, Metric, Provenance, Record
-from flint_ml.registry import http, identity
+from flint_ml.registry import store as registry_store
+from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
-from flint_ml.registry.content import read_content
-from flint_ml.registry.register import Submission, register
+from flint_ml.registry.model_files import read_model
+from flint_ml.registry.register import Submission, register_model
 from flint_ml.registry.stages import move_forward
+from flint_ml.registry.store import connect
 from githubapi.server import FakeGitHub, Fault, Server
 from helpers.metrics import BASE, Repo, codes, predictions, scores
 
@@ -55,7 +56,7 @@ def bare(tmp_path: Path) -> Repo:
 def staged(uri: str, folder: Path, name: str, commit: str, record: Record | None = None, **papers: str) -> None:
     """Register a model as register-model does, and move it to Staging."""
     (folder / "model.bin").write_text(f"weights of {commit}")
-    content = read_content(folder / "model.bin", "model.bin")
+    content = read_model(folder / "model.bin", "model.bin")
     files = {path.replace("__", "/"): text for path, text in papers.items()}
     if record is not None:
         files["records/compare-metrics.json"] = record.to_json()
@@ -65,14 +66,14 @@ def staged(uri: str, folder: Path, name: str, commit: str, record: Record | None
         written[path].parent.mkdir(exist_ok=True)
         written[path].write_text(text)
     store = connect(resolve(uri, {}, folder), {})
-    made = register(
+    made = register_model(
         store,
         Submission(
             name=name,
             experiment=name,
-            key=identity.key(name, commit, None, content.sha256),
+            key=identity.idempotency_key(name, commit, None, content.sha256),
             owner=identity.owner("5", 1),
-            content=content,
+            model=content,
             tags={"flint_ml.commit": commit},
             metrics={"rmse": 1.5, "r2": 0.62, "something_else": 3.0},
             papers=written,
@@ -194,7 +195,7 @@ def test_a_named_base_that_is_not_there_is_an_error(
 def test_a_registry_that_is_down_is_an_error_if_named_and_else_said(
     bare: Repo, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(registry_store, "PROBE_SECONDS", 0.1)
     uri = f"http://127.0.0.1:{closed_port}"
     code, record = bare.run(base="staging", model_name="m", tracking_uri=uri)
     assert (code, record["status"]) == (3, "error")

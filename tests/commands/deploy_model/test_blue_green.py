@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from flint_ml.commands.deploy_model import ACTION
-from flint_ml.deployment.yaml_edit import replace
-from flint_ml.deployment.yaml_path import find
+from flint_ml.deployment.yaml_edit import find, replace
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
+from flint_ml.registry.store import connect
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 from flint_ml.runner.workflow_commands import Commands

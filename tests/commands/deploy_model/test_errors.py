@@ -188,7 +188,7 @@ def test_a_registry_that_refuses(use: Use, name: str, status: int, body: bytes, 
 
 
 def test_a_registry_that_is_down(use: Use, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flint_ml.registry.http.PROBE_SECONDS", 1.0)
+    monkeypatch.setattr("flint_ml.registry.registry_store.PROBE_SECONDS", 1.0)
     got, record = use(tracking_uri=f"http://127.0.0.1:{closed_port}")
     assert (got, record["findings"][0]["code"]) == (3, "registry-unreachable")
     documented("a registry that is down", record["findings"][0])

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
+from flint_ml.registry.store import connect
 from helpers.blue_green import PATH, Cluster, manifests
 from helpers.git_server import TOKEN, DroppedError, Server, bare, content, git, serve
 

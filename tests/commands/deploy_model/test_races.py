@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.registry.address import resolve
-from flint_ml.registry.connect import connect
+from flint_ml.registry.store import connect
 from helpers.deployment import DEPLOYMENT, Use
 from helpers.git_server import change, commits, content, git
 

@@ -225,7 +225,7 @@ def _elsewhere(inputs: Inputs, job: Job, sides: Sides) -> Sides:
 def _version_named(text: str) -> tuple[str, int | str] | None:
     if not text.startswith("models:"):
         return None
-    from flint_ml.registry.baseline import parse_address
+    from flint_ml.registry import parse_address
 
     version = parse_address(text)
     if version is None:
@@ -269,13 +269,11 @@ def _staged(inputs: Inputs, job: Job) -> _Search:
 
 def _registered(inputs: Inputs, job: Job, name: str, which: int | str) -> _Search:
     """A version of a registered model: its stored record, else the metrics of its run."""
-    from flint_ml.commands.registry_address import existing_registry
-    from flint_ml.registry.baseline import find
-    from flint_ml.registry.connect import connect
-    from flint_ml.registry.version_tags import mlflow_name
+    from flint_ml.commands.registry import existing_registry
+    from flint_ml.registry import connect, find_registered, mlflow_name
 
     address = existing_registry(inputs.tracking_uri, job)
-    found = find(connect(address, job.env), name, which)
+    found = find_registered(connect(address, job.env), name, which)
     if found is None:
         what = f"version {which}" if isinstance(which, int) else f"a version with the alias {which}"
         return _Search(why=f"the registry has no model {name} with {what}")

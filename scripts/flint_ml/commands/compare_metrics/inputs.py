@@ -6,11 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from flint_ml.commands.registry_address import MODEL_NAME_PATTERN
+from flint_ml.commands.registry import ModelName
 from flint_ml.metrics import Rule
 from flint_ml.runner import GateInputs
 
-_NAME_OR_NONE = f"(?:{MODEL_NAME_PATTERN})|^$"
 
 
 class CompareMetricsInputs(GateInputs):
@@ -30,8 +29,8 @@ class CompareMetricsInputs(GateInputs):
         "last successful run on the default branch), one of `revision`, `staging`, `artifact`, a registered version "
         "(`models:/name/3`), or the base's metrics file, or a folder with files of the same names.",
     )
-    model_name: str = Field(
-        "", description="Name of the registered model whose version in Staging may be the base.", pattern=_NAME_OR_NONE
+    model_name: ModelName = Field(
+        "", description="Name of the registered model whose version in Staging may be the base."
     )
     tracking_uri: str = Field(
         "", description="The registry to look for that version in. Default: the variable MLFLOW_TRACKING_URI."

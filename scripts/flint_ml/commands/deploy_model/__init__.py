@@ -7,106 +7,36 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, SecretStr
-
-from flint_ml.commands.deploy_model.blue_green import CheckInput, ColourInput, outcome_of, switch_of
-from flint_ml.commands.registry_address import MODEL_NAME_PATTERN, existing_registry, tracking_uri_field
-from flint_ml.deployment import blue_green as bluegreen
-from flint_ml.deployment.manifest import Edit, Target, check_target
-from flint_ml.deployment.message import Origin, commit_message
-from flint_ml.deployment.pull_requests import Pulls, api_of
-from flint_ml.deployment.rolling import Deployment, Order, propose, push
-from flint_ml.deployment.samples import FILE as SAMPLES_FILE
-from flint_ml.deployment.samples import Samples
-from flint_ml.deployment.samples import parse as parse_samples
-from flint_ml.deployment.yaml_path import parse_path
+from flint_ml.commands.deploy_model.blue_green import outcome_of, switch_of
+from flint_ml.commands.deploy_model.inputs import Inputs
+from flint_ml.commands.registry import existing_registry
+from flint_ml.deployment import (
+    SAMPLES_FILE,
+    Deployment,
+    Edit,
+    Order,
+    Origin,
+    Pulls,
+    Samples,
+    Target,
+    api_of,
+    check_target,
+    commit_message,
+    parse_path,
+    parse_samples,
+    propose,
+    push,
+    switch_colours,
+)
 from flint_ml.errors import InputError
 from flint_ml.git import Address, Login, Remote, check_login, git_environment, parse_address
 from flint_ml.record import Column, Finding, Table
-from flint_ml.registry.connect import connect
-from flint_ml.registry.promote import wanted_version
-from flint_ml.registry.register import FACTS_FOLDER, MODEL_FOLDER
-from flint_ml.registry.store import Version
-from flint_ml.runner import Action, ActionInputs, Job, Outcome
+from flint_ml.registry import ATTACHMENTS_FOLDER, MODEL_FOLDER, Version, connect, version_named
+from flint_ml.runner import Action, Job, Outcome
 
-SAMPLES = (f"{FACTS_FOLDER}/{SAMPLES_FILE}", f"{MODEL_FOLDER}/{SAMPLES_FILE}")
-
-
-class Inputs(ActionInputs):
-    """Inputs of deploy-model."""
-
-    manifests: str = Field(
-        description="The manifests repository: `owner/name`, an https or SSH address, or a folder.",
-        min_length=1,
-        max_length=2000,
-    )
-    branch: str = Field("", description="Branch that the cluster follows. Default: the repository's default branch.")
-    token: SecretStr | None = Field(
-        None,
-        description="Token for an https address, with `contents: write` there (and `pull-requests: write` for "
-        "`pull-request`). No default: the workflow's own token opens its own repository only.",
-    )
-    ssh_key: SecretStr | None = Field(
-        None, description="Private deploy key for an SSH address, with write access, without a passphrase."
-    )
-    known_hosts: str = Field(
-        "",
-        description="Lines of `known_hosts` with the SSH server's keys. Default: GitHub's published key for "
-        "github.com; for other servers the first key seen counts for the job.",
-    )
-    mode: Literal["push", "pull-request"] = Field(
-        "push", description="`push` commits to the branch, `pull-request` leaves the merge to a person."
-    )
-    model_name: str = Field(description="Name of the registered model.", pattern=MODEL_NAME_PATTERN)
-    version: str = Field("staging", description="Number or alias of the version to deploy.")
-    tracking_uri: str = tracking_uri_field()
-    file: str = Field(description="Manifest in that repository, such as `staging/kustomization.yaml`.", min_length=1)
-    path: str = Field(
-        description="Place of the value in it, such as `spec.template.spec.containers[name=api]."
-        "env[name=MODEL_VERSION].value`.",
-        min_length=1,
-    )
-    value: str = Field("{version}", description="What is written there; `{version}` stands for the number.")
-    strategy: Literal["rolling", "blue-green"] = Field(
-        "rolling",
-        description="`rolling` sets the version in one place. `blue-green` deploys the colour that serves nobody, "
-        "checks it, and switches; `file` and `path` then name the selector of the Service.",
-    )
-    colours: dict[str, ColourInput] = Field(
-        {}, description="blue-green: the two values of the selector, each with `file`, `path` and `url`."
-    )
-    checks: dict[str, CheckInput] = Field(
-        {}, description="blue-green: smoke tests by name, each with `path`, `status`, `contains` and `body`."
-    )
-    predict_path: str = Field(
-        "",
-        description="blue-green: where the API takes samples in MLflow's JSON format, such as `/predict` or "
-        "`/invocations`; its predictions must be those that were registered with the version.",
-        pattern=r"^(/\S*)?$",
-    )
-    tolerance: float = Field(
-        1e-4,
-        description="blue-green: difference of two predictions that counts as none, relative to the prediction "
-        "(absolute below 1).",
-        ge=0,
-        le=1,
-    )
-    live_url: str = Field("", description="blue-green: address of the Service, checked after the switch.")
-    smoke_timeout: float = Field(
-        300,
-        description="blue-green: seconds until the checks must pass; the cluster needs time to follow.",
-        gt=0,
-        le=7200,
-    )
-    rollback: bool = Field(False, description="Allow an older version than the one in the manifest.")
-    kubernetes_version: str = Field(
-        "",
-        description="Kubernetes that the manifest is checked for, such as `1.33`. Default: the newest known.",
-        pattern=r"^(v?1\.\d{1,3}(\.\d+)?)?$",
-    )
-    timeout: float = Field(120, description="Seconds that the manifests repository may take.", gt=0, le=3600)
+SAMPLES = (f"{ATTACHMENTS_FOLDER}/{SAMPLES_FILE}", f"{MODEL_FOLDER}/{SAMPLES_FILE}")
 
 
 def run(inputs: Inputs, job: Job) -> Outcome:
@@ -124,7 +54,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         branch = inputs.branch or remote.default_branch()
         if inputs.strategy == "blue-green":
             switch = switch_of(inputs, branch, registry, job.say)
-            switched = bluegreen.deploy(remote, switch, lambda: remote.extend(inputs.timeout))
+            switched = switch_colours(remote, switch, lambda: remote.extend(inputs.timeout))
             return outcome_of(inputs, shown, branch, switched, place.web)
         order = Order(branch, target, registry.number, registry.message, rollback=inputs.rollback, say=job.say)
         done = propose(remote, order, pulls, inputs.model_name) if pulls else push(remote, order)
@@ -163,7 +93,7 @@ def _pulls(place: Address, login: Login, job: Job) -> Pulls:
 
 
 class _Registry:
-    """The version that is wanted, asked anew at each try."""
+    """The version that is asked for, looked up anew at each try."""
 
     def __init__(self, inputs: Inputs, job: Job) -> None:
         self.inputs = inputs
@@ -174,7 +104,7 @@ class _Registry:
         self.known: dict[int, Version] = {}
 
     def number(self) -> int:
-        version = wanted_version(self.store, self.inputs.model_name, self.inputs.version, rollback=False)
+        version = version_named(self.store, self.inputs.model_name, self.inputs.version, rollback=False)
         self.known[version.number] = version
         return version.number
 
@@ -227,8 +157,7 @@ def _headline(inputs: Inputs, branch: str, done: Deployment, title: str) -> str:
         return f"{title} was not deployed: {inputs.file} has the newer `{done.old}`"
     if done.result == "same":
         waits = f"; pull request #{done.pull.number} proposes it already" if done.pull else ""
-        there = f"{title} is in {inputs.file} on {branch} already"
-        return f"{title}{waits}" if waits else there
+        return f"{title}{waits}" if waits else f"{title} is in {inputs.file} on {branch} already"
     if done.pull:
         return f"pull request #{done.pull.number} sets {title} in {inputs.file} (before: {done.old})"
     return f"{title} is in {inputs.file} on {branch} (before: {done.old})"

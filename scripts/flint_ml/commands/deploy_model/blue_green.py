@@ -6,36 +6,22 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from flint_ml.deployment.blue_green import Colour, Switch, Switched
-from flint_ml.deployment.manifest import Edit, Target, check_target
-from flint_ml.deployment.samples import Samples
-from flint_ml.deployment.smoke import Check, Result, smoke
+from flint_ml.commands.deploy_model.inputs import ColourInput, Inputs
+from flint_ml.deployment import (
+    Check,
+    Colour,
+    Edit,
+    Result,
+    Samples,
+    Switch,
+    Switched,
+    Target,
+    check_target,
+    run_smoke_tests,
+)
 from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Table
-from flint_ml.runner import Outcome, dashed
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=dashed, populate_by_name=True)
-
-
-class ColourInput(_Part):
-    """One colour."""
-
-    file: str = Field(description="Manifest of this colour.")
-    path: str = Field(description="Place of the version in it.")
-    url: str = Field(description="Address at which this colour answers, before it gets the traffic.")
-
-
-class CheckInput(_Part):
-    """One smoke test."""
-
-    path: str = Field(description="What to ask for, such as `/healthz`.", pattern=r"^/")
-    status: int = Field(200, description="Status that the answer must have.", ge=100, le=599)
-    contains: str = Field("", description="Text that the answer must hold; `{version}` stands for the number.")
-    body: str = Field("", description="JSON to send by POST, such as a stored sample. Default: a GET.")
+from flint_ml.runner import Outcome
 
 
 def _invalid(name: str, message: str, hint: str) -> InputError:
@@ -44,7 +30,7 @@ def _invalid(name: str, message: str, hint: str) -> InputError:
 
 def _address(name: str, url: str) -> str:
     if not re.match(r"https?://[^/@\s]+(/\S*)?$", url):
-        raise _invalid(name, f"`{url}` is no http address", "such as http://soc-api-blue.example.org")
+        raise _invalid(name, f"`{url}` is not an http address", "such as http://soc-api-blue.example.org")
     return url
 
 
@@ -61,7 +47,7 @@ class Registered(Protocol):
         """The commit message."""
 
 
-def _refuse_what_cannot_work(inputs: Any, checks: Mapping[str, Check]) -> None:
+def _refuse_what_cannot_work(inputs: Inputs, checks: Mapping[str, Check]) -> None:
     if inputs.mode != "push":
         raise _invalid("mode", "blue-green needs `mode: push`", "it tries the version before it switches")
     if "predictions" in checks and inputs.predict_path:
@@ -76,7 +62,7 @@ def _refuse_what_cannot_work(inputs: Any, checks: Mapping[str, Check]) -> None:
         )
 
 
-def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str], None]) -> Switch:
+def switch_of(inputs: Inputs, branch: str, registry: Registered, say: Callable[[str], None]) -> Switch:
     """The switch that the inputs of deploy-model describe.
 
     Raises
@@ -87,13 +73,13 @@ def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str
     colours: Mapping[str, ColourInput] = inputs.colours
     checks = {name: Check(c.path, c.status, c.contains, c.body) for name, c in inputs.checks.items()}
     _refuse_what_cannot_work(inputs, checks)
-    places: dict[str, Target] = {}
+    targets: dict[str, Target] = {}
     for name, colour in colours.items():
         file = check_target(colour.file, inputs.value)
-        places[name] = Target(file, colour.path, inputs.value, inputs.kubernetes_version)
-    if len({(place.file, place.path) for place in places.values()}) == 1:
+        targets[name] = Target(file, colour.path, inputs.value, inputs.kubernetes_version)
+    if len({(target.file, target.path) for target in targets.values()}) == 1:
         raise _invalid("colours", "both colours have their version at the same place", "give each its own")
-    paths = {place.file: place.path for place in places.values()}
+    paths = {target.file: target.path for target in targets.values()}
 
     def say_it(verb: str, number: int, edit: Edit, reason: str) -> str:
         return registry.say_it(verb, f"{edit.file}: {paths.get(edit.file, inputs.path)}", number, edit, reason)
@@ -106,7 +92,7 @@ def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str
 
     def run_checks(address: str, number: int) -> list[Result]:
         say(f"checking version {number} at {address}")
-        results = smoke(address, checks, number, inputs.smoke_timeout)
+        results = run_smoke_tests(address, checks, number, inputs.smoke_timeout)
         for result in results:
             say(f"  {result.name}: {_told(result)}")
         return results
@@ -114,7 +100,7 @@ def switch_of(inputs: Any, branch: str, registry: Registered, say: Callable[[str
     return Switch(
         branch,
         Target(check_target(inputs.file, "{version}"), inputs.path, kubernetes=inputs.kubernetes_version),
-        {name: Colour(places[name], _address("colours", colour.url)) for name, colour in colours.items()},
+        {name: Colour(targets[name], _address("colours", colour.url)) for name, colour in colours.items()},
         registry.number,
         run_checks,
         say_it,
@@ -129,7 +115,7 @@ def _told(result: Result) -> str:
     return result.said or "passed" + (f" ({result.note})" if result.note else "")
 
 
-def outcome_of(inputs: Any, manifests: str, branch: str, done: Switched, web: str | None) -> Outcome:
+def outcome_of(inputs: Inputs, manifests: str, branch: str, done: Switched, web: str | None) -> Outcome:
     """The result for people."""
     title = f"{inputs.model_name} version {done.number}"
     failed = [f"{result.name}: {result.said}" for result in done.results if result.said]

@@ -1,18 +1,29 @@
-"""What a version says of itself: tags, parameters, metrics, description. Pure."""
+"""What a version says of itself: where it comes from, its tags, and the key by which it is found again."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import re
+import socket
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from flint_ml.dvc_project import fingerprint, hash_at, project_folder, tracked, within
+from flint_ml.git import Git
 from flint_ml.record import Record
-from flint_ml.registry.content import Content
-from flint_ml.registry.identity import MODEL_SHA256
+from flint_ml.registry.model_files import ModelFiles
 
+KEY = "flint_ml.key"
+OWNER = "flint_ml.owner"
+# A training logs the hash of the model that it wrote under this tag of its run, and is found by it.
+MODEL_SHA256 = "flint_ml.model_sha256"
+_JOB_LIMIT_SECONDS = 6 * 3600
 _NOT_IN_NAMES = re.compile(r"[^\w\-. /:]")
 _MAX_NAME, _MAX_PARAM, _MAX_TAG = 250, 6_000, 5_000
 _PULL_REQUEST = re.compile(r"^Merge pull request #(\d+) |\(#(\d+)\)\s*$")
@@ -51,8 +62,8 @@ class Source:
 def pull_request_of(message: str) -> int | None:
     """Number of the pull request that a merge or squash commit's message names."""
     subject = message.partition("\n")[0]
-    found = _PULL_REQUEST.search(subject)
-    return int(found[1] or found[2]) if found else None
+    match = _PULL_REQUEST.search(subject)
+    return int(match[1] or match[2]) if match else None
 
 
 def mlflow_name(name: str) -> str:
@@ -90,7 +101,7 @@ def metrics_of(records: Iterable[Record]) -> dict[str, float]:
     return metrics
 
 
-def version_tags(source: Source, content: Content, metrics: Mapping[str, float]) -> dict[str, str]:
+def version_tags(source: Source, model: ModelFiles, metrics: Mapping[str, float]) -> dict[str, str]:
     """The tags of a version: what somebody who only sees the registry needs to find code, data and results."""
     values: dict[str, str | None] = {
         "flint_ml.commit": source.commit,
@@ -100,10 +111,10 @@ def version_tags(source: Source, content: Content, metrics: Mapping[str, float])
         "flint_ml.run": source.run_url,
         "flint_ml.data_fingerprint": source.fingerprint,
         "flint_ml.data": _cut_json(source.data) if source.data else None,
-        MODEL_SHA256: content.sha256,
-        "flint_ml.model_md5": content.files[0].md5 if len(content.files) == 1 else None,
-        "flint_ml.model_kind": content.kind,
-        "flint_ml.model_bytes": str(content.size),
+        MODEL_SHA256: model.sha256,
+        "flint_ml.model_md5": model.files[0].md5 if len(model.files) == 1 else None,
+        "flint_ml.model_kind": model.kind,
+        "flint_ml.model_bytes": str(model.size),
         "flint_ml.model_as_committed": None if source.as_committed is None else str(source.as_committed).lower(),
         "flint_ml.uncommitted_changes": "true" if source.dirty else None,
         "flint_ml.gate": source.gate,
@@ -135,18 +146,92 @@ def run_tags(source: Source) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def provenance(source: Source, content: Content, more: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(source: Source, model: ModelFiles, more: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the tags say, uncut, for ``provenance.json``."""
     return {
         **asdict(source),
-        "model": {file.name: {"sha256": file.sha256, "md5": file.md5, "bytes": file.size} for file in content.files},
+        "model": {file.name: {"sha256": file.sha256, "md5": file.md5, "bytes": file.size} for file in model.files},
         **more,
     }
 
 
-def description(source: Source, content: Content) -> str:
+def description(source: Source, model: ModelFiles) -> str:
     """The version's description: one line with the links that a reader of the registry wants first."""
-    place = f"commit {source.commit[:10]}" if source.commit else "an unknown commit"
+    revision = f"commit {source.commit[:10]}" if source.commit else "an unknown commit"
     link = f" ([run]({source.run_url}))" if source.run_url else ""
     card = "Model card: run artifact `flint-ml/model-card.md`."
-    return f"{content.described} from {place}{link}, gate: {source.gate}. {card}"
+    return f"{model.described} from {revision}{link}, gate: {source.gate}. {card}"
+
+
+def from_repository(source: Source, git: Git, model: Path) -> Source:
+    """``source`` completed from the repository that ``git`` is opened in.
+
+    Branch and pull request are only filled in where the event did not name them.
+
+    Raises
+    ------
+    InputError
+        If one of DVC's files cannot be read.
+    """
+    root = git.root
+    if root is None:
+        return replace(source, commit=None)
+    project = project_folder(git)
+    entries = [entry for entry in tracked(git).values() if within(entry.path, project)]
+    return replace(
+        source,
+        branch=source.branch or git.branch,
+        pull_request=source.pull_request or pull_request_of(git.message("HEAD")),
+        fingerprint=fingerprint(entries) if entries else None,
+        data={entry.path: entry.md5 for entry in entries},
+        as_committed=_as_committed(git, root.resolve(), model),
+        dirty=git.dirty,
+    )
+
+
+def _as_committed(git: Git, root: Path, model: Path) -> bool | None:
+    """Whether the model here is the one that the commit holds; None where the commit holds none."""
+    if not model.is_relative_to(root) or git.commit("HEAD") is None:
+        return None
+    name = model.relative_to(root).as_posix()
+    committed = hash_at(git, "HEAD", name)
+    return None if committed is None else committed == hash_at(git, None, name)
+
+
+def idempotency_key(name: str, commit: str | None, fingerprint: str | None, model_sha256: str) -> str:
+    """Hash of registered name, commit, data fingerprint and the model's bytes: same key, same version."""
+    text = "\0".join(["flint-ml/key/1", name, commit or "", fingerprint or "", model_sha256])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def owner(run_id: str | None, run_attempt: int) -> str:
+    """Who registers: workflow run and attempt, machine, process."""
+    return f"{run_id or '-'}/{run_attempt}/{socket.gethostname()}/{os.getpid()}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def is_dead(theirs: str, mine: str, started_ms: int, now: float | None = None) -> bool:
+    """Whether the process that wrote ``theirs`` cannot be at work any more.
+
+    True for an earlier attempt of the same workflow run, for a process of this machine that has ended, and for
+    anything older than the longest job of a hosted runner (6 h). In doubt it is taken to be alive.
+    """
+    try:
+        run, attempt, host, pid = theirs.split("/")
+        my_run, my_attempt, my_host, _ = mine.split("/")
+        if run != "-" and run == my_run and int(attempt) < int(my_attempt):
+            return True
+        if host == my_host and not _alive(int(pid)):
+            return True
+    except ValueError:
+        pass
+    return (time.time() if now is None else now) - started_ms / 1000 > _JOB_LIMIT_SECONDS

@@ -1,18 +1,20 @@
-"""What the actions that use the registry share: its address, with secrets masked before anything is printed."""
+"""What the commands that use the registry share: its address, with secrets masked before anything is printed."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from flint_ml.errors import InputError
-from flint_ml.registry.address import Address, resolve
+from flint_ml.registry import Address, check_model_name, resolve
 from flint_ml.runner import Job
 
 TRACKING_URI = (
     "The registry: address of an `mlflow server`, or `sqlite:///file.db`. "
     "Default: the variable MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`."
 )
-MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,199}$"
+ModelName = Annotated[str, AfterValidator(check_model_name)]
 
 
 def tracking_uri_field() -> str:

@@ -1,10 +1,11 @@
-"""The model as bytes: which files, how large, which hash. A model is never loaded here."""
+"""The model as bytes: which files, how large, which hash. A model is never loaded here, and an ONNX file not opened."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +14,14 @@ from flint_ml.text.yaml import parse_yaml
 
 Kind = Literal["mlflow", "onnx", "file", "folder"]
 _BLOCK = 1 << 20
+_PYTHON = "3.11"
+# What serving needs; unpinned, because nothing here knows what the file was made with.
+_REQUIREMENTS = ("mlflow", "onnx", "onnxruntime", "pandas")
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of a model: path inside the model (forward slashes), place on disk, size in bytes, hashes."""
+    """One file of a model: name inside the model (forward slashes), path on disk, size in bytes, hashes."""
 
     name: str
     path: Path
@@ -27,7 +31,7 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
-class Content:
+class ModelFiles:
     """A model's files in order of name, with one hash over names and bytes."""
 
     kind: Kind
@@ -52,7 +56,7 @@ class Content:
         return words[self.kind]
 
 
-def training_run(content: Content) -> str | None:
+def training_run(model: ModelFiles) -> str | None:
     """Identifier of the MLflow run that wrote the model, as its ``MLmodel`` says.
 
     Raises
@@ -60,7 +64,7 @@ def training_run(content: Content) -> str | None:
     InputError
         If ``MLmodel`` is not YAML.
     """
-    for file in content.files if content.kind == "mlflow" else ():
+    for file in model.files if model.kind == "mlflow" else ():
         if file.name == "MLmodel":
             data = parse_yaml(file.path.read_text(encoding="utf-8", errors="replace"), "MLmodel")
             return str(data["run_id"]) if isinstance(data, dict) and data.get("run_id") else None
@@ -94,9 +98,9 @@ def _names(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def _read(name: str, place: Path, shown: str, root: Path | None) -> ModelFile:
-    """One file of a model, as :func:`read_content` says."""
-    if root is not None and not place.resolve().is_relative_to(root):
+def _read(name: str, path: Path, shown: str, root: Path | None) -> ModelFile:
+    """One file of a model, as :func:`read_model` says."""
+    if root is not None and not path.resolve().is_relative_to(root):
         raise InputError(
             f"`{name}` is a link that leads out of the workspace",
             where=shown,
@@ -104,14 +108,14 @@ def _read(name: str, place: Path, shown: str, root: Path | None) -> ModelFile:
             code="model-unreadable",
         )
     try:
-        return ModelFile(name, place, *_hash(place))
+        return ModelFile(name, path, *_hash(path))
     except OSError as error:
         raise InputError(
             f"`{name}` cannot be read: {error.strerror or error}", where=shown, code="model-unreadable"
         ) from None
 
 
-def read_content(path: Path, shown: str, root: Path | None = None) -> Content:
+def read_model(path: Path, shown: str, root: Path | None = None) -> ModelFiles:
     """Read and hash the model at ``path``.
 
     Parameters
@@ -146,8 +150,41 @@ def read_content(path: Path, shown: str, root: Path | None = None) -> Content:
         )
     if path.is_file():
         kind: Kind = "onnx" if path.suffix.lower() == ".onnx" else "file"
-        return Content(kind, path.name, tuple(files), files[0].sha256)
+        return ModelFiles(kind, path.name, tuple(files), files[0].sha256)
     total = hashlib.sha256()
     for file in files:
         total.update(f"{file.name}\0{file.sha256}\n".encode())
-    return Content("mlflow" if "MLmodel" in names else "folder", path.name, tuple(files), total.hexdigest())
+    return ModelFiles("mlflow" if "MLmodel" in names else "folder", path.name, tuple(files), total.hexdigest())
+
+
+def described_as_mlflow(model: ModelFiles, folder: Path) -> ModelFiles:
+    """``model`` of one ONNX file with ``MLmodel`` and environment files beside it, written to ``folder``.
+
+    The hash stays that of the ONNX file: what is generated is no part of the model's identity.
+    """
+    name = model.files[0].name
+    texts = {
+        "MLmodel": _mlmodel(name),
+        "requirements.txt": "".join(f"{package}\n" for package in _REQUIREMENTS),
+        "python_env.yaml": f'python: "{_PYTHON}"\nbuild_dependencies: [pip]\ndependencies: [-r requirements.txt]\n',
+        "conda.yaml": "name: mlflow-env\nchannels: [conda-forge]\n"
+        f"dependencies: ['python={_PYTHON}', pip, {{pip: {json.dumps(list(_REQUIREMENTS))}}}]\n",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return replace(model, files=(*model.files, *read_model(folder, folder.name).files))
+
+
+def _mlmodel(name: str) -> str:
+    quoted = json.dumps(name, ensure_ascii=False)
+    return f"""flavors:
+  onnx:
+    data: {quoted}
+    providers: [CPUExecutionProvider]
+  python_function:
+    data: {quoted}
+    env: {{conda: conda.yaml, virtualenv: python_env.yaml}}
+    loader_module: mlflow.onnx
+    python_version: "{_PYTHON}"
+"""
