@@ -162,7 +162,7 @@ def _check_unmoved(expected: _State, state: _State) -> None:
         raise OutsideError(
             "somebody else changed the colours while this version was tried; theirs stays",
             where="manifests",
-            hint="run the job again if this version is still meant",
+            hint="run the job again if this version is still wanted",
             code="moved-on",
         )
 

@@ -71,10 +71,10 @@ FAULTS = {
     "no name of a branch": Fault({"branch": "a..b"}, "invalid-input", "no name of a branch"),
     "no such file": Fault({"file": "staging/deploymnt.yaml"}, "no-manifest", "did you mean `staging/deployment.yaml`?"),
     "a folder": Fault({"file": "staging"}, "no-manifest", "is a folder"),
-    "a path out of the repository": Fault({"file": "../x.yaml"}, "invalid-input", "no path inside"),
+    "a path out of the repository": Fault({"file": "../x.yaml"}, "invalid-input", "not a path inside"),
     "a path that leads nowhere": Fault({"path": PATH.replace("MODEL_", "MODL_")}, "unknown-path", f"mean `{PATH}`?"),
     "a path to more than a value": Fault({"path": "spec.template"}, "not-a-value", "is a mapping"),
-    "no path at all": Fault({"path": "spec["}, "invalid-path", "is no path"),
+    "no path at all": Fault({"path": "spec["}, "invalid-path", "is not a path"),
     "several documents": Fault({"file": "many.yaml", "path": "data.v"}, "ambiguous-path", "[kind=ConfigMap]"),
     "a key that stands there twice": Fault({"file": "odd.yaml", "path": "twice"}, "ambiguous-path", "2 times"),
     "an anchor": Fault({"file": "anchors.yaml", "path": "x"}, "yaml-anchor", "anchor `&v`"),
@@ -188,7 +188,7 @@ def test_a_registry_that_refuses(use: Use, name: str, status: int, body: bytes, 
 
 
 def test_a_registry_that_is_down(use: Use, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flint_ml.registry.registry_store.PROBE_SECONDS", 1.0)
+    monkeypatch.setattr("flint_ml.registry.store.PROBE_SECONDS", 1.0)
     got, record = use(tracking_uri=f"http://127.0.0.1:{closed_port}")
     assert (got, record["findings"][0]["code"]) == (3, "registry-unreachable")
     documented("a registry that is down", record["findings"][0])
