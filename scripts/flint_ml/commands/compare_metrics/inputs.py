@@ -11,7 +11,6 @@ from flint_ml.metrics import Rule
 from flint_ml.runner import GateInputs
 
 
-
 class CompareMetricsInputs(GateInputs):
     """Inputs of compare-metrics."""
 
