@@ -39,8 +39,10 @@ FIGURE = {
     "path": "compare-metrics/error.png",
     "alt": "both centred near 0, this change narrower",
     "fallback": {
-        "kind": "bar",
+        "kind": "line",
         "x": ["-2", "0", "2"],
+        "x_name": "predicted − measured, g/kg",
+        "y_name": "samples",
         "series": [{"name": "main", "y": [10, 70, 12]}, {"name": "this change", "y": [3, 90, 4]}],
     },
 }

@@ -106,7 +106,7 @@ def poisoned(text: str) -> Record:
                 "alt": _cut(text, 1000),
                 "path": "evil/figure.png",
                 "fallback": {
-                    "kind": "bar",
+                    "kind": "line",
                     "x": [text, "b", text],
                     "series": [{"name": _cut(text, 100), "y": [1, 2, None]}],
                 },
@@ -162,7 +162,7 @@ def wild() -> Iterator[tuple[str, Record]]:
     x = [str(i) for i in range(2000)]
     fallback = {"kind": "line", "x": x, "series": [{"name": "s", "y": [float(i) for i in range(2000)]}] * 20}
     yield "many figures", make("figures", figures=[{**figure, "fallback": fallback}] * 60)
-    yield "empty figure", make("e", figures=[{**figure, "fallback": {"kind": "bar", "x": [], "series": []}}])
+    yield "empty figure", make("e", figures=[{**figure, "fallback": {"kind": "line", "x": [], "series": []}}])
     yield "empty table", make("t", tables=[{"title": "", "columns": [], "rows": []}])
     deep: Any = "x"
     for _ in range(200):

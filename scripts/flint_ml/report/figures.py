@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flint_ml.record import Fallback, Figure, Table
+from flint_ml.text import plotting
 from flint_ml.text.markdown import escape, escape_html, grid, plain
 
 # Draws one figure as Markdown; an empty string where it cannot.
@@ -22,83 +23,92 @@ WIDTH = 420
 MAX_PICTURE = 2 * 1024 * 1024
 MAX_PIXELS = 12_000
 _POINTS = 40
+_LABELS = 8
+_LABEL_LENGTH = 12
+# Letters that have room below an axis of 640 pixels.
+_LETTERS = 72
 _TABLE_ROWS = 12
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-_COLOURS = {
-    "blue": "#0072B2",
-    "orange": "#D55E00",
-    "green": "#009E73",
-    "pink": "#CC79A7",
-    "yellow": "#E69F00",
-    "light blue": "#56B4E9",
-}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def _label(text: str, length: int = 24) -> str:
     """``text`` inside a Mermaid string: no quote, bracket, semicolon or comment sign."""
-    return re.sub(r"[^\w .,:+−–%()/²³°<=>≥≤-]", " ", plain(text)).replace("%%", "%").strip()[:length] or "–"
+    return re.sub(r"[^\w .,:+−–%()/²³°<=>≥≤…-]", " ", plain(text)).replace("%%", "%").strip()[:length] or "–"
 
 
-def _thinned(fallback: Fallback) -> Fallback:
-    """At most ``_POINTS`` points where every series has a number."""
+def _thinned(fallback: Fallback, most: int) -> Fallback:
+    """At most ``most`` points where every series has a number, the first and the last among them."""
     length = min([len(fallback.x), *(len(series.y) for series in fallback.series)])
     keep = [i for i in range(length) if all(series.y[i] is not None for series in fallback.series)]
-    if len(keep) > _POINTS:
-        step = (len(keep) - 1) / (_POINTS - 1)
-        keep = [keep[round(step * i)] for i in range(_POINTS)]
-    return Fallback(
-        kind=fallback.kind,
-        x=[fallback.x[i] for i in keep],
-        series=[series.model_copy(update={"y": [series.y[i] for i in keep]}) for series in fallback.series],
-    )
+    if len(keep) > most:
+        step = (len(keep) - 1) / (most - 1)
+        keep = [keep[round(step * i)] for i in range(most)]
+    series = [each.model_copy(update={"y": [each.y[i] for i in keep]}) for each in fallback.series]
+    return fallback.model_copy(update={"x": [fallback.x[i] for i in keep], "series": series})
 
 
 def mermaid(figure: Figure) -> str:
     """The figure as a Mermaid ``xychart-beta``, or an empty string where its data do not serve.
 
-    Bars of two series would be drawn one over the other, so the second series is a line. Bars below zero would be
-    drawn upwards from the floor, so such data are no diagram. The theme is left to GitHub, for light and dark.
+    Lines of at most two series in the colours of their roles: Mermaid draws several bars one over the other, and a bar
+    of zero as a twentieth of the largest. The theme is left to GitHub, for light and dark.
     """
-    if figure.fallback is None or figure.fallback.kind == "table":
+    if figure.fallback is None or figure.fallback.kind != "line" or not 1 <= len(figure.fallback.series) <= 2:
         return ""
-    data = _thinned(figure.fallback)
-    series = data.series[: len(_COLOURS)]
-    values = [y for one in series for y in one.y if y is not None]
-    bars = data.kind == "bar"
-    if len(data.x) < 2 or not any(values) or (bars and min(values) < 0):
+    data, axis = _x_axis(figure.fallback)
+    values = [y for series in data.series for y in series.y if y is not None]
+    if len(data.x) < 2 or not any(values):
         return ""
-    kinds = ["bar" if bars and index == 0 else "line" for index in range(len(series))]
-    palette = ", ".join(_COLOURS.values())
+    roles = [plotting.BASE, plotting.CHANGE][-len(data.series) :]
+    palette = ", ".join(role.colour for role in roles)
     lines = [
         "```mermaid",
-        f'%%{{init: {{"xyChart": {{"width": 640, "height": 220}}, '
+        f'%%{{init: {{"xyChart": {{"width": 640, "height": 260}}, '
         f'"themeVariables": {{"xyChart": {{"plotColorPalette": "{palette}"}}}}}}}}%%',
         "xychart-beta",
-        f'  title "{_label(figure.title, 70)}"',
-        f"  x-axis {_axis(data)}",
-        # Bars are compared by their length, which means nothing unless they start at zero.
-        *([f"  y-axis 0 --> {max(values):.6g}"] if bars else []),
-        *(f"  {kind} [{', '.join(f'{y:.6g}' for y in one.y)}]" for kind, one in zip(kinds, series, strict=True)),
+        f'  title "{_label(data.title or figure.title, 70)}"',
+        f"  x-axis {axis}",
+        f"  y-axis {_y_axis(data.y_name, min(values), max(values))}",
+        *(f"  line [{', '.join(f'{y:.6g}' for y in series.y)}]" for series in data.series),
         "```",
     ]
-    if len(series) > 1:
-        named = zip(_COLOURS, kinds, series, strict=False)
-        lines += ["", f"<sub>{' · '.join(f'{colour} {kind}: {escape(one.name)}' for colour, kind, one in named)}</sub>"]
+    if len(data.series) == 2:
+        base, change = (escape(series.name) for series in data.series)
+        lines += ["", f"<sub>grey: {base} · blue: {change}</sub>"]
     return "\n".join(lines)
 
 
-def _axis(data: Fallback) -> str:
-    """The x axis: a range where the labels are numbers in even steps (many labels would overlap), else labels."""
+def _x_axis(data: Fallback) -> tuple[Fallback, str]:
+    """The points that are drawn, and their axis: a range for numbers in even steps, else a few labels, none twice."""
+    name = f'"{_label(data.x_name, 40)}" ' if data.x_name else ""
+    many = _thinned(data, _POINTS)
     try:
-        numbers = [float(x) for x in data.x]
+        positions = [float(x) for x in many.x]
     except ValueError:
-        numbers = []
-    if len(numbers) > 8 and data.kind != "bar" and all(math.isfinite(x) for x in numbers):
-        steps = [b - a for a, b in itertools.pairwise(numbers)]
+        positions = []
+    if len(positions) > _LABELS and all(math.isfinite(x) for x in positions):
+        steps = [b - a for a, b in itertools.pairwise(positions)]
         if min(steps) > 0 and max(steps) < 1.1 * min(steps):
-            return f"{numbers[0]:.6g} --> {numbers[-1]:.6g}"
-    return "[" + ", ".join(f'"{_label(x, 12)}"' for x in data.x) + "]"
+            return many, f"{name}{positions[0]:.6g} --> {positions[-1]:.6g}"
+    few = _thinned(data, _LABELS)
+    labels = plotting.distinct([_label(x, 200) for x in few.x], min(_LABEL_LENGTH, _LETTERS // max(1, len(few.x))))
+    return few, name + "[" + ", ".join(f'"{label}"' for label in labels) + "]"
+
+
+def _y_axis(name: str, low: float, high: float) -> str:
+    """The y axis from ``low`` to ``high`` or a little beyond: so far that it gets 11 labels at most.
+
+    Mermaid asks d3 for ten steps of 1, 2 or 5 times a power of ten, which gives up to 16, printed over each other.
+    """
+    span = high - low or abs(high) or 1.0
+    step = 10 ** math.floor(math.log10(span / 10))
+    size = span / 10 / step
+    least, most = next(pair for pair in ((1.0, 1.1), (1.45, 2.2), (3.3, 5.5), (7.3, 10.0)) if size <= pair[1])
+    wide = 10 * step * min(max(size, least), most)
+    bottom = low - (wide - span) / 2
+    bottom = 0.0 if low >= 0 > bottom else bottom
+    label = f'"{_label(name, 40)}" ' if name else ""
+    return f"{label}{bottom:.6g} --> {bottom + wide:.6g}"
 
 
 def small_table(figure: Figure) -> str:
@@ -107,10 +117,13 @@ def small_table(figure: Figure) -> str:
         return ""
     data = figure.fallback
     length = min([len(data.x), *(len(series.y) for series in data.series)])
-    series = data.series[:8]
-    columns = [{"name": figure.title[:80]}, *({"name": one.name, "type": "number"} for one in series)]
-    rows = [[data.x[i], *(one.y[i] for one in series)] for i in range(length)]
-    return grid(Table.model_validate({"title": figure.title, "columns": columns, "rows": rows}), limit=_TABLE_ROWS)
+    columns = [
+        {"name": plotting.short(data.x_name or figure.title, 60)},
+        *({"name": plotting.short(series.name, 60), "type": "number"} for series in data.series[:6]),
+    ]
+    rows = [[plotting.short(data.x[i], 60), *(series.y[i] for series in data.series[:6])] for i in range(length)]
+    table = Table.model_validate({"title": data.title or figure.title, "columns": columns, "rows": rows})
+    return grid(table, limit=_TABLE_ROWS)
 
 
 def worded(figure: Figure, place: str) -> str:

@@ -348,7 +348,7 @@ FIGURE = {
     "title": "Prediction error",
     "alt": "both centred near 0",
     "path": "compare-metrics/error.png",
-    "fallback": {"kind": "bar", "x": ["-1", "0", "1"], "series": [{"name": "main", "y": [1, 5, 1]}]},
+    "fallback": {"kind": "line", "x": ["-1", "0", "1"], "series": [{"name": "main", "y": [1, 5, 1]}]},
 }
 
 
