@@ -8,8 +8,8 @@ from html import escape
 from importlib.resources import files
 
 from flint_ml.decision import Value
+from flint_ml.text import plotting
 
-_COLOURS: dict[Value, str] = {"approve": "#2da44e", "review": "#9a6700", "request-changes": "#cf222e"}
 _WORDS: dict[Value, str] = {"approve": "passing", "review": "review", "request-changes": "changes requested"}
 _CHARACTER = 6.6
 
@@ -61,12 +61,12 @@ def svg(label: str, value: Value) -> str:
     label, word = label[:60], _WORDS[value]
     left, right = (round(len(text) * _CHARACTER + 12) for text in (label, word))
     name = escape(f"{label}: {word}", quote=True)
-    style = "font-family='Verdana,DejaVu Sans,sans-serif' font-size='11' fill='#fff' text-anchor='middle'"
+    style = "font-family='Verdana,DejaVu Sans,sans-serif' font-size='11' fill='white' text-anchor='middle'"
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{left + right}' height='20' role='img' aria-label='{name}'>"
         f"<title>{name}</title>"
-        f"<rect width='{left}' height='20' fill='#444c56'/>"
-        f"<rect x='{left}' width='{right}' height='20' fill='{_COLOURS[value]}'/>"
+        f"<rect width='{left}' height='20' fill='{plotting.BADGE}'/>"
+        f"<rect x='{left}' width='{right}' height='20' fill='{plotting.DECISIONS[value]}'/>"
         f"<g {style}><text x='{left / 2:g}' y='14'>{escape(label)}</text>"
         f"<text x='{left + right / 2:g}' y='14'>{word}</text></g></svg>\n"
     )

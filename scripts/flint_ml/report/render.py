@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -222,17 +223,38 @@ def _tidy(text: str) -> str:
 
 
 def _is_bad(cell: Cell) -> bool:
-    return str(cell).strip().lower() in _BAD
+    return _word(cell) in _BAD
 
 
-def _first_rows(table: Table, result: int | None) -> list[list[Cell]]:
-    """The first rows, with every bad one among them: a better mean must not hide a worse row."""
-    if result is None or len(table.rows) <= ROWS:
-        return table.rows[:ROWS]
-    bad = [row for row in table.rows if _is_bad(row[result])][:ROWS]
-    good = [row for row in table.rows if not any(row is other for other in bad)][: ROWS - len(bad)]
-    chosen = [*bad, *good]
-    return [row for row in table.rows if any(row is other for other in chosen)]
+def _loss(row: Sequence[Cell], table: Table) -> float:
+    """How much a row changed, as a share of the base; 0 where that cannot be told."""
+    base, head = (row[i] if i is not None else None for i in (table.column("base"), table.column("head")))
+    if not isinstance(base, int | float) or not isinstance(head, int | float) or not base:
+        return 0.0
+    return abs(head - base) / abs(base)
+
+
+def _worst_first(table: Table, result: int | None) -> list[list[Cell]]:
+    """The rows: bad ones by the size of the change, then the others as they are, those that are the same last."""
+    if result is None:
+        return list(table.rows)
+    bad = sorted((row for row in table.rows if _is_bad(row[result])), key=lambda row: -_loss(row, table))
+    rest = [row for row in table.rows if not _is_bad(row[result])]
+    return [*bad, *sorted(rest, key=lambda row: _word(row[result]) == "same")]
+
+
+def _word(cell: Cell) -> str:
+    return str(cell).strip().lower()
+
+
+def _tally(table: Table, result: int | None) -> str:
+    """ "18 worse · 12 better of 30": above a table of more rows than the first screen has."""
+    words = Counter(_word(row[result]) for row in table.rows if result is not None and row[result])
+    if len(table.rows) <= ROWS or len(words) < 2:
+        return ""
+    order = sorted(words, key=lambda word: (word == "same", not _is_bad(word), word != "better"))
+    counted = " · ".join(f"{words[word]:,} {'the same' if word == 'same' else markdown.escape(word)}" for word in order)
+    return f"{counted} of {len(table.rows):,}\n\n"
 
 
 def _headings(table: Table, report: Report) -> list[str]:
@@ -249,8 +271,6 @@ def _headings(table: Table, report: Report) -> list[str]:
             text += f" {markdown.code(sha[:7])}"
         if index == 0 and report.benchmark and column.type == "text":
             text = markdown.escape(report.benchmark)
-        if column.role == "result":
-            text = ""
         titles.append(f"{text} ({markdown.escape(column.unit)})" if column.unit else text)
     return titles
 
@@ -277,9 +297,6 @@ def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) 
         text = numbers.number(cell) if decimals is None else numbers.fixed(cell, decimals)
     else:
         text = markdown.escape("–" if cell is None else cell[:300])
-    if column.role == "result" and isinstance(cell, str):
-        mark = _RESULT_MARKS.get(cell.strip().lower())
-        text = f"{mark} {text}" if mark else text
     if column.role in ("change", "result", "tolerance", "interval"):
         text = text.replace(" ", "\u00a0")
     if column.role == "tolerance":
@@ -291,26 +308,34 @@ def _shown(cell: Cell, column: Column, bold: bool, decimals: int | None = None) 
     return f"**{name}**{bracket}{rest}"
 
 
+def _is_number(column: Column) -> bool:
+    return column.type == "number" or column.role in ("change", "interval", "tolerance")
+
+
 def results_table(table: Table, report: Report, limit: int = ROWS, *, first: bool = True) -> str:
     """A table of results with marks and commits; on the first screen five rows at most, what is bad in bold."""
     from tabulate import tabulate
 
     head, change, result = table.column("head"), table.column("change"), table.column("result")
-    rows = _first_rows(table, result) if first else table.rows[:limit]
+    rows = _worst_first(table, result)[:ROWS] if first else table.rows[:limit]
     # What is bad catches the eye, wherever it stands; else what matters most.
     loud = {number for number, row in enumerate(rows) if result is not None and _is_bad(row[result])} or {0}
     strong = {0} if head is None else {0, head}
     pair = {index for index in (table.column("base"), head) if index is not None}
+    # The word of the result is last, and its mark stands before the name, where a narrow screen begins.
+    order = [i for i in range(len(table.columns)) if i != result] + ([result] if result is not None else [])
     cells = []
     for number, row in enumerate(rows):
         bold = strong if first and number in loud else set()
         decimals = _shared_decimals([row[i] for i in sorted(pair)], row[change] if change is not None else None)
-        cells.append(
-            [_shown(cell, table.columns[i], i in bold, decimals if i in pair else None) for i, cell in enumerate(row)]
-        )
-    align: Sequence[str] = ["right" if column.type == "number" else "left" for column in table.columns]
+        line = [_shown(row[i], table.columns[i], i in bold, decimals if i in pair else None) for i in order]
+        mark = _RESULT_MARKS.get(_word(row[result])) if result is not None else None
+        cells.append([f"{mark} {line[0]}" if mark else line[0], *line[1:]])
+    align: Sequence[str] = ["right" if _is_number(table.columns[i]) else "left" for i in order]
     headings = _headings(table, report)
-    text = str(tabulate(cells, headings, "pipe", colalign=align if rows else None, disable_numparse=True))
+    titles = [headings[i] for i in order]
+    text = str(tabulate(cells, titles, "pipe", colalign=align if rows else None, disable_numparse=True))
+    text = f"{_tally(table, result) if first else ''}{text}"
     more = len(table.rows) - len(rows)
     words = f"{more} more row{'s' if more > 1 else ''}" + (" below" if first else "")
     return f"{text}\n\n<sub>{words}</sub>" if more > 0 else text

@@ -45,6 +45,9 @@ ROLES = (BASE, CHANGE, WORSE, BETTER, INCONCLUSIVE, SAME, LIMIT)
 
 # The band within which nothing counts, behind the marks; unchanged cells and missing ones of a map; text and paper.
 TOLERANCE, UNCHANGED, NO_DATA, TEXT, PAPER = "#D0D7DE", "#E8E8E8", "#FFFFFF", "#1F2328", "#FFFFFF"
+# A badge: its left side, and each decision under white letters.
+BADGE = "#444C56"
+DECISIONS = {"approve": "#1A7F37", "review": "#9A6700", "request-changes": "#CF222E"}
 # Matplotlib's names of colour maps: amounts; differences (violet rose, orange fell); counts.
 AMOUNTS, DIFFERENCES, COUNTS = "cividis", "PuOr", "Blues"
 # Okabe and Ito, in the order for kinds that have no role: types of disturbance, classes.
