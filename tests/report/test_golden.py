@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 
 import pytest
 
-from flint_ml.record import Changes
+from flint_ml.record import Changes, Table
 from flint_ml.report import changes
 from flint_ml.report.html import to_html
-from flint_ml.report.render import _shared_decimals
+from flint_ml.report.render import _shared_decimals, results_table
 from report import gfm
 from report.golden import CASES, FOLDER, report, text
 
@@ -47,19 +48,19 @@ def test_first_screen_holds_what_a_lead_needs(name, screens):
         assert bare(f"To do: {made.to_do}") in shown
 
 
-WORSE = ("RMSE (g/kg, lower is", "1.50 1.72 +0.22 (+15 %) +0.10 … +0.33 🔴 worse")
+WORSE = ("🔴 RMSE (g/kg, lower is", "1.50 1.72 +0.22 (+15 %) +0.10 … +0.33 worse")
 
 
 @pytest.mark.parametrize(
     ("name", "metric", "values"),
     [
-        ("approve", "bias (g/kg, near zero is", "0.12 0.05 −0.07 (−58 %) −0.19 … +0.06 ⚪️ same"),
-        ("review-inconclusive", "RMSE (g/kg, lower is", "1.50 1.46 −0.04 (−2.7 %) −0.13 … +0.05 🟡 inconclusive"),
+        ("approve", "⚪️ bias (g/kg, near zero is", "0.12 0.05 −0.07 (−58 %) −0.19 … +0.06 same"),
+        ("review-inconclusive", "🟡 RMSE (g/kg, lower is", "1.50 1.46 −0.04 (−2.7 %) −0.13 … +0.05 inconclusive"),
         ("request-changes-worse", *WORSE),
-        ("request-changes-drifted", "pH numeric KS", "D = 0.62 < 0.0001 median 5.1 → 6.4 🔴 drifted"),
+        ("request-changes-drifted", "🔴 pH numeric KS", "D = 0.62 < 0.0001 median 5.1 → 6.4 drifted"),
         ("everything-failed", *WORSE),
         ("training-crashed", "MemoryError:", "unable to allocate 8 GiB"),
-        ("gcbm-change", "Total ecosystem", "2020 52,200 51,469 −731 (−1.4 %) ±0.1 % 🟡 not declared"),
+        ("gcbm-change", "🟡 Total ecosystem", "2020 52,200 51,469 −731 (−1.4 %) ±0.1 % not declared"),
     ],
 )
 def test_first_screen_holds_the_worst_metric(name, metric, values, screens):
@@ -101,7 +102,7 @@ def test_the_lock_of_the_environment_is_no_code():
 
 
 def test_numbers_of_one_row_have_the_same_decimals():
-    table = [line for line in text("approve").splitlines() if line.startswith("| bias")]
+    table = [line for line in text("approve").splitlines() if line.startswith("| ⚪\ufe0f bias")]
     assert [cell.strip() for cell in table[0].split("|")][2:4] == ["0.12", "0.05"]
 
 
@@ -144,3 +145,30 @@ def test_decimals(pair, change, shown):
 )
 def test_words(name, word):
     assert report(name).word == word
+
+
+def _table(words):
+    columns = [{"name": "metric"}, *({"name": role, "type": "number", "role": role} for role in ("base", "head"))]
+    columns += [{"name": "result", "role": "result"}]
+    rows = [[f"m{number}", 1.0, 1.0 + change, word] for number, (change, word) in enumerate(words)]
+    return Table.model_validate({"title": "Metrics", "columns": columns, "rows": rows})
+
+
+def test_the_first_screen_has_the_worst_first_and_a_tally():
+    words = [(0.0, "same"), (0.01, "worse"), (0.1, "better"), (0.15, "worse"), (0.2, "better"), (0.14, "worse")]
+    shown = results_table(_table(words), report("approve")).splitlines()
+    assert [row.split("|")[1].split()[1].strip("*") for row in shown[2:7]] == ["m3", "m5", "m1", "m2", "m4"]
+    assert shown[2].split("|")[1].strip().startswith("🔴")
+    assert shown[2].split("|")[-2].strip() == "worse"
+    assert shown[-1] == "<sub>3 worse · 2 better · 1 the same of 6; 1 more row below</sub>"
+
+
+def test_every_column_has_a_heading_and_numbers_stand_right():
+    for name in CASES:
+        lines = text(name).splitlines()
+        for heads, rule in itertools.pairwise(lines):
+            if rule.startswith("|:-") and "result" in heads:
+                assert all(head.strip() for head in heads.strip("|").split("|"))
+                for head, line in zip(heads.strip("|").split("|"), rule.strip("|").split("|"), strict=True):
+                    if head.strip() in ("change", "95 % CI", "tolerance"):
+                        assert line.endswith(":"), head

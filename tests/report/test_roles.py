@@ -71,7 +71,7 @@ def test_a_made_up_action_is_worded_like_the_known_ones():
     assert "**To do:** dry the samples again" in shown
     assert f"main `{BASE[:7]}`" in shown
     assert "**1.70**" in shown
-    assert "🔴\u00a0worse" in shown or "🔴 worse" in shown
+    assert "| 🔴 **RMSE**" in shown
 
 
 def test_a_missing_check_is_called_as_it_calls_itself():

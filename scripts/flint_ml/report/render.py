@@ -248,13 +248,17 @@ def _word(cell: Cell) -> str:
 
 
 def _tally(table: Table, result: int | None) -> str:
-    """ "18 worse · 12 better of 30": above a table of more rows than the first screen has."""
+    """ "18 worse · 12 better of 30": for a table of more rows than the first screen has.
+
+    It stands in the line below the table, which is there anyway: a line more above it would push what is to do off the
+    first screen.
+    """
     words = Counter(_word(row[result]) for row in table.rows if result is not None and row[result])
     if len(table.rows) <= ROWS or len(words) < 2:
         return ""
     order = sorted(words, key=lambda word: (word == "same", not _is_bad(word), word != "better"))
     counted = " · ".join(f"{words[word]:,} {'the same' if word == 'same' else markdown.escape(word)}" for word in order)
-    return f"{counted} of {len(table.rows):,}\n\n"
+    return f"{counted} of {len(table.rows):,}; "
 
 
 def _headings(table: Table, report: Report) -> list[str]:
@@ -335,7 +339,8 @@ def results_table(table: Table, report: Report, limit: int = ROWS, *, first: boo
     headings = _headings(table, report)
     titles = [headings[i] for i in order]
     text = str(tabulate(cells, titles, "pipe", colalign=align if rows else None, disable_numparse=True))
-    text = f"{_tally(table, result) if first else ''}{text}"
     more = len(table.rows) - len(rows)
-    words = f"{more} more row{'s' if more > 1 else ''}" + (" below" if first else "")
+    words = (
+        f"{_tally(table, result)}{numbers.count(more, 'more row')} below" if first else numbers.count(more, "more row")
+    )
     return f"{text}\n\n<sub>{words}</sub>" if more > 0 else text
