@@ -40,6 +40,11 @@ def is_glob(text: str) -> bool:
     return any(sign in text for sign in "*?")
 
 
+def in_folder(root: Path, path: str) -> str:
+    """``path``, or the metrics file of the folder that it is (DVCLive's ``dvclive/metrics.json``)."""
+    return posixpath.join(path, "metrics.json") if not is_glob(path) and (root / path).is_dir() else path
+
+
 def declared_files(git: Git, revision: str | None, project: str) -> list[str]:
     """Metrics files that ``dvc.yaml`` names, relative to the project's folder."""
     if git.root is None:
@@ -76,7 +81,8 @@ class WorkingTree:
                     path.relative_to(self.folder).as_posix() for path in self.folder.glob(pattern) if path.is_file()
                 )
             else:
-                hits = [posixpath.normpath(pattern)] if (self.folder / pattern).is_file() else []
+                file = in_folder(self.folder, pattern)
+                hits = [posixpath.normpath(file)] if (self.folder / file).is_file() else []
             if not hits:
                 raise InputError(
                     f"no file fits {pattern!r}" if is_glob(pattern) else f"{pattern!r} does not exist",

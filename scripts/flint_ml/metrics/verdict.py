@@ -362,6 +362,8 @@ def _metrics(
         before, after = (side[path].readings.get(name) if path in side else None for side in (base, head))
         rule = resolve(name, rules, after or before, path)
         if after is not None or rule.missing != "ignore":
+            detail = (after or before or Reading(None)).detail
+            rule = replace(rule, why=f"{rule.why}; {detail}") if detail else rule
             metrics.append(_Metric(shown, path, before, after, rule, spreads.get(name)))
     return sorted(_by_split(metrics), key=lambda metric: importance(metric.rule))
 

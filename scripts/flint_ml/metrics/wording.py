@@ -14,7 +14,7 @@ from flint_ml.metrics.intervals.repeats import MIN_RUNS, Spread
 from flint_ml.metrics.names import meaning, without_split
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile
-from flint_ml.metrics.rules import Rule, unused
+from flint_ml.metrics.rules import Rule, resolve, unused
 from flint_ml.metrics.verdict import Overall, Row, loss, samples_needed
 from flint_ml.record import Cell, Column, Finding, Severity, Table
 
@@ -218,7 +218,18 @@ def name_findings(
     ignored = [name for file in head.values() for name in file.ignored]
     if ignored:
         findings.append(_note("info", "not-compared", f"no numbers, not compared: {_listed(ignored)}"))
+    matrices = [f"{name} ({len(m.rows)} × {len(m.rows[0])})" for f in head.values() for name, m in f.matrices.items()]
+    if matrices:
+        findings.append(_note("info", "not-compared", f"matrices, shown and not judged: {_listed(matrices)}"))
+    if texts := [name for file in head.values() for name in file.texts if not _ignored(name, rules)]:
+        message = f"numbers that are text in the file, not compared: {_listed(texts)}"
+        hint = "write them as numbers, or say under `rules` that they are to be ignored: `missing: ignore`"
+        findings.append(_note("warning", "text-number", message, hint))
     return findings
+
+
+def _ignored(name: str, rules: Mapping[str, Rule]) -> bool:
+    return resolve(name, rules).missing == "ignore"
 
 
 def _unknown_directions(rows: Sequence[Row]) -> list[Finding]:

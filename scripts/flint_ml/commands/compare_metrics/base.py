@@ -20,6 +20,7 @@ from flint_ml.metrics import (
     WorkingTree,
     base_staleness,
     declared_files,
+    in_folder,
     is_glob,
     read_named,
     section_at,
@@ -141,7 +142,8 @@ def _revision(inputs: Inputs, job: Job, head: dict[str, MetricsFile], *, must: b
     sides = Sides(head, None, revision.how, revision.commit, at, at)
     if not content:
         return sides
-    patterns = inputs.metrics or declared_files(job.git, revision.commit, at.project) or list(head)
+    named = [in_folder(job.workspace.base, pattern) for pattern in inputs.metrics]
+    patterns = named or declared_files(job.git, revision.commit, at.project) or list(head)
     paths = list(dict.fromkeys([*at.expand(patterns), *head]))
     sides.base = at.read(paths) or None
     if sides.base is None:

@@ -16,7 +16,7 @@ class CompareMetricsInputs(GateInputs):
 
     metrics: list[str] = Field(
         default_factory=list,
-        description="Metrics files or globs (JSON, YAML, TOML, CSV, or a record of run-gcbm), one a line. "
+        description="Metrics files, globs or DVCLive's folder (JSON, YAML, TOML, CSV, run-gcbm's record), one a line. "
         "Default: the metrics that dvc.yaml names, else metrics.json.",
     )
     base_revision: str = Field(

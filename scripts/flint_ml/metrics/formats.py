@@ -1,0 +1,364 @@
+"""Formats of metrics files: JSON, JSON lines, YAML, TOML and tables, as one tree of names.
+
+Tables (CSV, TSV, semicolons with decimal commas; a list of rows in JSON, pandas' ``to_json``, R's data frames) are
+one of
+
+==================================  ==============================================================================
+names and values                    ``metric,value``; tidymodels' ``.metric,.estimator,.estimate``
+one row                             values under their names; R's row names are not values
+a log of epochs or steps            the last value of each column (Keras' CSVLogger, Lightning, JSON lines)
+folds, seeds, repeats               the mean of each column
+several rows with names             the name stands before the column's: ``clay.rmse``
+==================================  ==============================================================================
+
+A list of one number is that number (R writes ``{"rmse":[1.5]}``), a list of several their mean, or the last where the
+file is a history of epochs; a matrix of numbers (a confusion matrix) is not a metric.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from flint_ml.errors import InputError
+from flint_ml.metrics.names import meaning
+from flint_ml.text.yaml import parse_yaml
+
+_NAMES = (".metric", "metric", "metrics", "metric_name", "measure", "scorer", "name")
+_VALUES = (".estimate", "estimate", "value", "metric_value", "mean", "score", "aggr")
+_TIMES = {"epoch", "epochs", "step", "steps", "global_step", "iteration", "iter", "round", "train/epoch"}
+_FOLDS = {"fold", "split", "repeat", "seed", "run", "cv", "resample", "fold_id", "cv_fold", "rep"}
+_ROW_NAMES = {"", "unnamed: 0", "...1", "rownames", "row.names", "_row", "x1"}
+# Columns of a table of names and values that are neither.
+_BESIDE = {"n", "std_err", ".config", ".estimator", ".iter", "std_error", "sd", "std"}
+
+
+@dataclass(frozen=True)
+class Several:
+    """Numbers that stand for one metric: their mean (folds), or the last (epochs)."""
+
+    values: tuple[float, ...]
+    last: bool
+
+    @property
+    def value(self) -> float:
+        return self.values[-1] if self.last else sum(self.values) / len(self.values)
+
+    @property
+    def how(self) -> str:
+        """For people: ``mean of 5, 0.61 to 0.72``."""
+        if self.last:
+            return f"the last of {len(self.values)}"
+        return f"mean of {len(self.values)}, {min(self.values):.4g} to {max(self.values):.4g}"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A table of numbers without names, such as a confusion matrix; ``rows`` of equal length."""
+
+    rows: tuple[tuple[float, ...], ...]
+
+
+def load(data: bytes, where: str) -> Any:
+    """The content of a metrics file as a tree of mappings; leaves are values, :class:`Several` or :class:`Matrix`.
+
+    The ending of ``where`` tells the format (JSON where it is unknown).
+
+    Raises
+    ------
+    InputError
+        If the content is empty or not of that format; the line is named.
+    """
+    text = _decoded(data, where)
+    if not text.strip():
+        raise InputError(
+            "is empty", where=where, hint="let the evaluation step write its metrics into it", code="empty-metrics"
+        )
+    ending = PurePosixPath(where.partition(" at ")[0]).suffix.lower()
+    reader = _READERS.get(ending, _json)
+    return reader(text, where)
+
+
+def _decoded(data: bytes, where: str) -> str:
+    # PowerShell writes UTF-16 with a mark in front.
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        raise InputError("is not UTF-8 text", where=where, hint="save it as UTF-8", code="invalid-metrics") from None
+
+
+# -- trees -------------------------------------------------------------------------------------------------------
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        tree = json.loads(text, object_pairs_hook=_unique)
+        return tree if is_record(tree) else plain(tree, where)
+    except json.JSONDecodeError as error:
+        lines = _json_lines(text)
+        if lines is not None:
+            return plain(lines, where)
+        raise InputError(
+            f"is not valid JSON: {error.msg} (column {error.colno})",
+            where=f"{where}:{error.lineno}",
+            hint="open the file at that line; the evaluation step may have been cut off while writing it",
+            code="invalid-json",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not valid JSON: {error}", where=where, code="invalid-json") from None
+
+
+def is_record(tree: Any) -> bool:
+    """Whether ``tree`` is a record of flint-ml, whose metrics have units and directions."""
+    return isinstance(tree, dict) and str(tree.get("schema", "")).startswith("flint-ml/record/")
+
+
+def _json_lines(text: str) -> list[Any] | None:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return None
+    try:
+        rows = [json.loads(line, object_pairs_hook=_unique) for line in lines]
+    except ValueError:
+        return None
+    return rows if all(isinstance(row, dict) for row in rows) else None
+
+
+def _yaml(text: str, where: str) -> Any:
+    return plain(parse_yaml(text, where), where)
+
+
+def _toml(text: str, where: str) -> Any:
+    try:
+        return plain(tomllib.loads(text), where)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"is not valid TOML: {error}", where=where, code="invalid-toml") from None
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"the name {key!r} stands there twice")
+        result[key] = value
+    return result
+
+
+def plain(tree: Any, where: str) -> Any:
+    """A tree with its tables, lists and matrices read as the module says."""
+    if isinstance(tree, dict):
+        return _mapping({str(key): value for key, value in tree.items()}, where)
+    if isinstance(tree, list):
+        return _list(tree, where, last=False)
+    return tree
+
+
+def _mapping(tree: dict[str, Any], where: str) -> Any:
+    table = _columns(tree)
+    if table is not None:
+        return from_rows(*table, where)
+    history = _is_history(tree)
+    return {
+        key: _list(value, where, last=history) if isinstance(value, list) else plain(value, where)
+        for key, value in tree.items()
+    }
+
+
+def _columns(tree: dict[str, Any]) -> tuple[list[str], list[list[Any]]] | None:
+    """Names and rows of what is a table by columns: pandas' ``to_json`` (columns, split), R's columns."""
+    if set(tree) == {"columns", "index", "data"} and isinstance(tree["data"], list):
+        return [str(name) for name in tree["columns"]], [list(row) for row in tree["data"]]
+    values = list(tree.values())
+    if values and all(isinstance(value, dict) for value in values):
+        keys = list(values[0])
+        numbered = bool(keys) and keys == [str(number) for number in range(len(keys))]
+        if (
+            numbered
+            and all(list(value) == keys for value in values)
+            and _flat(v for value in values for v in value.values())
+        ):
+            rows = [[value[key] for value in values] for key in keys]
+            if len(rows) == 1 or any(isinstance(cell, str) for cell in rows[0]):
+                return list(tree), rows
+    if len(values) > 1 and all(isinstance(value, list) for value in values):
+        length = len(values[0])
+        texts = [all(isinstance(cell, str) and not is_number(cell) for cell in value) for value in values]
+        if length > 1 and all(len(value) == length for value in values) and any(texts) and not all(texts):
+            return list(tree), [[value[number] for value in values] for number in range(length)]
+    return None
+
+
+def _flat(cells: Any) -> bool:
+    return not any(isinstance(cell, dict | list) for cell in cells)
+
+
+def _is_history(tree: Mapping[str, Any]) -> bool:
+    """Whether lists of numbers are over epochs: Keras' ``history.history`` has a loss and no times of folds."""
+    names = {key.lower() for key, value in tree.items() if isinstance(value, list) and len(value) > 1}
+    return bool(names & (_TIMES | {"loss", "val_loss", "train_loss", "train/loss", "training_loss"}))
+
+
+def _list(items: list[Any], where: str, *, last: bool) -> Any:
+    if len(items) == 1 and not isinstance(items[0], dict):
+        return plain(items[0], where)
+    if items and all(_is_plain_number(item) for item in items):
+        return Several(tuple(float(item) for item in items), last)
+    if _is_matrix(items):
+        return Matrix(tuple(tuple(float(cell) for cell in row) for row in items))
+    if items and all(isinstance(row, dict) and row and _flat(row.values()) for row in items):
+        names = list(dict.fromkeys(str(key) for row in items for key in row))
+        return from_rows(names, [[row.get(name) for name in names] for row in items], where)
+    if len(items) == 1:
+        return plain(items[0], where)
+    return {str(number): plain(item, where) for number, item in enumerate(items)}
+
+
+def _is_matrix(items: list[Any]) -> bool:
+    rows = all(isinstance(row, list) and row and all(map(_is_plain_number, row)) for row in items)
+    return bool(items) and rows and len({len(row) for row in items}) == 1
+
+
+def _is_plain_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------
+
+
+def _csv(text: str, where: str) -> Any:
+    return _table(text, where, _delimiter(text))
+
+
+def _tsv(text: str, where: str) -> Any:
+    return _table(text, where, "\t")
+
+
+def _delimiter(text: str) -> str:
+    """The sign that cuts the first line into most cells: comma, semicolon or tab."""
+    first = next(line for line in text.splitlines() if line.strip())
+    counts = {sign: len(next(csv.reader([first], delimiter=sign))) for sign in (",", ";", "\t")}
+    return max(counts, key=lambda sign: (counts[sign], sign == ","))
+
+
+def _table(text: str, where: str, delimiter: str) -> Any:
+    lines = csv.reader(io.StringIO(text), delimiter=delimiter)
+    rows = [[cell.strip() for cell in row] for row in lines if any(cell.strip() for cell in row)]
+    head, body = rows[0], [[typed(cell, comma=delimiter != ",") for cell in row] for row in rows[1:]]
+    if body and all(len(row) == len(head) + 1 for row in body):
+        head = ["", *head]  # R's write.table: no name over the row names
+    for number, row in enumerate(body, start=2):
+        if len(row) != len(head):
+            raise InputError(
+                f"has {len(row)} values for {len(head)} columns", where=f"{where}:{number}", code="invalid-csv"
+            )
+    if len(head) == 2 and is_number(head[1]) and not is_number(head[0]):
+        body = [[head[0], typed(head[1], comma=delimiter != ",")], *body]
+        head = ["name", "value"]
+    return from_rows(head, body, where)
+
+
+def typed(text: str, *, comma: bool) -> Any:
+    """A cell as a number where it is one, None where it is empty; ``comma``: decimals may stand behind a comma."""
+    if not text:
+        return None
+    try:
+        return float(text.replace(",", ".") if comma and text.count(",") == 1 and "." not in text else text)
+    except ValueError:
+        return text
+
+
+def is_number(text: str) -> bool:
+    """Whether ``text`` is a number as Python reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def from_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], where: str) -> dict[str, Any]:
+    """Metrics of a table (see the module's list).
+
+    Raises
+    ------
+    InputError
+        If a name stands there twice.
+    """
+    try:
+        return _from_rows([name.strip() for name in names], [list(row) for row in rows])
+    except ValueError as error:
+        raise InputError(f"is not a metrics table: {error}", where=where, code="invalid-csv") from None
+
+
+def _from_rows(names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
+    lower = [name.lower() for name in names]
+    if names and lower[0] in _ROW_NAMES and (len(rows) == 1 or _counts([row[0] for row in rows])):
+        names, lower, rows = names[1:], lower[1:], [row[1:] for row in rows]
+    name_at = next((lower.index(name) for name in _NAMES if name in lower), None)
+    value_at = next((lower.index(name) for name in _VALUES if name in lower), None)
+    if name_at is not None and value_at is not None and all(isinstance(row[name_at], str) for row in rows):
+        return _long(names, rows, name_at, value_at)
+    if len(rows) > 1 and _TIMES & set(lower):
+        return _unique([(name, _over_time([row[at] for row in rows])) for at, name in enumerate(names)])
+    if len(names) == 2 and all(isinstance(row[0], str) for row in rows) and rows and not meaning(names[1]).known:
+        return _unique([(row[0], row[1]) for row in rows])
+    if len(rows) == 1:
+        return _unique(list(zip(names, rows[0], strict=True)))
+    texts = [at for at in range(len(names)) if any(isinstance(row[at], str) for row in rows)]
+    folds = [at for at, name in enumerate(lower) if name in _FOLDS]
+    if rows and (folds or not texts):
+        kept = [at for at in range(len(names)) if at not in folds and at not in texts]
+        return _unique([(names[at], _mean([row[at] for row in rows])) for at in kept])
+    key = texts[0] if texts else 0
+    others = [at for at in range(len(names)) if at != key]
+    return _unique([(str(row[key]), _unique([(names[at], row[at]) for at in others])) for row in rows])
+
+
+def _counts(cells: list[Any]) -> bool:
+    """Whether row names only count: 1, 2, 3 or 0, 1, 2."""
+    numbers = [float(cell) for cell in cells if _is_plain_number(cell) or (isinstance(cell, str) and is_number(cell))]
+    return len(numbers) == len(cells) and numbers in ([float(n + first) for n in range(len(cells))] for first in (0, 1))
+
+
+def _long(names: list[str], rows: list[list[Any]], name_at: int, value_at: int) -> dict[str, Any]:
+    """Names and values; where a name comes again, the other text columns that differ stand before it."""
+    plain_names = [str(row[name_at]) for row in rows]
+    if len(set(plain_names)) == len(rows):
+        return _unique([(str(row[name_at]), row[value_at]) for row in rows])
+    others = [
+        at
+        for at, name in enumerate(names)
+        if at not in (name_at, value_at)
+        and len({str(row[at]) for row in rows}) > 1
+        and (isinstance(rows[0][at], str) or name.lower() not in _BESIDE)
+    ]
+    return _unique([(".".join([*(str(row[at]) for at in others), str(row[name_at])]), row[value_at]) for row in rows])
+
+
+def _over_time(cells: list[Any]) -> Any:
+    numbers = [float(cell) for cell in cells if _is_plain_number(cell)]
+    if not numbers:
+        return next((cell for cell in reversed(cells) if cell is not None), None)
+    return Several(tuple(numbers), last=True)
+
+
+def _mean(cells: list[Any]) -> Any:
+    numbers = [float(cell) for cell in cells if _is_plain_number(cell)]
+    return Several(tuple(numbers), last=False) if len(numbers) == len(cells) else None
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    ".yaml": _yaml,
+    ".yml": _yaml,
+    ".toml": _toml,
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".txt": _csv,
+}
