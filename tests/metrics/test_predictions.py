@@ -165,13 +165,16 @@ def test_the_same_name_in_two_files_is_told_apart() -> None:
     }
 
 
-def test_error_figure_counts_every_sample(tmp_path: Path) -> None:
+def test_error_figure_draws_the_middle_and_leaves_out_the_rest(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(20, 5, 200)
     pairs = Pairs(truth, truth + rng.standard_cauchy(200), truth + rng.normal(0, 1, 200), None)
     alt, fallback = figures.draw_error_distribution(pairs, "g/kg", tmp_path / "e.png")
-    assert [sum(y for y in series.y if y is not None) for series in fallback.series] == [200, 200]
-    assert "200 samples" in alt
+    errors = np.abs(np.concatenate([pairs.base - truth, pairs.head - truth]))
+    inside = sum(y for series in fallback.series for y in series.y if y is not None)
+    assert inside == (errors <= np.quantile(errors, 0.99)).sum() == 396
+    assert "200 samples, narrower than in the base" in alt
+    assert (fallback.kind, fallback.x_name, fallback.y_name) == ("line", "predicted − measured, g/kg", "samples")
     assert (tmp_path / "e.png").stat().st_size > 5_000
 
 
