@@ -12,6 +12,7 @@ point. The pools of GCBM have names for colours (``POOLS``); kinds without a rol
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -157,6 +158,7 @@ def limit_line(axis: Any, value: float, text: str = "", *, vertical: bool = Fals
             ha="left" if vertical else "right",
             fontsize=TICK_POINTS,
             color=TEXT,
+            bbox={"facecolor": PAPER, "alpha": 0.7, "edgecolor": "none", "pad": 1},
             **{"xytext": (0, 2), **place},
         )
 
@@ -197,6 +199,82 @@ def save_png(figure: Any, path: Path) -> None:
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         figure.savefig(path, metadata={"Software": None})
+
+
+def differences() -> Any:
+    """Colour map of differences: orange fell, violet rose, without the pale middle that looks like no change."""
+    import numpy as np
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    shades = np.concatenate([np.linspace(0.0, 0.3, 128), np.linspace(0.7, 1.0, 128)])
+    return ListedColormap(colormaps[DIFFERENCES](shades))
+
+
+def plain_colour(colour: str) -> Any:
+    """A colour map of one colour."""
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap([colour])
+
+
+def shares() -> Any:
+    """Colour map of the share that changed: from unchanged grey to this change's blue."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("share", [UNCHANGED, CHANGE.colour])
+
+
+def aspect(latitude: float) -> float:
+    """Height of a degree of latitude beside a degree of longitude at ``latitude`` degrees: 1/cos."""
+    return 1 / max(0.1, math.cos(math.radians(latitude)))
+
+
+def frame_map(axis: Any, extent: tuple[float, float, float, float], *, geographic: bool) -> None:
+    """Frame a map: its corner coordinates, and a bar of a round length.
+
+    Parameters
+    ----------
+    extent
+        West, east, south, north, in degrees where ``geographic``, else in metres.
+    """
+    west, east, south, north = extent
+    axis.spines[:].set_visible(True)
+    axis.set_xticks([west, east], [_corner(value, "EW" if geographic else "") for value in (west, east)])
+    axis.set_yticks([south, north], [_corner(value, "NS" if geographic else "") for value in (south, north)])
+    for label, side in zip(axis.get_xticklabels(), ("left", "right"), strict=True):
+        label.set_horizontalalignment(side)
+    metres = 111_320 * math.cos(math.radians((south + north) / 2)) if geographic else 1.0
+    wide = abs(east - west) * metres
+    if wide <= 0:
+        return
+    power = 10 ** math.floor(math.log10(wide / 3))
+    length = power * max(factor for factor in (1, 2, 5) if factor * power <= wide / 3)
+    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    # Below the map, in the middle, where neither cells nor coordinates are.
+    axis.annotate(
+        "",
+        xy=(0.5 - length / wide / 2, -0.045),
+        xytext=(0.5 + length / wide / 2, -0.045),
+        xycoords="axes fraction",
+        arrowprops={
+            "arrowstyle": "|-|,widthA=0.25,widthB=0.25",
+            "color": TEXT,
+            "linewidth": 1.2,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        },
+        annotation_clip=False,
+    )
+    axis.annotate(
+        text, xy=(0.5, -0.06), xycoords="axes fraction", ha="center", va="top", fontsize=TICK_POINTS, color=TEXT
+    )
+
+
+def _corner(value: float, halves: str) -> str:
+    if not halves:
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{abs(value):.3f}° {halves[0] if value >= 0 else halves[1]}"
 
 
 def short(text: str, length: int) -> str:

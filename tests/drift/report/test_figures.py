@@ -19,6 +19,7 @@ from flint_ml.drift.two_sample.base import TestResult
 from flint_ml.record import Figure, Finding
 from flint_ml.report import whole_page
 from flint_ml.report.figures import is_png
+from flint_ml.text import plotting
 from helpers.drift import Folder, soil
 
 HOSTILE = '<img src=x onerror="alert(1)">$x_1$ {{ 7*7 }}'
@@ -90,6 +91,32 @@ def test_the_map_has_a_line_for_each_column_and_test_worst_first(drifted: Result
     assert is_png((tmp_path / "map.png").read_bytes())
     assert f"{len(found)} columns and tests" in alt
     assert "v0" in alt
+
+
+def test_reference_and_new_data_have_the_looks_of_their_roles(
+    drifted: Result, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = []
+    monkeypatch.setattr(plotting, "save_png", lambda figure, _path: kept.append(figure))
+    _, fallback = figures.distributions(drifted, tmp_path / "d.png")
+    lines = next(axes.lines for axes in kept[0].axes if len(axes.lines) == 2)
+    assert [(line.get_label(), line.get_color()) for line in lines] == [
+        ("reference", plotting.BASE.colour),
+        ("new data", plotting.CHANGE.colour),
+    ]
+    # Both go to the ends of the axis, so that a gap is seen.
+    assert all((line.get_ydata()[0], line.get_ydata()[-1]) == (0, 1) for line in lines)
+    assert len({line.get_xdata()[0] for line in lines}) == 1
+    assert fallback is not None
+    assert fallback.title.startswith(figures.worst(drifted)[0].column.name)
+
+
+def test_ordered_classes_stay_in_their_order() -> None:
+    names = ["60–100", "0–5", "> 200", "5–15", "30–60"]
+    pair = Pair("depth", "category", (0, 0), (100, 100), np.array([5, 30, 5, 30, 30]), np.array([40, 5, 30, 5, 20]))
+    pair.labels = names
+    order = figures._class_order(pair, 4)
+    assert [names[k] for k in order] == ["0–5", "5–15", "60–100", "> 200"]
 
 
 def test_a_table_of_many_columns_gives_a_map_of_tiles(tmp_path: Path) -> None:

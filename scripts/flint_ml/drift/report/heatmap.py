@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from flint_ml.drift.check import Result
 from flint_ml.drift.hypotheses import Hypothesis
-from flint_ml.drift.report.figures import drawing, short
 from flint_ml.record import Fallback, Series
+from flint_ml.text import numbers, plotting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MIN_ROWS = 3
-_LARGEST = 28
+_LARGEST = 20
 _BARS = 12
 _TILES_ACROSS, _TILES = 40, 1_200
-# Okabe and Ito's vermilion, orange and sky blue, lightened under black letters; grey and white for what is no drift.
-_SHADES = {
-    "drifted, over twice the smallest effect that counts": "#E8701A",
-    "drifted": "#F0C65A",
-    "more than chance, but too small to matter": "#9AD1F2",
-    "large enough, but may be chance": "#CFCFCF",
-    "neither": "#FFFFFF",
+# What a hypothesis says, and the look of its mark.
+_ROLES = {
+    "drifted, over twice the smallest effect that counts": plotting.WORSE,
+    "drifted": plotting.WORSE,
+    "more than chance, but too small to matter": plotting.SAME,
+    "large enough, but may be chance": plotting.INCONCLUSIVE,
+    "neither": plotting.SAME,
 }
 # What stands for the smallest effect where the rules name none.
 _UNIT = 0.1
@@ -76,7 +76,7 @@ def strength(hypothesis: Hypothesis | None) -> float:
 
 def meaning(hypothesis: Hypothesis | None, alpha: float) -> str:
     """What the colour of a hypothesis says."""
-    strong, drifted, small, large, neither = _SHADES
+    strong, drifted, small, large, neither = _ROLES
     if hypothesis is None:
         return neither
     if hypothesis.drifted:
@@ -87,97 +87,98 @@ def meaning(hypothesis: Hypothesis | None, alpha: float) -> str:
 
 
 def heatmap(result: Result, path: Path) -> tuple[str, Fallback]:
-    """Draw the map; returns the alternative text, and the worst rows as data.
+    """Draw the effects, worst first; returns the alternative text, and the worst rows as data.
 
-    The worst rows are named, with their effects and p-values in words; where there are more columns, each is a tile
+    The worst rows are named, each with its mark, effect and p-value; where there are more columns, each is a tile
     below, in the order of severity.
     """
-    found = rows(result)
-    with drawing():
-        _draw(found, result.rules.alpha, path)
-    drifted = [row.name for row in found if row.drifted]
+    ranked = rows(result)
+    drifted = [row.name for row in ranked if row.drifted]
+    heading = f"{len(drifted)} of {numbers.count(len(ranked), 'test')} drifted, worst first"
+    _draw(ranked, result.rules.alpha, path, heading)
     words = f"{len(drifted)} drifted: {', '.join(drifted[:6])}" if drifted else "none drifted"
-    worst = found[:_BARS]
-    bars = [round(max(map(strength, (row.values, row.missing))), 3) for row in worst]
-    series = [Series(name="effect in units of the smallest that counts", y=bars)]
-    fallback = Fallback(kind="bar", x=[short(row.name, 30) for row in worst], series=series)
-    return f"Effect and adjusted p-value of {len(found)} {result.noun}s and tests, worst first; {words}", fallback
+    shown = ranked[:_BARS]
+    effects = [round(max(map(strength, (row.values, row.missing))), 3) for row in shown]
+    series = [Series(name="effect in units of the smallest that counts", y=effects)]
+    names = [plotting.short(row.name, 30) for row in shown]
+    fallback = Fallback(kind="table", x=names, series=series, x_name=result.noun)
+    return f"Effect and adjusted p-value of {len(ranked)} {result.noun}s and tests, worst first; {words}", fallback
 
 
-def _draw(found: Sequence[Row], alpha: float, path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    shown = found[:_LARGEST]
-    tiles = math.ceil(min(len(found), _TILES) / _TILES_ACROSS) if len(found) > len(shown) else 0
-    high = 0.31 * (len(shown) + 1) + 0.9
-    figure = Figure(figsize=(7.5, high + (0.19 * tiles + 0.6 if tiles else 0)), dpi=120, layout="constrained")
+def _draw(ranked: Sequence[Row], alpha: float, path: Path, heading: str) -> None:
+    shown = ranked[:_LARGEST]
+    tiles = math.ceil(min(len(ranked), _TILES) / _TILES_ACROSS) if len(ranked) > len(shown) else 0
+    high = 0.27 * len(shown) + 1.0
     if tiles:
-        top, bottom = figure.subplots(2, 1, height_ratios=[high, 0.19 * tiles + 0.5])
-        _draw_tiles(bottom, found, alpha)
+        low = 0.14 * tiles + 0.4
+        figure, (top, bottom) = plotting.new_figure(
+            2, height=high + low + 0.3, heading=heading, height_ratios=[high, low]
+        )
+        _draw_tiles(bottom, ranked, alpha)
     else:
-        top = figure.subplots()
+        figure, top = plotting.new_figure(height=high + 0.3, heading=heading)
     _draw_rows(top, shown, alpha)
-    _legend(figure, any(row.missing for row in shown))
-    figure.savefig(path)
+    plotting.save_png(figure, path)
 
 
 def _draw_rows(axis: Any, shown: Sequence[Row], alpha: float) -> None:
-    heads = ["values: effect", "p (adjusted)"]
-    if any(row.missing for row in shown):
-        heads += ["missing values", "p (adjusted)"]
+    """A mark for each hypothesis at its effect: a cross drifted, a diamond may be chance, a square is small."""
+    largest = max([2.0, *(strength(h) for row in shown for h in (row.values, row.missing))])
     for y, row in enumerate(shown):
-        for pair, hypothesis in enumerate((row.values, row.missing)[: len(heads) // 2]):
-            if hypothesis is None:
-                _cell(axis, 2 * pair, y, "–", "#FFFFFF")
-                _cell(axis, 2 * pair + 1, y, "–", "#FFFFFF")
-                continue
-            test = hypothesis.test
-            text = f"{test.effect_name} {test.effect:.2f}" if pair == 0 else f"{100 * test.effect:.0f} points"
-            colour = _SHADES[meaning(hypothesis, alpha)]
-            _cell(axis, 2 * pair, y, text, colour, bold=hypothesis.drifted)
-            p = "< 0.0001" if hypothesis.p_adjusted < 1e-4 else f"{hypothesis.p_adjusted:.2g}"
-            _cell(axis, 2 * pair + 1, y, p, colour, bold=hypothesis.drifted)
-    axis.set_xlim(-0.5, len(heads) - 0.5)
-    axis.set_ylim(len(shown) - 0.5, -0.5)
-    axis.set_xticks(range(len(heads)), heads, fontsize=11)
-    axis.xaxis.tick_top()
-    names = [short(row.name, 22) for row in shown]
-    axis.set_yticks(range(len(shown)), names, fontsize=11)
+        lead = max((h for h in (row.values, row.missing) if h), key=lambda h: (h.drifted, strength(h)), default=None)
+        for hypothesis in (row.values, row.missing):
+            if hypothesis is not None:
+                role = _ROLES[meaning(hypothesis, alpha)]
+                axis.plot([strength(hypothesis)], [y], **plotting.mark(role, 8 if hypothesis is lead else 5))
+        if lead is not None:
+            axis.annotate(
+                _said(lead),
+                xy=(1.01, y),
+                xycoords=axis.get_yaxis_transform(),
+                va="center",
+                fontsize=plotting.TICK_POINTS,
+                color=plotting.TEXT,
+                fontweight="bold" if row.drifted else "normal",
+            )
+    axis.axvspan(0, 1, color=plotting.TOLERANCE, zorder=0)
+    axis.set_xlim(0, 1.06 * largest)
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set_yticks(range(len(shown)), plotting.distinct([row.name for row in shown], 18))
     for label, row in zip(axis.get_yticklabels(), shown, strict=True):
         label.set_fontweight("bold" if row.drifted else "normal")
-    axis.tick_params(length=0)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
+    axis.set_xlabel("effect ÷ smallest that counts (grey: too small; ✕ drifted)")
 
 
-def _cell(axis: Any, x: float, y: float, text: str, colour: str, *, bold: bool = False) -> None:
+def _said(hypothesis: Hypothesis) -> str:
+    """ "D 0.12, p 0.034", or the difference of the missing shares."""
+    test = hypothesis.test
+    effect = f"{test.effect_name} {test.effect:.2f}"
+    if hypothesis.aspect == "missing":
+        effect = f"missing {100 * test.effect:.0f} points"
+    return f"{effect}, p {numbers.p_value(hypothesis.p_adjusted)}"
+
+
+def _draw_tiles(axis: Any, ranked: Sequence[Row], alpha: float) -> None:
     from matplotlib.patches import Rectangle
 
-    axis.add_patch(Rectangle((x - 0.48, y - 0.44), 0.96, 0.88, facecolor=colour, edgecolor="#8C8C8C", linewidth=0.6))
-    axis.text(x, y, text, ha="center", va="center", fontsize=11, color="#000000", fontweight="bold" if bold else None)
-
-
-def _draw_tiles(axis: Any, found: Sequence[Row], alpha: float) -> None:
-    from matplotlib.patches import Rectangle
-
-    shown = found[:_TILES]
-    for place, row in enumerate(shown):
-        y, x = divmod(place, _TILES_ACROSS)
+    shown = ranked[:_TILES]
+    for number, row in enumerate(shown):
+        y, x = divmod(number, _TILES_ACROSS)
         said = {meaning(h, alpha) for h in (row.values, row.missing)}
-        colour = next(colour for name, colour in _SHADES.items() if name in said)
-        edge = "#000000" if row.drifted else "#8C8C8C"
-        width = 1.3 if row.drifted else 0.4
-        axis.add_patch(Rectangle((x + 0.06, y + 0.08), 0.88, 0.84, facecolor=colour, edgecolor=edge, linewidth=width))
+        role = next(role for name, role in _ROLES.items() if name in said)
+        axis.add_patch(
+            Rectangle(
+                (x + 0.06, y + 0.08),
+                0.88,
+                0.84,
+                facecolor=role.colour if row.drifted else plotting.PAPER,
+                edgecolor=role.colour,
+                linestyle="-" if role is not plotting.INCONCLUSIVE else ":",
+                linewidth=1.0 if row.drifted else 0.5,
+            )
+        )
     axis.set_xlim(0, _TILES_ACROSS)
     axis.set_ylim(math.ceil(len(shown) / _TILES_ACROSS), 0)
     axis.axis("off")
-    which = f"all {len(found):,}" if len(shown) == len(found) else f"{len(shown):,} of {len(found):,}"
-    axis.set_title(f"{which}, worst first; framed in black: drifted", fontsize=11)
-
-
-def _legend(figure: Any, missing: bool) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [Patch(facecolor=colour, edgecolor="#8C8C8C", label=name) for name, colour in _SHADES.items()]
-    note = "bold: drifted" + ("; points: difference of the shares in %" if missing else "")
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=10, frameon=False, title=note)
+    which = f"all {len(ranked):,}" if len(shown) == len(ranked) else f"{len(shown):,} of {len(ranked):,}"
+    axis.set_title(f"{which}, worst first; filled: drifted", fontsize=plotting.TICK_POINTS)

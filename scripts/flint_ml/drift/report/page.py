@@ -16,6 +16,7 @@ from flint_ml.drift.report import summary
 from flint_ml.drift.report.figures import drawable
 from flint_ml.drift.tables.columns import Pair
 from flint_ml.record import Figure, Finding
+from flint_ml.text import plotting
 from flint_ml.text.markdown import number, plain
 
 # So many columns have a row, and so many of these a plot: beyond, a browser gets slow.
@@ -57,6 +58,7 @@ def page_body(
     columns = [_row(column, result, drawn=place < _PLOTS) for place, column in enumerate(result.columns[:_ROWS])]
     return environment.from_string(text).render(
         result=result,
+        looks=plotting,
         mark=title[0],
         badge=title[1],
         message=title[2],

@@ -10,11 +10,9 @@ import numpy as np
 from flint_ml.drift.rasters.check import RasterResult
 from flint_ml.drift.rasters.layer import LayerResult
 from flint_ml.record import Fallback, Series
+from flint_ml.text import numbers, plotting
 
 _MOST = 3
-# Okabe and Ito's blue and vermilion, with a light middle: fall and rise are told apart without red and green.
-_FELL, _MIDDLE, _ROSE = "#0072B2", "#F7F7F7", "#D55E00"
-_NOWHERE = "#BBBBBB"
 
 
 def mapped(result: RasterResult) -> list[LayerResult]:
@@ -24,26 +22,33 @@ def mapped(result: RasterResult) -> list[LayerResult]:
 
 def change_map(layer: LayerResult, path: Path) -> tuple[str, Fallback | None]:
     """Draw the mean change, or the share of changed cells, of squares of cells; returns the text that stands for it."""
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.figure import Figure
-
     change = layer.change
     assert change is not None
     grid = change.grid
     with np.errstate(invalid="ignore", divide="ignore"):
-        numbers = change.sums / change.seen if not change.is_classes else change.moved / change.seen
-    drawn = np.ma.masked_invalid(numbers)
+        values = change.sums / change.seen if not change.is_classes else change.moved / change.seen
+    drawn = np.ma.masked_invalid(values)
     wide, high = _shape(layer)
-    figure = Figure(figsize=(7.5, min(9.0, max(3.2, 6.2 * high / wide + 1.2))), dpi=120, layout="constrained")
-    axis = figure.subplots()
-    axis.set_facecolor(_NOWHERE)
+    hectares = f", {numbers.number(float(change.area))} ha" if change.areas is not None else ""
+    name = plotting.short(layer.name, 26)
+    figure, axis = plotting.new_figure(
+        height=min(7.0, max(2.6, 3.6 * high / wide + 1.2)),
+        heading=f"{name}: {numbers.percent(change.share)} of cells changed{hectares}",
+    )
     if change.is_classes:
-        colours = LinearSegmentedColormap.from_list("share", [_MIDDLE, "#F0C65A", _ROSE])
-        limits, label = (0.0, 1.0), "share of cells that changed class"
+        colours, limits, label = plotting.shares(), (0.0, 1.0), "share of cells that changed class"
     else:
-        colours = LinearSegmentedColormap.from_list("change", [_FELL, _MIDDLE, _ROSE])
+        colours = plotting.differences()
         most = float(np.quantile(np.abs(drawn.compressed()), 0.99)) or float(np.abs(drawn.compressed()).max()) or 1.0
         limits, label = (-most, most), f"mean change{f' ({layer.bands[1].unit})' if layer.bands[1].unit else ''}"
+        axis.imshow(
+            np.ma.masked_where(drawn.mask | (drawn.filled(1.0) != 0), np.zeros(drawn.shape)),
+            cmap=plotting.plain_colour(plotting.UNCHANGED),
+            interpolation="nearest",
+            extent=_extent(layer),
+            aspect=_aspect(layer),
+        )
+        drawn = np.ma.masked_equal(drawn, 0)
     image = axis.imshow(
         drawn,
         cmap=colours,
@@ -54,20 +59,14 @@ def change_map(layer: LayerResult, path: Path) -> tuple[str, Fallback | None]:
         aspect=_aspect(layer),
     )
     bar = figure.colorbar(image, ax=axis, shrink=0.85, extend="neither" if change.is_classes else "both")
-    bar.set_label(label, fontsize=13)
-    bar.ax.tick_params(labelsize=12)
-    axis.tick_params(labelsize=11)
-    axis.ticklabel_format(useOffset=False, style="plain")
-    axis.locator_params(nbins=4)
+    bar.set_label(label, fontsize=plotting.TEXT_POINTS)
+    bar.ax.tick_params(labelsize=plotting.TICK_POINTS)
     _name_axes(axis, layer)
-    name = layer.name if len(layer.name) <= 30 else layer.name[:29] + "…"
-    hectares = f", {change.area:,.0f} ha" if change.areas is not None else ""
-    axis.set_title(f"{name}\n{change.share:.1%} of cells changed{hectares}", fontsize=14)
-    figure.savefig(path)
-    alt = f"Map of {layer.name}: {change.share:.1%} of {change.compared:,} cells changed{hectares}"
+    plotting.save_png(figure, path)
+    alt = f"Map of {layer.name}: {numbers.percent(change.share)} of {change.compared:,} cells changed{hectares}"
     if change.mean is not None:
-        alt += f"; mean change {change.mean:.3g}"
-    if grid.cells > numbers.size:
+        alt += f"; mean change {numbers.number(float(change.mean))}"
+    if grid.cells > values.size:
         alt += f"; each point of the map stands for {change.step} × {change.step} cells"
     return alt, _fallback(layer)
 
@@ -97,19 +96,18 @@ def _aspect(layer: LayerResult) -> Any:
     if grid.crs is None or not grid.crs.is_geographic or grid.rotated:
         return "equal"
     middle = (grid.bounds[1] + grid.bounds[3]) / 2
-    return 1 / max(0.1, float(np.cos(np.radians(middle))))
+    return plotting.aspect(float(middle))
 
 
 def _name_axes(axis: Any, layer: LayerResult) -> None:
     grid = layer.bands[0].grid
     if grid.rotated or not grid.placed:
-        names = ("column", "row")
-    elif grid.crs is not None and grid.crs.is_geographic:
-        names = ("longitude (°)", "latitude (°)")
-    else:
-        names = ("easting", "northing")
-    axis.set_xlabel(names[0], fontsize=12)
-    axis.set_ylabel(names[1], fontsize=12)
+        axis.set_xlabel("column")
+        axis.set_ylabel("row")
+        return
+    geographic = grid.crs is not None and grid.crs.is_geographic
+    west, east, south, north = _extent(layer)
+    plotting.frame_map(axis, (west, east, south, north), geographic=geographic)
 
 
 def _fallback(layer: LayerResult) -> Fallback | None:
@@ -120,4 +118,4 @@ def _fallback(layer: LayerResult) -> Fallback | None:
         return None
     known = layer.change.areas is not None
     series = Series(name="ha" if known else "cells", y=[m.area if known else m.cells for m in moves])
-    return Fallback(kind="bar", x=[f"{m.old[:20]} → {m.new[:20]}" for m in moves], series=[series])
+    return Fallback(kind="table", x=[f"{m.old[:20]} → {m.new[:20]}" for m in moves], series=[series])
