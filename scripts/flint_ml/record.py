@@ -26,7 +26,8 @@ from flint_ml.hashing import write_atomically
 SCHEMA: Literal["flint-ml/record/2"] = "flint-ml/record/2"
 SCHEMA_BEFORE: Literal["flint-ml/record/1"] = "flint-ml/record/1"
 MAX_BYTES = 4 * 1024 * 1024
-MAX_RECORDS = 100
+# A matrix of a thousand parts leaves as many; a fork's artifact has limits of its own.
+MAX_RECORDS = 5_000
 MAX_CHANGES = 20_000
 
 Status = Literal["passed", "warned", "failed", "skipped", "error"]
@@ -534,11 +535,11 @@ def read(path: Path) -> Record:
         If the file is too large, is no regular file, is not JSON, or does not follow the schema.
     """
     if path.is_symlink() or not path.is_file():
-        raise InputError("is not a regular file", where=str(path), code="record-unreadable")
+        raise InputError("is not a regular file", where=path.name, code="record-unreadable")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise InputError(
-            f"is {size:,} bytes; a record may have {MAX_BYTES:,}", where=str(path), code="record-too-large"
+            f"is {size:,} bytes; a record may have {MAX_BYTES:,}", where=path.name, code="record-too-large"
         )
     try:
         record = Record.model_validate_json(path.read_bytes())
@@ -574,7 +575,7 @@ def read_all(results_dir: Path) -> tuple[list[Record], list[InputError]]:
         except InputError as error:
             refused.append(error)
     if len(paths) > MAX_RECORDS:
-        refused.append(InputError(f"more than {MAX_RECORDS} records; the rest is ignored", where=str(results_dir)))
+        refused.append(InputError(f"more than {MAX_RECORDS:,} records; the rest is not read", where=results_dir.name))
     return sorted(records, key=lambda record: (record.provenance.started, record.name)), refused
 
 

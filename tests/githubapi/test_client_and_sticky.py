@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
 from pathlib import Path
 
@@ -302,7 +304,7 @@ class Answering(requests.Session):
     def __init__(self, status, content):
         super().__init__()
         self.answer = requests.Response()
-        self.answer.status_code, self.answer._content = status, content
+        self.answer.status_code, self.answer._content, self.answer._content_consumed = status, content, True
 
     def request(self, *_arguments, **_more):
         return self.answer
@@ -376,3 +378,46 @@ def test_the_description_is_githubs():
     command = [sys.executable, "-m", "githubapi.subset", "--check"]
     result = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """Sends one byte now and then, for ever."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                time.sleep(0.2)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_deadline_holds_in_wall_time_where_bytes_drip():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = GitHub(TOKEN, "o/r", f"http://127.0.0.1:{server.server_port}", deadline=2)
+    started = time.monotonic()
+    with pytest.raises(OutsideError, match="did not answer"):
+        client.get("user")
+    assert time.monotonic() - started < 8
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_answer_without_end_is_refused(clock):
+    client = GitHub(TOKEN, "o/r", session=Answering(200, b"[" * (17 * 1024 * 1024)), sleep=clock.sleep, clock=clock)
+    with pytest.raises(RefusedError, match="larger than"):
+        client.get("user")
+
+
+def test_a_job_token_owns_the_comments_of_its_own_name_only(fake, client):
+    fake.add_comment(7, f"{marker(4)}\nof another app", login="other[bot]", kind="Bot")
+    assert client.logins == ("github-actions", BOT)
+    assert post(client, 7, marker(5), "real").how == "created"
+    assert [c["body"].endswith("of another app") for c in fake.of(7)] == [True, False]

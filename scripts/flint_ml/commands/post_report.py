@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr
 
 from flint_ml import record as records
 from flint_ml.decision import EXPECTED, Run, decide
-from flint_ml.errors import InputError
+from flint_ml.errors import ExitCode, InputError
 from flint_ml.github import DEADLINE, GitHub, Marker
 from flint_ml.record import Figure, Finding, Severity, Status
 from flint_ml.report import (
@@ -98,9 +98,9 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     decision = decide(read, inputs.expect, judged, problems, from_fork=source.fork)
     images = publish.own_images(_images(inputs, job), job.name)
     extra = _client(inputs, job, EXTRAS_DEADLINE) if inputs.publisher == "github" else None
-    talk, note = publish.read_conversation(extra, source.pull, _key(inputs, job))
+    talk, note = publish.read_conversation(extra, source.pull, _key(inputs, job), source.head_sha)
     facts = _facts(inputs, job, source, names=_names(decision.missing))
-    facts = replace(facts, accepted=talk.accepted, earlier=talk.checks)
+    facts = replace(facts, accepted=talk.accepted, not_accepted=talk.notes, earlier=talk.checks)
     report = build(decision, facts, [figure for figure, _ in images.values()])
     template = job.existing(inputs.template, "template") if inputs.template else None
     load = figures.loader(job.results_dir, {path: file for path, (_, file) in images.items()})
@@ -114,8 +114,9 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     for line in (note, how, *_beside(inputs, job, report, written, extra)):
         job.say(line)
     comment = _comment(inputs, job, source, report, written)
-    _keep(job, images)
-    return _outcome(inputs, job, report, comment, publish.send(comment, _client(inputs, job)))
+    problem = written.problem or _keep(job, images)
+    delivery = publish.send(comment, _client(inputs, job))
+    return _outcome(inputs, job, report, comment, delivery, problem=problem)
 
 
 def _names(missing: Iterable[str]) -> dict[str, CheckName]:
@@ -159,10 +160,14 @@ def _images(inputs: PostReportInputs, job: Job) -> list[Path]:
     return paths[:MAX_IMAGES]
 
 
-def _keep(job: Job, images: dict[str, tuple[Figure, Path]]) -> None:
-    """Put the user's pictures beside the record, so that the results are complete by themselves."""
-    for key, (_, file) in images.items():
-        shutil.copyfile(file, job.figures_dir / PurePosixPath(key).name)
+def _keep(job: Job, images: dict[str, tuple[Figure, Path]]) -> str:
+    """Put the user's pictures beside the record, so that the results are complete; returns what prevented it."""
+    try:
+        for key, (_, file) in images.items():
+            shutil.copyfile(file, job.figures_dir / PurePosixPath(key).name)
+    except OSError as error:
+        return f"the pictures could not be kept: {error.strerror or error}"
+    return ""
 
 
 def _source(inputs: PostReportInputs, job: Job) -> ReportSource:
@@ -255,12 +260,24 @@ def _comment(
 
 
 def _outcome(
-    inputs: PostReportInputs, job: Job, report: Report, comment: publish.Comment, delivery: publish.Delivery
+    inputs: PostReportInputs,
+    job: Job,
+    report: Report,
+    comment: publish.Comment,
+    delivery: publish.Delivery,
+    *,
+    problem: str,
 ) -> Outcome:
     decision, posted, path = report.decision, delivery.comment, job.relative(comment.file)
     failed = decision.at_least(inputs.fail_on)
     status: Status = "failed" if failed else "warned" if delivery.read_only else "passed"
     findings = []
+    exit_code = int(delivery.error.exit_code) if delivery.error else None
+    if problem:
+        status, exit_code = "error", int(ExitCode.OUTSIDE)
+        hint = "free disk space on the runner, or choose another results-dir"
+        job.commands.annotate("error", problem, title="post-report")
+        findings.append(Finding(severity="error", code="results-unwritable", message=problem, hint=hint))
     if delivery.note:
         severity: Severity = "warning" if delivery.read_only else "info"
         findings.append(Finding(severity=severity, code="not-posted", message=delivery.note))
@@ -277,7 +294,7 @@ def _outcome(
         status=status,
         headline=f"{report.word}: {report.reason}",
         message=report.word,
-        exit_code=int(delivery.error.exit_code) if delivery.error else None,
+        exit_code=exit_code,
         figures=report.images,
         findings=findings,
         details={

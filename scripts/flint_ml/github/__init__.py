@@ -8,7 +8,15 @@ from flint_ml.doors import door
 
 if TYPE_CHECKING:
     from flint_ml.github import branch, comments, issue, runs, sticky
-    from flint_ml.github.client import DEADLINE, ForbiddenError, GitHub, NotFoundError, RefusedError, WrongTokenError
+    from flint_ml.github.client import (
+        DEADLINE,
+        ForbiddenError,
+        GitHub,
+        NotFoundError,
+        RefusedError,
+        WrongTokenError,
+        expected_shape,
+    )
     from flint_ml.github.comments import Accepted, Conversation
     from flint_ml.github.proposal import File, Start, propose
     from flint_ml.github.sticky import Marker, Posted, author_check
@@ -19,6 +27,7 @@ _HOME = {
     "DEADLINE": "client",
     "File": "proposal",
     "ForbiddenError": "client",
+    "expected_shape": "client",
     "GitHub": "client",
     "Marker": "sticky",
     "NotFoundError": "client",
@@ -46,6 +55,7 @@ __all__ = [
     "author_check",
     "branch",
     "comments",
+    "expected_shape",
     "issue",
     "propose",
     "runs",

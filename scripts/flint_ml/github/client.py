@@ -7,11 +7,16 @@ Statuses become domain errors: :class:`WrongTokenError` (401), :class:`Forbidden
 
 from __future__ import annotations
 
+import json
+import queue
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,9 +29,23 @@ from flint_ml.errors import InputError, OutsideError
 API_VERSION = "2022-11-28"
 DEADLINE = 120.0
 TIMEOUT = (10.0, 30.0)
+# Seconds for one request in wall time, also where an answer comes byte by byte.
+REQUEST_DEADLINE = 60.0
 MAX_PAGES = 100
 MAX_BYTES = 64 * 1024 * 1024
+# Bytes of an answer that is not a download.
+MAX_ANSWER = 16 * 1024 * 1024
+# Names that job tokens of workflows write under, where the token cannot be asked.
+_JOB_LOGINS = ("github-actions[bot]", "forgejo-actions", "gitea-actions")
 _REDIRECT, _CLIENT, _SERVER = 300, 400, 500
+
+
+_DISTURBED = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 
 
 class WrongTokenError(InputError):
@@ -54,6 +73,61 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that was read to its end."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    links: Mapping[str, Mapping[str, str]]
+
+    def json(self) -> Any:
+        """The content as JSON; ValueError where it is something else."""
+        return json.loads(self.content)
+
+
+@contextmanager
+def expected_shape(where: str) -> Iterator[None]:
+    """An answer of another shape than GitHub's is an error from outside, and no defect of ours.
+
+    Raises
+    ------
+    OutsideError
+        In place of the errors that a missing key or another type leads to.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise OutsideError(
+            f"what answers is not GitHub's API: its answer has another shape ({type(error).__name__})",
+            where=where,
+            hint="check GITHUB_API_URL, and the proxy between this runner and GitHub",
+            code="github-answer",
+        ) from error
+
+
+def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
+    """The result of ``work``, or a timeout after ``seconds`` of wall time, whatever it waits for."""
+    ended: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            ended.put((work(), None))
+        except BaseException as error:
+            ended.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer, error = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise requests.Timeout(f"no whole answer within {seconds:.0f} s") from None
+    if error is not None:
+        raise error
+    assert answer is not None
+    return answer
 
 
 @dataclass
@@ -106,14 +180,8 @@ class GitHub:
 
     def download(self, path: str, limit: int = MAX_BYTES) -> bytes:
         """Bytes of ``GET path``, redirects followed without the token, at most ``limit``."""
-        response = self._request("GET", self._url(path), stream=True)
-        data = bytearray()
-        for block in response.iter_content(1 << 16):
-            data += block
-            if len(data) > limit:
-                response.close()
-                raise RefusedError(f"is larger than {limit:,} bytes", where=path, code="download-too-large")
-        return bytes(data)
+        answer: Answer = self._request("GET", self._url(path), limit=limit)
+        return answer.content
 
     def post(self, path: str, body: Mapping[str, Any], before_retry: Callable[[], Any] | None = None) -> Any:
         """JSON of ``POST path``.
@@ -122,7 +190,7 @@ class GitHub:
         answer. What it returns, if not None, is the result.
         """
         response = self._request("POST", self._url(path), body=body, before_retry=before_retry)
-        return _json(response, path) if isinstance(response, requests.Response) else response
+        return _json(response, path) if isinstance(response, Answer) else response
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """JSON of ``PATCH path``."""
@@ -144,10 +212,36 @@ class GitHub:
                 return
             response = self._request("GET", url, query=parameters)
             data = _json(response, path)
-            yield from data if isinstance(data, list) else next(v for v in data.values() if isinstance(v, list))
+            with expected_shape(path):
+                lists = [data] if isinstance(data, list) else [v for v in data.values() if isinstance(v, list)]
+                items = lists[0]
+            yield from (item for item in items if isinstance(item, dict))
             url, parameters = response.links.get("next", {}).get("url"), {}
             if url is not None and urlsplit(url)[:2] != urlsplit(self.api_url)[:2]:
                 raise OutsideError("the next page is on another host", where=path, code="github-page")
+
+    @cached_property
+    def logins(self) -> tuple[str, ...]:
+        """The names that this token writes comments under.
+
+        A token of an app or of a workflow's job cannot ask REST who it is; GraphQL tells it. Where nothing does, only
+        the names of workflows' jobs count.
+        """
+        if not self.token.startswith("ghs_"):
+            try:
+                with expected_shape("GET /user"):
+                    return (str(self.get("user")["login"]),)
+            except (InputError, OutsideError):
+                return _JOB_LOGINS
+        query = {"query": "query { viewer { login } }"}
+        try:
+            # Asked once: without an answer the report must not wait.
+            with expected_shape("POST /graphql"):
+                answer = self._send("POST", f"{self.api_url.removesuffix('/v3')}/graphql", None, query, MAX_ANSWER)
+                login = str(answer.json()["data"]["viewer"]["login"]).removesuffix("[bot]")
+        except (InputError, OutsideError, *_DISTURBED):
+            return _JOB_LOGINS
+        return (login, f"{login}[bot]")
 
     def _url(self, path: str) -> str:
         return f"{self.api_url}/{path.replace('{repo}', 'repos/' + self.repository).lstrip('/')}"
@@ -159,7 +253,7 @@ class GitHub:
         *,
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
-        stream: bool = False,
+        limit: int = MAX_ANSWER,
         before_retry: Callable[[], Any] | None = None,
     ) -> Any:
         where = f"{method} {urlsplit(url).path}"
@@ -167,8 +261,8 @@ class GitHub:
         while True:
             wait, problem = None, ""
             try:
-                response = self._send(method, url, query, body, stream)
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                response = self._send(method, url, query, body, limit)
+            except _DISTURBED as error:
                 problem = f"GitHub did not answer ({type(error).__name__})"
             else:
                 if response.status_code < _REDIRECT:
@@ -190,26 +284,38 @@ class GitHub:
                 return known
 
     def _send(
-        self, method: str, url: str, query: Mapping[str, str | int] | None, body: Mapping[str, Any] | None, stream: bool
-    ) -> requests.Response:
+        self, method: str, url: str, query: Mapping[str, str | int] | None, body: Mapping[str, Any] | None, limit: int
+    ) -> Answer:
         headers = {
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": API_VERSION,
             "User-Agent": f"flint-ml/{__version__}",
         }
         left = max(1.0, self._end - self.clock())
-        return self.session.request(
-            method,
-            url,
-            params=dict(query or {}),
-            json=body,
-            headers=headers,
-            auth=_Bearer(self.token),
-            timeout=(min(TIMEOUT[0], left), min(TIMEOUT[1], left)),
-            stream=stream,
-            # A redirected POST would become a GET; only reading follows redirects (requests drops the token then).
-            allow_redirects=method == "GET",
-        )
+
+        def work() -> Answer:
+            response = self.session.request(
+                method,
+                url,
+                params=dict(query or {}),
+                json=body,
+                headers=headers,
+                auth=_Bearer(self.token),
+                timeout=(min(TIMEOUT[0], left), min(TIMEOUT[1], left)),
+                stream=True,
+                # A redirected POST would become a GET; only reading follows redirects (requests drops the token then).
+                allow_redirects=method == "GET",
+            )
+            data = bytearray()
+            for block in response.iter_content(1 << 16):
+                data += block
+                if len(data) > limit:
+                    response.close()
+                    where = urlsplit(url).path
+                    raise RefusedError(f"is larger than {limit:,} bytes", where=where, code="download-too-large")
+            return Answer(response.status_code, response.headers, bytes(data), response.links)
+
+        return _within(min(left, REQUEST_DEADLINE), work)
 
     def _wait(self, attempt: int, wait: float | None, problem: str, where: str) -> None:
         """Wait before the next attempt, or give up when the time is over."""
@@ -226,7 +332,7 @@ class GitHub:
         self.sleep(seconds)
 
 
-def _json(response: requests.Response, path: str) -> Any:
+def _json(response: Answer, path: str) -> Any:
     """The answer's content; what stands between us and GitHub (a proxy, a login page) may answer with a page."""
     try:
         return response.json()
@@ -239,7 +345,7 @@ def _json(response: requests.Response, path: str) -> Any:
         ) from None
 
 
-def _pause(response: requests.Response) -> float | None:
+def _pause(response: Answer) -> float | None:
     """Seconds to wait, where GitHub says that it is a matter of rate or load; None for other answers."""
     status = response.status_code
     if status >= _SERVER:
@@ -257,7 +363,7 @@ def _pause(response: requests.Response) -> float | None:
     return 60.0 if status == 429 or "rate limit" in _message(response).lower() else None
 
 
-def _message(response: requests.Response) -> str:
+def _message(response: Answer) -> str:
     try:
         data = response.json()
     except ValueError:
@@ -272,7 +378,7 @@ def _message(response: requests.Response) -> str:
     return text[:300]
 
 
-def _refusal(response: requests.Response, where: str) -> InputError:
+def _refusal(response: Answer, where: str) -> InputError:
     """The domain error of a 4xx that waiting does not mend."""
     status, said = response.status_code, _message(response)
     text = f"GitHub answered {status}" + (f": {said}" if said else "")

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flint_ml.github.client import ForbiddenError, GitHub, NotFoundError
+from flint_ml.github.client import GitHub, NotFoundError
 
 _MARKER = re.compile(r"\A<!-- flint-ml-report (\{.*?\}) -->", re.DOTALL)
-# Tokens that GitHub makes for apps and for workflow jobs: they cannot ask who they are.
-_APP_TOKENS = ("ghs_",)
+# Runs of one workflow that may be between two reports of one pull request: a larger number was not made by GitHub.
+_MAX_AHEAD = 10_000
 _TRIES = 3
 
 
@@ -88,17 +88,11 @@ class _Mine:
 
 
 def author_check(github: GitHub) -> Callable[[dict[str, Any]], bool]:
-    """Whether a comment may be ours: by name where the token can say whose it is, else written by a bot."""
-    login = None
-    if not github.token.startswith(_APP_TOKENS):
-        try:
-            login = github.get("user").get("login")
-        except (ForbiddenError, NotFoundError):
-            login = None
+    """Whether a comment is ours: written under a name of this token. What another bot writes is not."""
+    logins = github.logins
 
     def check(comment: dict[str, Any]) -> bool:
-        user = comment.get("user") or {}
-        return user.get("login") == login if login else user.get("type") == "Bot"
+        return str((comment.get("user") or {}).get("login")) in logins
 
     return check
 
@@ -185,7 +179,8 @@ def _left(github: GitHub, pull: int, marker: Marker, body: str, how: str) -> Pos
 
 def _newer(there: Marker, mine: Marker) -> bool:
     """Whether ``there`` is of a newer run. A person at a terminal has no run number and means it."""
-    return bool(mine.run_number) and there.age > mine.age
+    plausible = there.run_number <= mine.run_number + _MAX_AHEAD
+    return bool(mine.run_number) and plausible and there.age > mine.age
 
 
 def _known(github: GitHub, number: int) -> list[_Mine]:
@@ -221,7 +216,7 @@ def _update(github: GitHub, keep: _Mine, body: str, marker: Marker, is_current: 
 
 def _settle(github: GitHub, found: list[_Mine]) -> _Mine:
     """Keep one of several: the newest run's, the oldest comment of that; delete the others."""
-    keep = sorted(found, key=lambda one: (*(-part for part in one.marker.age), one.number))[0]
+    keep = min(found, key=lambda one: (*(-part for part in one.marker.age), one.number))
     for other in found:
         if other is not keep:
             github.delete(f"{{repo}}/issues/comments/{other.number}")

@@ -21,12 +21,13 @@ _PAGE_LIMIT = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """What was written: the comment's text, the complete text for the job summary, and both files."""
+    """What was written: the comment's text, the complete text for the job summary, both files, what failed."""
 
     body: str
     complete: str
     markdown: Path
     page: Path
+    problem: str = ""
 
 
 def write(
@@ -47,7 +48,16 @@ def write(
     inlined = figures.inlined(load, figures.drawn("not among the results"))
     whole = to_markdown(report, inlined, limit=_PAGE_LIMIT, template=template)
     markdown, page = results_dir / MARKDOWN, results_dir / PAGE
-    write_atomically(page, to_html(whole, f"{report.word}: {report.reason}"))
-    write_atomically(results_dir / BADGE, svg(label, report.decision.value))
-    write_atomically(markdown, body)
-    return ReportFiles(body, complete, markdown, page)
+    texts = {
+        markdown: body,
+        results_dir / BADGE: svg(label, report.decision.value),
+        page: to_html(whole, f"{report.word}: {report.reason}"),
+    }
+    problem = ""
+    for path, text in texts.items():
+        try:
+            write_atomically(path, text)
+        except OSError as error:
+            # What is in memory can still be posted.
+            problem = f"{path.name} could not be written: {error.strerror or error}"
+    return ReportFiles(body, complete, markdown, page, problem)

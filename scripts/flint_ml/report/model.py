@@ -20,6 +20,7 @@ WORDS: dict[Value, tuple[str, str]] = {
     "request-changes": ("🔴", "Request changes"),
 }
 MAX_BADGES = 8
+MAX_BAD_BADGES = 24
 LOG_LINES = 8
 LOG_WIDTH = 300
 _BAD = ("failed", "error")
@@ -39,6 +40,8 @@ class Facts:
         Folder of the project, where it is not the root of the repository.
     accepted
         Exceptions that people with write access accepted on the pull request.
+    not_accepted
+        Acceptances that do not count, as sentences.
     earlier
         Labels of the checks in the last report.
     names
@@ -55,6 +58,7 @@ class Facts:
     folder: str = ""
     from_fork: bool = False
     accepted: tuple[Accepted, ...] = ()
+    not_accepted: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
     names: Mapping[str, CheckName] = field(default_factory=dict)
 
@@ -161,7 +165,7 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         head_sha=head_sha,
         tool=records[-1].provenance.tool[:60] if records else "",
         fingerprint=next((record.fingerprint for record in records if record.fingerprint), ""),
-        notes=_notes(decision),
+        notes=[*_notes(decision), *facts.not_accepted[:3]],
         gaps=[replace(gap, name=shortened(gap.name)) for gap in decision.gaps],
         ledger=ledger(decision),
         nothing_of=[piece for record in records for piece in record.coverage if piece.state == "not-applicable"],
@@ -199,9 +203,9 @@ def _crashed(decision: Decision) -> Record | None:
 
 
 def _in_order(decision: Decision) -> list[Record]:
-    """The expected records in the order of the gate, then the others as they ran."""
-    known = list(decision.expected)
-    return sorted(decision.records, key=lambda r: known.index(r.name) if r.name in known else len(known))
+    """The expected records in the order of the gate, then the others as they ran, failed ones first."""
+    order = {name: number for number, name in enumerate(decision.expected)}
+    return sorted(decision.records, key=lambda r: (order.get(r.name, len(order)), r.status not in _BAD))
 
 
 def _badges(decision: Decision, names: Mapping[str, CheckName]) -> list[BadgeLine]:
@@ -225,6 +229,8 @@ def _badges(decision: Decision, names: Mapping[str, CheckName]) -> list[BadgeLin
         return [badge for _, badge in badges]
     bad = [badge for passed, badge in badges if not passed]
     good = [badge for passed, badge in badges if passed]
+    if len(bad) > MAX_BAD_BADGES:
+        bad = [*bad[:MAX_BAD_BADGES], BadgeLine("❌", "Others", f"{len(bad) - MAX_BAD_BADGES} not passed")]
     room = max(0, MAX_BADGES - len(bad))
     rest = [BadgeLine("✅", "Others", f"{len(good) - room} passed")] if len(good) > room else []
     return [*bad, *good[:room], *rest]

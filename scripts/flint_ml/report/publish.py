@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flint_ml.decision import Value
 from flint_ml.errors import FlintError, InputError, OutsideError
-from flint_ml.github import Conversation, ForbiddenError, GitHub, Marker, Posted, branch, sticky
+from flint_ml.github import Conversation, ForbiddenError, GitHub, Marker, Posted, branch, expected_shape, sticky
 from flint_ml.github import comments as conversation
 from flint_ml.record import Figure, slug
 from flint_ml.report import cml, figures
@@ -83,7 +83,8 @@ def send(comment: Comment, client: Client) -> Delivery:
             if client is not None and comment.note:
                 return Delivery(note=f"{comment.note} Nothing was posted.")
             return Delivery(note=f"There is {missing}, so nothing was posted; the report is in {comment.file.name}.")
-        return _posted(comment, client(), comment.pull)
+        with expected_shape(f"pull request {comment.pull}"):
+            return _posted(comment, client(), comment.pull)
     except ForbiddenError as error:
         reason = "as is usual for a pull request from a fork" if comment.from_fork else str(error)
         return Delivery(note=f"The token may not write comments, so nothing was posted ({reason}).", read_only=True)
@@ -105,12 +106,13 @@ def _posted(comment: Comment, github: GitHub, pull: int) -> Delivery:
     return Delivery(note=note) if note else Delivery(comment=done)
 
 
-def read_conversation(client: Client, pull: int | None, key: str) -> tuple[Conversation, str]:
+def read_conversation(client: Client, pull: int | None, key: str, head: str | None) -> tuple[Conversation, str]:
     """What people accepted and what the last report held, with a note where that could not be read."""
     if client is None or pull is None:
         return Conversation(), ""
     try:
-        return conversation.read(client(), pull, key), ""
+        with expected_shape(f"pull request {pull}"):
+            return conversation.read(client(), pull, key, head), ""
     except (InputError, OutsideError) as error:
         return Conversation(), f"earlier comments could not be read: {error}"
 
@@ -128,7 +130,8 @@ def check_run(client: Client, report: Report, name: str, body: str) -> str:
         "output": {"title": title, "summary": body[:_MAX_SUMMARY]},
     }
     try:
-        client().post("{repo}/check-runs", content)
+        with expected_shape("check-runs"):
+            client().post("{repo}/check-runs", content)
     except ForbiddenError:
         return "no check run: give the job `permissions: checks: write`"
     except (InputError, OutsideError) as error:
@@ -143,7 +146,8 @@ def publish_badge(client: Client, key: str, value: Value, server_url: str) -> st
     path = f"badges/{slug(key)}.svg"
     try:
         github = client()
-        branch.put(github, {path: svg(key, value).encode()})
+        with expected_shape(branch.BRANCH):
+            branch.put(github, {path: svg(key, value).encode()})
     except ForbiddenError:
         return "the badge is in the results only; with `permissions: contents: write` it would be on a branch"
     except (InputError, OutsideError) as error:
@@ -202,7 +206,8 @@ def choose_drawing(mode: str, shown: Iterable[Figure], load: Load, client: Clien
     names = {path: branch.hashed_name(picture) for path, picture in data.items()}
     try:
         github = client()
-        branch.put(github, {names[path]: picture for path, picture in data.items()})
+        with expected_shape(branch.BRANCH):
+            branch.put(github, {names[path]: picture for path, picture in data.items()})
     except ForbiddenError:
         return drawn, "figures are drawn from their data; with `permissions: contents: write` they would be pictures"
     except (InputError, OutsideError) as error:

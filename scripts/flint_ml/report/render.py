@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
+import resource
+import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,14 @@ from flint_ml.text.markdown import Made
 MAX_BODY = 60_000
 MAX_PAGE = 900_000
 ROWS = 5
+# What a template of somebody else may take: seconds, bytes beside those of the process, characters of text.
+MAX_TEMPLATE_SECONDS = 10
+MAX_TEMPLATE_MEMORY = 512 * 1024 * 1024
+MAX_TEMPLATE_TEXT = 80 * 1024 * 1024
+_LIMITS = {
+    "time": f"it takes longer than {MAX_TEMPLATE_SECONDS} s",
+    "memory": "it needs more memory than a report may take",
+}
 TEMPLATE = "report.md.j2"
 _RESULT_MARKS = {
     "better": "🟢",
@@ -134,7 +147,8 @@ class _Renderer:
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
         self.draw = draw
-        self.where = str(template) if template else TEMPLATE
+        self.where = template.name if template else TEMPLATE
+        self.foreign = template is not None
         self.budget = Budget()
         loader: BaseLoader = PackageLoader("flint_ml.report")
         if template:
@@ -167,8 +181,13 @@ class _Renderer:
         from jinja2 import TemplateError
 
         self.budget = budget
+
+        def render() -> str:
+            template = self.environment.get_template(TEMPLATE)
+            return template.render(report=report, budget=budget, shortened=shortened)
+
         try:
-            text = self.environment.get_template(TEMPLATE).render(report=report, budget=budget, shortened=shortened)
+            text = self._limited(render)
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             line = getattr(error, "lineno", None)
             raise InputError(
@@ -178,6 +197,12 @@ class _Renderer:
                 code="invalid-template",
             ) from None
         return _tidy(text)
+
+    def _limited(self, render: Callable[[], str]) -> str:
+        """Our own template as it is; somebody else's in a process of its own, which may not run or grow for ever."""
+        if not self.foreign:
+            return render()
+        return _in_child(render, self.where)
 
     def _grid(self, table: Table, limit: int | None = None) -> Made:
         limit = self.budget.rows if limit is None else limit
@@ -191,6 +216,63 @@ class _Renderer:
 
     def _figure(self, figure: Figure) -> Made:
         return Made(self.draw(figure))
+
+
+def _in_child(render: Callable[[], str], where: str) -> str:
+    """The text that ``render`` gives in a forked process, within limits of time, memory and size.
+
+    A template can ask for nested loops without end or for strings of any length, which no sandbox of Jinja2 counts.
+
+    Raises
+    ------
+    InputError
+        If it takes longer, needs more, or fails; the message of a failure is that of the template.
+    """
+    receive, send = multiprocessing.get_context("fork").Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        receive.close()
+        answer: tuple[str, Any] = ("memory", None)
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (MAX_TEMPLATE_SECONDS, MAX_TEMPLATE_SECONDS + 1))
+            _limit_memory()
+            text = render()
+            answer = ("text", text) if len(text) <= MAX_TEMPLATE_TEXT else ("memory", None)
+        except MemoryError:
+            pass
+        except BaseException as error:
+            answer = ("error", (str(error)[:1_000], getattr(error, "lineno", None)))
+        with suppress(BaseException):
+            send.send(answer)
+        os._exit(0)
+    send.close()
+    try:
+        told: tuple[str, Any] = receive.recv() if receive.poll(2 * MAX_TEMPLATE_SECONDS) else ("time", None)
+    except (EOFError, OSError):
+        told = ("time", None)
+    finally:
+        receive.close()
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    kind, value = told
+    if kind == "text":
+        return str(value)
+    message, line = value if value is not None else (_LIMITS[kind], None)
+    raise InputError(
+        f"cannot be rendered: {message}",
+        where=f"{where}:{line}" if line else where,
+        hint="docs/report.md lists the values that a template gets",
+        code="invalid-template",
+    )
+
+
+def _limit_memory() -> None:
+    """Room for a report beside what this process has already; where the system does not tell or keep it, none."""
+    with suppress(OSError, ValueError, IndexError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        most = pages * resource.getpagesize() + MAX_TEMPLATE_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _renderer(draw: Draw, template: Path | None) -> _Renderer:

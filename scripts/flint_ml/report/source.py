@@ -13,12 +13,12 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from flint_ml.github import GitHub, runs
+from flint_ml.github import GitHub, expected_shape, runs
 from flint_ml.hashing import write_atomically
 from flint_ml.record import MAX_BYTES, MAX_RECORDS, NAME_PATTERN
 from flint_ml.report.figures import MAX_PICTURE, is_png
 
-MAX_FILES = 400
+MAX_FILES = 6_000
 MAX_TOTAL = 100 * 1024 * 1024
 _RECORD = re.compile(r"(?P<name>[^/]+)\.json\Z")
 _PICTURE = re.compile(r"(?P<folder>[^/]+)/(?P<file>[^/]+\.png)\Z")
@@ -61,9 +61,10 @@ def relayed(github: GitHub, run_id: int, artifact: str, results_dir: Path) -> Re
     InputError, OutsideError
         If the run is not there, may not be read, or GitHub is not to be had.
     """
-    run = runs.find_run(github, run_id)
-    pull = runs.find_pull(github, run)
-    data = runs.download(github, run, artifact)
+    with expected_shape(f"workflow run {run_id}"):
+        run = runs.find_run(github, run_id)
+        pull = runs.find_pull(github, run)
+        data = runs.download(github, run, artifact)
     problems = [f"the run left no artifact {artifact}"] if data is None else unpack(data, results_dir)
     note = "" if pull else "No open pull request has this run's commit as its head: it is closed or has moved on."
     return ReportSource(

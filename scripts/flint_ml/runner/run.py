@@ -50,6 +50,8 @@ class _Run:
     seen: dict[str, str] = field(default_factory=dict)
     results_dir: Path = Path("flint-ml-results")
     name: str = ""
+    # Without its record, what an action found out is no evidence for anybody.
+    unwritten: bool = False
 
 
 def run_action(
@@ -240,7 +242,8 @@ def _finish(run: _Run, outcome: Outcome) -> int:
     assert run.job is not None
     outcome.findings = [*run.job.gate_findings, *outcome.findings]
     _publish(run, outcome, write=run.action.leaves_record)
-    return code if outcome.exit_code is None else outcome.exit_code
+    code = code if outcome.exit_code is None else outcome.exit_code
+    return ExitCode.OUTSIDE if run.unwritten and code == ExitCode.OK else code
 
 
 def _finish_error(run: _Run, error: FlintError) -> int:
@@ -322,7 +325,9 @@ def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> None:
                 _move_figures(run)
             path = _relative(run, records.write(record, run.results_dir))
         except OSError as error:
-            run.commands.annotate("error", f"the record could not be written: {error}", title=run.action.name)
+            run.unwritten = True
+            reason = error.strerror or error
+            run.commands.annotate("error", f"the record could not be written: {reason}", title=run.action.name)
     outputs = {name: outcome.outputs.get(name) for name in run.action.outputs}
     outputs |= {"status": record.status, "record": path, "headline": record.headline}
     for name, value in outputs.items():

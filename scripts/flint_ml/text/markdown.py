@@ -51,7 +51,9 @@ class Made(str):
 
 def plain(text: str) -> str:
     """``text`` on one line, without characters that a reader cannot see."""
-    return _STACKED.sub(r"\1", _INVISIBLE.sub("", _BREAKS.sub(" ", text)))
+    text = _STACKED.sub(r"\1", _INVISIBLE.sub("", _BREAKS.sub(" ", text)))
+    # Old runners take `##[error]` for a command anywhere in a line, also where the log shows a comment's text.
+    return text.replace("##[", "#\u2060#[")
 
 
 def _unlinked(text: str) -> str:

@@ -35,10 +35,10 @@ def drifted():
 
 def test_an_exception_accepted_by_somebody_who_may_write_is_shown(runner, fake):
     fake.permissions = {"anna": "write", "bob": "read"}
-    fake.add_comment(7, 'We sampled a new site.\r\n/flint-ml accept-drift "new region"\r\nThanks', login="anna")
-    fake.add_comment(7, "/flint-ml accept-drift because I say so", login="bob")
-    fake.add_comment(7, "/flint-ml accept-drift forged", login="robot[bot]", kind="Bot")
-    fake.add_comment(7, "quoted: /flint-ml accept-metrics x", login="anna")
+    fake.add_comment(7, 'We sampled a new site.\r\n/flint-ml accept-drift e4f5a6b "new region"\r\nThanks', login="anna")
+    fake.add_comment(7, "/flint-ml accept-drift e4f5a6b because I say so", login="bob")
+    fake.add_comment(7, "/flint-ml accept-drift e4f5a6b forged", login="robot[bot]", kind="Bot")
+    fake.add_comment(7, "quoted: /flint-ml accept-metrics e4f5a6b x", login="anna")
     runner.put(*drifted())
     assert runner() == 0
     first = runner.body.split("<details>")[0]
@@ -49,8 +49,8 @@ def test_an_exception_accepted_by_somebody_who_may_write_is_shown(runner, fake):
 
 def test_the_last_word_counts_and_it_cannot_bring_markup(runner, fake):
     fake.permissions = {"anna": "admin"}
-    fake.add_comment(7, "/flint-ml accept-drift first", login="anna")
-    fake.add_comment(7, "/flint-ml accept-drift <img src=x> @team fixes #1", login="anna")
+    fake.add_comment(7, "/flint-ml accept-drift e4f5a6b first", login="anna")
+    fake.add_comment(7, "/flint-ml accept-drift e4f5a6b \\<img src=x> @team fixes #1", login="anna")
     runner.put(*drifted())
     assert runner() == 0
     line = next(line for line in runner.body.splitlines() if "Accepted" in line)
@@ -59,25 +59,57 @@ def test_the_last_word_counts_and_it_cannot_bring_markup(runner, fake):
     assert "@team" not in line
 
 
-@pytest.mark.parametrize(("level", "shown"), [("write", True), ("read", False)])
-def test_an_exception_accepted_by_label(runner, fake, level, shown):
-    name = "flint-ml: accept-drift"
-    label = {"id": 1, "node_id": "x", "url": "https://x", "description": None, "color": "red", "default": False}
-    fake.pulls[7]["labels"] = [{**label, "name": name}]
-    fake.permissions = {"anna": level}
-    actor = fake.spec.sample("simple-user", login="anna")
-    fake.events[7] = [
-        fake.spec.sample(
-            "labeled-issue-event",
-            event="labeled",
-            actor=actor,
-            created_at="2026-11-20T08:00:00Z",
-            label={"name": name, "color": "red"},
-        )
-    ]
+HIDDEN = {
+    "a code block": "```\n{}\n```",
+    "a code block that is not closed": "Write this:\n~~~text\n{}",
+    "indented code": "Write this:\n\n    {}",
+    "a quote": "> anna wrote\n> {}",
+    "a lazy quote": "> anna wrote\n{}",
+    "a list": "- {}",
+    "an HTML comment": "<!--\n{}\n-->",
+    "an HTML comment that is not closed": "text\n<!--\n{}",
+    "an HTML comment in a line": "nice <!-- x -->\n{}",
+    "a tag": "<pre>\n{}\n</pre>",
+    "a tag in a line": "see <code>\n{}\n</code>",
+    "inline code": "see `\n{}\n`",
+    "a longer line": "I would not write {}",
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_an_acceptance_that_nobody_said_does_not_count(runner, fake, kind):
+    fake.permissions = {"anna": "admin"}
+    fake.add_comment(7, HIDDEN[kind].format('/flint-ml accept-drift e4f5a6b "why"'), login="anna")
     runner.put(*drifted())
     assert runner() == 0
-    assert ("**Accepted:** drift by anna, 2026-11-20: by label" in runner.body) == shown
+    assert "Accepted" not in runner.body
+
+
+@pytest.mark.parametrize(
+    ("command", "note"),
+    [
+        ('/flint-ml accept-drift "why"', "accepts drift without naming a commit"),
+        ("/flint-ml accept-drift", "accepts drift without naming a commit"),
+        ('/flint-ml accept-drift fffffff "why"', "accepted for commit fffffff and not for this one"),
+    ],
+)
+def test_an_acceptance_is_for_one_commit(runner, fake, command, note):
+    fake.permissions = {"anna": "write"}
+    fake.add_comment(7, command, login="anna")
+    runner.put(*drifted())
+    assert runner() == 0
+    assert "Accepted" not in runner.body
+    assert note in runner.body
+    assert "/flint-ml accept-drift e4f5a6b" in runner.body
+
+
+def test_a_label_outlives_its_commit_and_does_not_count(runner, fake):
+    label = {"id": 1, "node_id": "x", "url": "https://x", "description": None, "color": "red", "default": False}
+    fake.pulls[7]["labels"] = [{**label, "name": "flint-ml: accept-drift"}]
+    runner.put(*drifted())
+    assert runner() == 0
+    assert "Accepted" not in runner.body
+    assert "names no commit, so it does not count" in runner.body
 
 
 def test_a_check_that_has_gone_is_marked_outdated(runner):

@@ -8,6 +8,7 @@ import pytest
 
 from commands.post_report.test_post_report import BOT, Runner, good
 from flint_ml.github.client import GitHub
+from flint_ml.github.sticky import Marker
 from githubapi.server import FakeGitHub, Fault, Server
 from helpers.records import HEAD
 
@@ -101,3 +102,50 @@ def test_on_an_enterprise_server(runner, fake):
     assert runner() == 0
     assert [runner() for _ in range(2)] == [0, 0]
     assert len(ours(fake)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/comments$", {"message": "ok"}),
+        ("/comments$", {"items": ["text", 3, None]}),
+        ("/comments$", "text"),
+        ("/comments$", [["x"], None, 3, {"id": "x"}, {"body": 3, "user": "me"}]),
+        ("/pulls/7$", []),
+        ("/pulls/7$", {"head": None}),
+        ("/git/", {"sha": None}),
+        ("/git/", [1]),
+    ],
+)
+def test_an_answer_of_another_shape_does_not_keep_the_report_from_being_written(runner, fake, path, body):
+    fake.faults.append(Fault("", path, times=999, status=200, body=body))
+    runner.put(*good())
+    assert runner(check_run=True) in (0, 3)
+    kept(runner)
+    assert "Traceback" not in runner.log
+    assert "defect" not in runner.log
+
+
+def test_a_bot_of_somebody_else_cannot_stop_the_report(runner, fake):
+    forged = str(Marker("model gate", 10**9, 1, HEAD))
+    fake.add_comment(7, f"{forged}\nforged", login="evil[bot]", kind="Bot")
+    fake.add_comment(7, f"{forged}\nimplausible", login=BOT, kind="Bot")
+    runner.put(*good())
+    assert runner() == 0
+    assert runner.outputs["posted"] == "true"
+    assert ["Approve" in comment["body"] for comment in ours(fake)] == [True]
+    assert [c["body"].endswith("forged") for c in fake.of(7) if c["user"]["login"] == "evil[bot]"] == [True]
+
+
+def test_a_full_disk_still_posts_what_is_in_memory(runner, fake, monkeypatch):
+    runner.put(*good())
+
+    def full(path, *_):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("flint_ml.report.files.write_atomically", full)
+    monkeypatch.setattr("flint_ml.record.write_atomically", full)
+    assert runner() == 3
+    assert "Approve" in ours(fake)[0]["body"]
+    assert "No space left on device" in runner.err
+    assert "Traceback" not in runner.err

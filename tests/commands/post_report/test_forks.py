@@ -10,6 +10,7 @@ import zipfile
 import pytest
 
 from commands.post_report.test_post_report import TOKEN, Runner, event, good, png
+from flint_ml.record import MAX_RECORDS
 from flint_ml.report import unpack
 from flint_ml.report.source import MAX_FILES
 from githubapi.server import FakeGitHub, Fault, Server
@@ -140,8 +141,8 @@ def test_unpack_does_not_believe_sizes_and_stops_at_its_limits(tmp_path):
     lying[place + 24 : place + 28] = struct.pack("<I", 10)
     assert unpack(bytes(lying), tmp_path / "lying")[0].startswith("bomb.json")
     many = _zip({f"r{number}.json": b"{}" for number in range(MAX_FILES + 5)})
-    assert "405 files" in unpack(many, tmp_path / "many")[0]
-    assert len(list((tmp_path / "many").iterdir())) <= 100
+    assert f"{MAX_FILES + 5} files" in unpack(many, tmp_path / "many")[0]
+    assert len(list((tmp_path / "many").iterdir())) <= MAX_RECORDS
     for damaged in (b"", b"PK\x03\x04 broken", b"x" * 100):
         assert unpack(damaged, tmp_path / "none") == ["the artifact is not a zip file"]
     crooked = bytearray(_zip({"a.json": json.dumps({"k": list(range(500))}).encode()}))

@@ -321,6 +321,44 @@ def test_a_template_of_ones_own(runner):
     assert "70,0" in runner.annotations("error")[0]
 
 
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "longer than"),
+        ("{{ 'a' * 10000000000 }}", "more memory"),
+        ("{{ 'x' | center(10000000000) }}", "more memory"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
+        ("{{ 2 ** 99999999999 }}", "longer than"),
+    ],
+)
+def test_a_template_without_end_is_stopped(runner, monkeypatch, template, words):
+    monkeypatch.setattr("flint_ml.report.render.MAX_TEMPLATE_SECONDS", 2)
+    runner.put(*good())
+    (runner.folder / "mine.j2").write_text(template)
+    assert runner(template="mine.j2") == 2
+    assert words in runner.annotations("error")[0]
+
+
+def test_all_of_many_records_count_and_the_failed_one_comes_first(runner):
+    parts = [make(f"part-{number:03}") for number in range(150)]
+    runner.put(*good(), *parts, make("zz-last", "failed", headline="tile 7 failed", message="Failed"))
+    assert runner() == 0
+    assert runner.outputs["decision"] == "request-changes"
+    assert runner.body.splitlines()[1] == "## 🔴 Request changes: tile 7 failed"
+    assert "❌ zz-last: Failed" in runner.body
+    assert str(runner.folder) not in runner.body
+
+
+def test_what_stands_for_a_command_in_a_log_is_broken(runner):
+    text = "x ##[error]forged ::error::forged"
+    log = [text, "::set-output name=decision::approve", "\u2028::error::x"]
+    runner.put(*good()[:2], make("train", "failed", headline=text, log=log))
+    assert runner() == 0
+    report = runner.log.split("::group::Report")[1].split("::endgroup::")[0]
+    assert "##[" not in report
+    assert not [line for line in report.splitlines()[1:] if line.lstrip().startswith("::")]
+
+
 def test_at_a_terminal(tmp_path):
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(tmp_path)]
     subprocess.run([*git, "init", "-q"], check=True)
