@@ -183,3 +183,91 @@ def test_no_bars_where_nothing_changed(tmp_path: Path) -> None:
 
     row = judge("rmse", Reading(1.0), Reading(1.0), resolve("rmse", {"rmse": Rule(unit="g/kg")}))
     assert figures.draw_relative_changes([row], tmp_path / "c.png") is None
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "nan", "null", "N/A"])
+def test_words_for_nothing_are_names_of_classes_and_groups(word: str) -> None:
+    data = f"id,truth,prediction,group\na,{word},Fire,{word}\nb,Fire,{word},ZA\nc,Fire,Fire,\n"
+    frame = read_table(data.encode(), "p.csv")
+    assert list(frame["truth"]) == [word, "Fire", "Fire"]
+    assert list(frame["group"]) == [word, "ZA", "(no group)"]
+
+
+def test_a_missing_number_is_missing() -> None:
+    for word in ("NA", "", "NaN"):
+        with pytest.raises(InputError, match="has no truth"):
+            read_table(f"id,truth,prediction\na,{word},1\nb,2,2\nc,3,3\n".encode(), "p.csv")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "rowIndex,obs,pred",
+        ".row,truth,.pred",
+        "row_ids,truth,response",
+        "index,y_true,y_pred",
+        ",y_true,y_pred",
+        "ID,Observed,Predicted",
+    ],
+)
+def test_columns_as_other_programs_name_them(header: str) -> None:
+    frame = read_table(f"{header}\n1,2.5,3.5\n2,4,5\n".encode(), "p.csv")
+    assert list(frame["prediction"]) == [3.5, 5.0]
+
+
+def test_semicolons_and_decimal_commas() -> None:
+    frame = read_table(b"id;truth;prediction\n007;1,5;2,5\n011;2;3,25\n", "p.csv")
+    assert list(frame["truth"]) == [1.5, 2.0]
+    assert list(frame["id"]) == ["007", "011"]
+
+
+def test_probabilities_of_tidymodels_and_mlr3() -> None:
+    for prefix in (".pred_", "prob."):
+        head = f".row,truth,.pred_class,{prefix}no,{prefix}yes\n"
+        data = (head + "1,no,no,0.8,0.2\n2,yes,yes,0.3,0.7\n").encode()
+        pairs = join(read_table(data, "p.csv"), read_table(data, "p.csv"))
+        assert pairs.likelihood is not None
+        assert list(pairs.likelihood[0]) == pytest.approx([0.8, 0.7])
+
+
+def truths(values: np.ndarray, form: str) -> bytes:
+    lines = [f"s{number},{format(value, form)},{value + 1:.10f}" for number, value in enumerate(values)]
+    return ("id,truth,prediction\n" + "\n".join(lines) + "\n").encode()
+
+
+def test_rounded_and_single_precision_truths_are_the_same_truth() -> None:
+    values = np.random.default_rng(0).normal(20, 5, 50)
+    exact = read_table(truths(values, ".10f"), "p.csv")
+    for other in (
+        truths(values, ".4f"),
+        truths(values.astype(np.float32).astype(float), ".10f"),
+        truths(values, ".1f"),
+    ):
+        for pair in ((exact, read_table(other, "p.csv")), (read_table(other, "p.csv"), exact)):
+            pairs = join(*pair)
+            assert pairs.same
+            assert pairs.rounding > 0
+    moved = values.copy()
+    moved[3] += 0.01
+    assert join(exact, read_table(truths(moved, ".10f"), "p.csv")).relabelled == 1
+    assert join(exact, read_table(truths(moved, ".4f"), "p.csv")).relabelled == 1
+    classes = read_table(b"id,truth,prediction\na,0,0\nb,1,1\n", "p.csv")
+    assert join(classes, read_table(b"id,truth,prediction\na,0.4,0\nb,1.0,1\n", "p.csv")).relabelled == 1
+
+
+def test_targets_make_samples_of_their_own_and_repeats_are_averaged() -> None:
+    data = b"id,property,truth,prediction\na,soc,1,2\na,clay,10,20\nb,soc,2,3\nb,clay,20,30\n"
+    frame = read_table(data, "p.csv", {"target": "property"})
+    assert list(frame["id"]) == ["a / clay", "a / soc", "b / clay", "b / soc"]
+    assert set(frame["group"]) == {"soc", "clay"}
+    caret = b"rowIndex,obs,pred,Resample\n1,1.0,1.5,Fold1.Rep1\n1,1.0,2.5,Fold2.Rep2\n2,2.0,2.0,Fold1.Rep1\n"
+    assert list(read_table(caret, "p.csv", {"repeat": "Resample"})["prediction"]) == [2.0, 2.0]
+    with pytest.raises(InputError, match="same id again"):
+        read_table(caret, "p.csv")
+
+
+@pytest.mark.parametrize("name", ["p.rds", "p.RData", "p.rda at 0123"])
+def test_files_of_r_are_named_with_the_line_that_exports_them(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_table(b"RDX3", name)
+    assert "write.csv" in (caught.value.hint or "")

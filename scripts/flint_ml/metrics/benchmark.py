@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from flint_ml.errors import InputError
 from flint_ml.metrics.predictions import USUAL, Pairs, join, read_table
 from flint_ml.metrics.sources import At, StoredFiles
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_BYTES = 1024 * 1024 * 1024
+# Truths that differ by less, beside the largest, differ by the last digit of double precision.
+_WORTH_SAYING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,14 @@ def check_benchmark(files: BenchmarkFiles, predictions: Predictions) -> Benchmar
         same, difference = False, difference or _samples(pairs)
     elif pairs is not None and same is None:
         same = True
+    if (
+        pairs is not None
+        and pairs.numeric
+        and pairs.rounding > _WORTH_SAYING * float(np.max(np.abs(pairs.truth), initial=0.0))
+    ):
+        apart = f"at most {pairs.rounding:.1g}"
+        message = f"the truths of both sides differ by rounding only ({apart}), so the samples are the same"
+        findings.append(_finding("info", "truth-rounded", message))
     if difference:
         hint = "score both models on one benchmark, or merge the new benchmark first, by itself"
         findings.append(_finding("warning", "gate-changed", difference, hint))

@@ -75,12 +75,19 @@ def load(data: bytes, where: str) -> Any:
     InputError
         If the content is empty or not of that format; the line is named.
     """
+    ending = PurePosixPath(where.partition(" at ")[0]).suffix.lower()
+    if ending in (".rds", ".rdata", ".rda"):
+        raise InputError(
+            "is a file of R's own kind, which only R reads",
+            where=where,
+            hint='in R: `jsonlite::write_json(metrics, "metrics.json")`, and name that file',
+            code="invalid-metrics",
+        )
     text = _decoded(data, where)
     if not text.strip():
         raise InputError(
             "is empty", where=where, hint="let the evaluation step write its metrics into it", code="empty-metrics"
         )
-    ending = PurePosixPath(where.partition(" at ")[0]).suffix.lower()
     reader = _READERS.get(ending, _json)
     return reader(text, where)
 

@@ -12,28 +12,55 @@ import numpy as np
 from flint_ml.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     import pandas as pd
 
-ROLES = ("id", "truth", "prediction", "group", "block", "probability")
-_OPTIONAL = {"group", "block", "probability"}
+ROLES = ("id", "truth", "prediction", "group", "block", "probability", "target", "repeat")
+_OPTIONAL = {"group", "block", "probability", "target", "repeat"}
+# Names of columns as scikit-learn's users, caret, tidymodels, mlr3 and pandas write them.
 USUAL = {
-    "id": ("id", "sample_id", "sample", "plot_id", "uid"),
-    "truth": ("truth", "observed", "measured", "reference", "y_true", "target", "actual", "label"),
-    "prediction": ("prediction", "predicted", "pred", "y_pred", "estimate", "estimated"),
+    "id": (
+        "id",
+        "sample_id",
+        "sample",
+        "plot_id",
+        "uid",
+        "rowindex",
+        ".row",
+        "row_ids",
+        "row_id",
+        "index",
+        "unnamed: 0",
+    ),
+    "truth": ("truth", "observed", "measured", "reference", "y_true", "target", "actual", "label", "obs"),
+    "prediction": (
+        "prediction",
+        "predicted",
+        "pred",
+        "y_pred",
+        "estimate",
+        "estimated",
+        ".pred",
+        ".pred_class",
+        "response",
+        "yhat",
+        "y_hat",
+    ),
     "group": ("group",),
     "block": ("block", "site", "cluster"),
-    "probability": ("probability",),
+    "probability": ("probability", "y_score", "y_prob", "y_proba"),
+    "target": (),
+    "repeat": (),
 }
 _CLASS = "probability_"
+# The same of tidymodels and mlr3: the class stands behind it.
+_CLASS_PREFIXES = (_CLASS, ".pred_", "prob.")
 MIN_GROUP = 5
 REST = "small groups together"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of a predictions table; the last three may be absent."""
+    """Names of the columns of a predictions table; those after ``prediction`` may be absent."""
 
     id: str
     truth: str
@@ -41,6 +68,8 @@ class Columns:
     group: str | None = None
     block: str | None = None
     probability: str | None = None
+    target: str | None = None
+    repeat: str | None = None
 
 
 def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -78,46 +107,119 @@ def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) 
             hint=f"roles are {', '.join(ROLES)}",
             code="unknown-key",
         )
-    table = _load(data, where, names)
+    table, comma = _load(data, where)
     columns = _find(list(map(str, table.columns)), where, names)
-    frame = pd.DataFrame({"id": table[columns.id].astype("string")})
+    frame = pd.DataFrame({"id": _text(table[columns.id])})
+    digits: int | None = None
     for role in ("truth", "prediction"):
-        frame[role] = table[getattr(columns, role)]
-    for role in ("group", "block"):
-        if named := getattr(columns, role):
-            frame[role] = table[named].astype("string").fillna(f"(no {role})")
-    chances = {"probability": columns.probability} if columns.probability else {}
-    chances |= {str(name): str(name) for name in table.columns if str(name).startswith(_CLASS)}
-    for role, named in chances.items():
-        frame[role] = _chance(table[named], where, named)
-    _check(frame, where, columns)
+        frame[role] = _numbers(table[getattr(columns, role)], comma=comma)
     numeric = all(pd.api.types.is_numeric_dtype(frame[role]) for role in ("truth", "prediction"))
     for role in ("truth", "prediction"):
-        frame[role] = frame[role].astype(float) if numeric else frame[role].astype("string")
-    return frame.sort_values("id", ignore_index=True)
+        frame[role] = frame[role].astype(float) if numeric else _text(table[getattr(columns, role)])
+    if numeric:
+        digits = _decimals(table[columns.truth])
+    for role in ("group", "block"):
+        if named := getattr(columns, role):
+            frame[role] = _text(table[named]).fillna(f"(no {role})")
+    if columns.target:
+        frame["id"] = frame["id"] + " / " + _text(table[columns.target])
+        frame["group"] = frame["group"] if "group" in frame else _text(table[columns.target])
+    chances = {"probability": columns.probability} if columns.probability else {}
+    chances |= _class_columns(list(map(str, table.columns)), set(frame["truth"].astype("string").dropna()), numeric)
+    for role, named in chances.items():
+        frame[role] = _chance(_numbers(table[named], comma=comma), where, named)
+    if columns.repeat:
+        frame = _averaged(frame, where, columns)
+    _check(frame, where, columns)
+    frame = frame.sort_values("id", ignore_index=True)
+    frame.attrs["decimals"] = digits
+    return frame
 
 
-def _load(data: bytes, where: str, names: Mapping[str, str]) -> pd.DataFrame:
+def _load(data: bytes, where: str) -> tuple[pd.DataFrame, bool]:
+    """The table as it stands there (a CSV's cells as text), and whether decimals may stand behind a comma."""
     import pandas as pd
 
     ending = where.partition(" at ")[0].rpartition(".")[2].lower()
+    if ending in {"rds", "rdata", "rda"}:
+        raise InputError(
+            "is a file of R's own kind, which only R reads",
+            where=where,
+            hint='in R: `write.csv(predictions, "predictions.csv", row.names = FALSE)`, and name that file',
+            code="invalid-predictions",
+        )
     try:
         if ending in {"parquet", "pq"}:
-            return pd.read_parquet(io.BytesIO(data))
-        as_text = ("id", "group", "block")
-        wanted = {usual for role in as_text for usual in (*USUAL[role], names.get(role))}
-        head = pd.read_csv(io.BytesIO(data), sep="\t" if ending == "tsv" else ",", nrows=0)
-        # Ids such as 007 must stay as they are written.
-        types: dict[Hashable, type] = {name: str for name in head.columns if name.lower() in wanted or name in wanted}
-        return pd.read_csv(io.BytesIO(data), sep="\t" if ending == "tsv" else ",", dtype=types)
+            return pd.read_parquet(io.BytesIO(data)), False
+        first = data[:65_536].decode("utf-8-sig", "replace").splitlines()[:1]
+        signs = ("\t",) if ending == "tsv" else (",", ";", "\t")
+        separator = max(signs, key=lambda sign: (first[0].count(sign) if first else 0, sign == ","))
+        # Ids such as 007 stay as they are written, and NA and None are names of classes, groups and countries.
+        table = pd.read_csv(io.BytesIO(data), sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return table, separator != ","
     except (ValueError, OSError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"cannot be read as a table: {first}",
+            f"cannot be read as a table: {reason}",
             where=where,
             hint="give a CSV with a header line, or Parquet",
             code="invalid-predictions",
         ) from None
+
+
+def _text(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column as text; what is empty is missing."""
+    text = column.astype("string")
+    return text.mask(text.str.strip() == "")
+
+
+def _numbers(column: pd.Series[Any], *, comma: bool) -> pd.Series[Any]:
+    """A column as numbers, where at least half of what stands in it is one; else as it is."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    text = _text(column)
+    numbers = pd.to_numeric(text.str.replace(",", ".") if comma else text, errors="coerce")
+    known = int(text.notna().sum())
+    words = text.str.strip().str.lower().isin(["nan", "inf", "-inf"])
+    return numbers if known and int((numbers.notna() | words).sum()) >= 0.5 * known else column
+
+
+def _decimals(column: pd.Series[Any]) -> int | None:
+    """How many decimals the numbers of a column of text are written with, at most."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return None
+    text = column.astype("string")
+    if text.str.contains("[eE]").any():
+        return None
+    return int(text.str.extract(r"[.,](\d+)\s*$")[0].str.len().fillna(0).max() or 0)
+
+
+def _class_columns(present: list[str], classes: set[str], numeric: bool) -> dict[str, str]:
+    """Columns with the probability of a class, by their name here (``probability_<class>``)."""
+    columns = {name: name for name in present if name.startswith(_CLASS)}
+    for name in present:
+        prefix = next((prefix for prefix in _CLASS_PREFIXES[1:] if name.startswith(prefix)), None)
+        if prefix is not None and not numeric and name.removeprefix(prefix) in classes:
+            columns.setdefault(f"{_CLASS}{name.removeprefix(prefix)}", name)
+    return columns
+
+
+def _averaged(frame: pd.DataFrame, where: str, columns: Columns) -> pd.DataFrame:
+    """Predictions of one sample in several repeats as their mean; text cannot be averaged."""
+    if frame["prediction"].dtype.kind != "f":
+        raise InputError(
+            f"has repeated predictions of classes (column `{columns.repeat}`), which have no mean",
+            where=where,
+            hint="give one prediction for each sample",
+            code="invalid-predictions",
+        )
+    means = ["prediction", *(name for name in frame.columns if name.startswith("probability"))]
+    rules = {name: "mean" if name in means else "first" for name in frame.columns if name != "id"}
+    return frame.groupby("id", as_index=False, sort=False).agg(rules)
 
 
 def _find(present: list[str], where: str, names: Mapping[str, str]) -> Columns:
@@ -194,7 +296,8 @@ class Pairs:
     ``truth``, ``base`` and ``head`` have shape (n,) and the unit of the truth; ``group`` and ``block`` have shape (n,)
     or are None. ``likelihood`` are both sides' probabilities of the true class, ``score`` those of the last class, of
     two, and ``positive`` (n,) says where it is true. ``only_base``, ``only_head`` and ``relabelled`` count samples
-    that are on one side only or whose truth differs.
+    that are on one side only or whose truth differs. ``rounding`` is the largest difference of two truths that is
+    rounding (fewer digits, single precision) and not another truth.
     """
 
     truth: np.ndarray
@@ -205,6 +308,7 @@ class Pairs:
     only_head: int = 0
     relabelled: int = 0
     block: np.ndarray | None = None
+    rounding: float = 0.0
     likelihood: tuple[np.ndarray, np.ndarray] | None = None
     score: tuple[np.ndarray, np.ndarray] | None = None
     positive: np.ndarray | None = None
@@ -243,7 +347,13 @@ def join(base: pd.DataFrame, head: pd.DataFrame) -> Pairs:
     if not numeric:
         both = both.astype(dict.fromkeys(("truth", "truth_base", "prediction", "prediction_base"), "string"))
     one, two = both["truth"], both["truth_base"]
-    differs = ~np.isclose(one, two, rtol=1e-9, atol=0) if numeric else (one != two).to_numpy()
+    rounding = 0.0
+    if numeric:
+        apart = np.abs(one.to_numpy(float) - two.to_numpy(float))
+        differs = apart > _rounding(base, head, one.to_numpy(float))
+        rounding = float(np.max(np.where(differs, 0.0, apart), initial=0.0))
+    else:
+        differs = (one != two).to_numpy()
     truth = both["truth"].to_numpy(dtype=kind)
     return Pairs(
         truth=truth,
@@ -253,9 +363,28 @@ def join(base: pd.DataFrame, head: pd.DataFrame) -> Pairs:
         only_base=len(base) - len(both),
         only_head=len(head) - len(both),
         relabelled=int(differs.sum()),
+        rounding=rounding,
         block=both["block"].to_numpy(dtype=object) if "block" in both else None,
         **_chances(both, truth),
     )
+
+
+# Single precision holds 24 bits.
+_SINGLE = 2.0**-23
+
+
+def _rounding(base: pd.DataFrame, head: pd.DataFrame, truth: np.ndarray) -> np.ndarray:
+    """How far two truths of one sample may be apart by rounding, shape (n,).
+
+    Single precision on one side; or half of the last digit of the side that is written with fewer, where that is small
+    beside the spread of the truths.
+    """
+    digits = [int(d) for frame in (base, head) if (d := frame.attrs.get("decimals")) is not None]
+    step = 0.0
+    if len(digits) == 2 and digits[0] != digits[1]:
+        half = 0.501 * 10.0 ** -min(digits)
+        step = half if half <= 0.05 * float(np.std(truth)) else 0.0
+    return np.asarray(np.maximum(step, _SINGLE * np.abs(truth)))
 
 
 def _chances(both: pd.DataFrame, truth: np.ndarray) -> dict[str, Any]:
