@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flint_ml.doors import door
 
 if TYPE_CHECKING:
-    from flint_ml.metrics.base_freshness import base_staleness
+    from flint_ml.metrics.base_freshness import base_staleness, has_pipeline, sample_inputs, up_to_date
     from flint_ml.metrics.benchmark import (
         Benchmark,
         BenchmarkFiles,
@@ -112,6 +112,7 @@ _HOME = {
     "group_dict": "groups",
     "group_findings": "wording",
     "group_table": "wording",
+    "has_pipeline": "base_freshness",
     "hash_in_tree": "sources",
     "headline": "wording",
     "history_dict": "history",
@@ -139,9 +140,11 @@ _HOME = {
     "resolve": "rules",
     "run_findings": "wording",
     "sample_ids": "benchmark",
+    "sample_inputs": "base_freshness",
     "section_at": "sources",
     "stored_files": "sources",
     "unmatched": "expected",
+    "up_to_date": "base_freshness",
     "value_findings": "wording",
     "weakest_group": "groups",
     "without_stale": "expected",
@@ -189,6 +192,7 @@ __all__ = [
     "group_dict",
     "group_findings",
     "group_table",
+    "has_pipeline",
     "hash_in_tree",
     "headline",
     "history_dict",
@@ -216,9 +220,11 @@ __all__ = [
     "resolve",
     "run_findings",
     "sample_ids",
+    "sample_inputs",
     "section_at",
     "stored_files",
     "unmatched",
+    "up_to_date",
     "value_findings",
     "weakest_group",
     "without_stale",

@@ -1,17 +1,29 @@
-"""Do the base's metrics belong to its code and data? DVC's lock file says what they were made from."""
+"""What metrics were made from: are they current at a revision, and were both sides scored on the same data?
+
+Read from DVC's pipelines, which record the hashes of everything that a stage read and made. No data need be here.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from flint_ml.dvc_project import holder, joined, tracked
+from flint_ml.dvc_project import Dependency, Pipelines, Stage, hash_at, read_pipelines, within
 from flint_ml.errors import InputError
+from flint_ml.git import Git
 from flint_ml.metrics.sources import At
 from flint_ml.record import Finding
 from flint_ml.text.yaml import parse_yaml
+
+# What a stage reads and is not data: how it computes, not what from.
+_CODE = re.compile(
+    r"\.(py|pyx|ipynb|r|rmd|qmd|jl|sh|bash|bat|m|c|cc|cpp|h|java|scala|sql|pl|ya?ml|toml|cfg|ini|md|txt|lock)$", re.I
+)
+# Parameters that say which samples a score is of.
+_SAMPLING = re.compile(r"(^|[._-])(seed|random_?state|split|folds?|test_?size|val_?size|n_?splits)([._-]|$)", re.I)
 
 
 def base_staleness(at: At) -> Finding | None:
@@ -19,7 +31,7 @@ def base_staleness(at: At) -> Finding | None:
     try:
         paths = outdated(at)
     except InputError:
-        return None  # a lock file that cannot be read is pull-data's to report
+        return None  # a pipeline that cannot be read is pull-data's to report
     if not paths:
         return None
     more = " …" if len(paths) > 5 else ""
@@ -32,63 +44,153 @@ def base_staleness(at: At) -> Finding | None:
 
 
 def outdated(at: At) -> list[str]:
-    """Dependencies, parameters and metrics at the base that differ from what its ``dvc.lock`` recorded."""
-    lock = at.full("dvc.lock")
-    stages = list(_stages(_yaml(at, lock)))
-    recorded = [(path, md5) for stage in stages for path, md5 in _hashed(stage, at.project)]
-    entries = tracked(at.git, at.commit)
-    contents = at.git.show_many(at.commit, sorted({path for path, _ in recorded}))
-    changed: list[str] = []
-    for path, md5 in recorded:
-        entry = holder(entries, path)
-        if entry is not None:
-            now = entry.md5 if entry.path == path else None
-        else:
-            data = contents.get(path)
-            now = None if data is None else hashlib.md5(data, usedforsecurity=False).hexdigest()
-        if now is not None and now != md5:
-            changed.append(path)
-    for stage in stages:
-        changed += _changed_params(at, stage)
-    return list(dict.fromkeys(changed))
+    """Commands, dependencies, parameters and metrics at the base that differ from what its ``dvc.lock`` recorded."""
+    pipelines = read_pipelines(at.git, at.commit).below(at.project)
+    return stale_inputs(at.git, at.commit, pipelines.stages)
 
 
-def _yaml(at: At, path: str) -> Any:
-    data = at.git.show(at.commit, path)
-    return parse_yaml(data.decode("utf-8-sig", "replace"), path) if data else {}
+def has_pipeline(at: At) -> bool:
+    """Whether a stage of the revision was ever run: its lock file tells what the metrics were made from."""
+    stages = read_pipelines(at.git, at.commit).below(at.project).stages
+    return any(output.md5 for stage in stages for output in stage.outputs)
 
 
-def _stages(lock: Any) -> Iterator[Mapping[str, Any]]:
-    stages = lock.get("stages") if isinstance(lock, Mapping) else None
-    for stage in stages.values() if isinstance(stages, Mapping) else []:
-        if isinstance(stage, Mapping):
-            yield stage
+def stale_inputs(git: Git, revision: str | None, stages: Sequence[Stage]) -> list[str]:
+    """What differs at ``revision`` (None: the working tree) from what the lock file of the stages recorded."""
+    return list(dict.fromkeys(each for stage in stages for each in _stale(git, revision, stage)))
 
 
-def _hashed(stage: Mapping[str, Any], project: str) -> Iterator[tuple[str, str]]:
-    """Files with the hashes that the stage saw or made; hashes of DVC 2 ignored line ends and are left out."""
-    for kind in ("deps", "outs"):
-        for item in stage.get(kind) or []:
-            if isinstance(item, Mapping) and item.get("hash") == "md5" and item.get("md5") and "://" not in str(item):
-                yield joined(project, str(item.get("path"))), str(item["md5"])
+def _stale(git: Git, revision: str | None, stage: Stage) -> Iterator[str]:
+    ran = any(output.md5 for output in stage.outputs)
+    if not ran:
+        return  # it has no lock entry, and so nothing to compare with
+    if stage.command_changed:
+        yield f"{stage.name}: its command"
+    # Hashes of DVC 2 ignored line ends.
+    legacy = any(output.legacy for output in stage.outputs)
+    for dependency in stage.dependencies:
+        if dependency.params is not None:
+            yield from _changed_params(git, revision, dependency)
+        elif dependency.path and dependency.md5 and not legacy:
+            now = hash_at(git, revision, dependency.path)
+            if now is not None and now != dependency.md5:
+                yield dependency.path
+    for output in stage.outputs:
+        if not output.cached and output.md5 and not output.legacy:
+            now = hash_at(git, revision, output.path)
+            if now is not None and now != output.md5:
+                yield output.path
 
 
-def _changed_params(at: At, stage: Mapping[str, Any]) -> Iterator[str]:
-    files = stage.get("params")
-    for name, values in files.items() if isinstance(files, Mapping) else []:
-        if posixpath.splitext(str(name))[1] not in {".yaml", ".yml", ".json"} or not isinstance(values, Mapping):
-            continue
-        parameters = _yaml(at, at.full(str(name)))
-        for key, value in values.items():
-            if _value(parameters, str(key)) != value:
-                yield f"{name}: {key}"
+def _changed_params(git: Git, revision: str | None, dependency: Dependency) -> Iterator[str]:
+    if posixpath.splitext(dependency.path)[1] not in {".yaml", ".yml", ".json"}:
+        return
+    file = (git.root or git.folder) / dependency.path
+    data = git.show(revision, dependency.path) if revision else file.read_bytes() if file.is_file() else None
+    parameters = parse_yaml(data.decode("utf-8-sig", "replace"), dependency.path) if data else {}
+    for key, value in (dependency.values or {}).items():
+        if _value(parameters, str(key)) != value:
+            yield f"{dependency.path}: {key}"
 
 
 def _value(data: Any, key: str) -> Any:
-    if isinstance(data, Mapping) and key in data:
+    if isinstance(data, dict) and key in data:
         return data[key]
     for part in key.split("."):
-        if not isinstance(data, Mapping) or part not in data:
+        if not isinstance(data, dict) or part not in data:
             return None
         data = data[part]
     return data
+
+
+def up_to_date(git: Git, path: str) -> bool:
+    """Whether the file ``path`` of the working tree is what its stage would write: restored, not run again.
+
+    The stage and all that it depends on must fit their lock entries.
+    """
+    pipelines = read_pipelines(git, None)
+    stage = _producer(pipelines, path)
+    if stage is None:
+        return False
+    output = next((output for output in stage.outputs if output.path == path), None)
+    if output is None or output.md5 is None or hash_at(git, None, path) != output.md5:
+        return False
+    stages = _with_ancestors(pipelines, stage)
+    return all(any(o.md5 for o in each.outputs) for each in stages) and not stale_inputs(git, None, stages)
+
+
+def _producer(pipelines: Pipelines, path: str) -> Stage | None:
+    return next((s for s in pipelines.stages if any(within(path, output.path) for output in s.outputs)), None)
+
+
+def _with_ancestors(pipelines: Pipelines, stage: Stage) -> list[Stage]:
+    stages: dict[str, Stage] = {}
+    todo = [stage]
+    while todo:
+        each = todo.pop()
+        if each.address not in stages:
+            stages[each.address] = each
+            producers = (_producer(pipelines, d.path) for d in each.dependencies if d.path and d.params is None)
+            todo += [producer for producer in producers if producer is not None]
+    return list(stages.values())
+
+
+@dataclass
+class SampleInputs:
+    """The data that metrics were computed from: what differs from the base, and the stages that were followed."""
+
+    changed: list[str] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    data: int = 0
+
+
+def sample_inputs(at: At, paths: Sequence[str]) -> SampleInputs | None:
+    """Whether the metrics files ``paths`` (relative to the Git root) come from the same data as the base's.
+
+    A changed input of the stage that writes them is followed to that stage's own inputs until hashes are equal. None
+    where a file is not the output of a stage, or the stage reads no data.
+    """
+    walk = _Walk(at, read_pipelines(at.git, None), read_pipelines(at.git, at.commit))
+    if not all(walk.follow(path) for path in paths):
+        return None
+    return walk.result if walk.result.data else None
+
+
+@dataclass
+class _Walk:
+    """From metrics back to the data, through the pipelines of this change and of the base."""
+
+    at: At
+    head: Pipelines
+    base: Pipelines
+    result: SampleInputs = field(default_factory=SampleInputs)
+
+    def follow(self, path: str) -> bool:
+        """Go through the stage that makes ``path``; False where it is not one stage's on both sides."""
+        stage, before = _producer(self.head, path), _producer(self.base, path)
+        if stage is None or before is None:
+            return False
+        if stage.address not in self.result.stages:
+            self.result.stages.append(stage.address)
+            for dependency in stage.dependencies:
+                if dependency.params is None:
+                    self._data(dependency.path)
+                else:
+                    self._sampling(dependency, before)
+        return True
+
+    def _data(self, path: str) -> None:
+        if not path or _CODE.search(path):
+            return
+        self.result.data += 1
+        before = hash_at(self.at.git, self.at.commit, path)
+        if (before is None or hash_at(self.at.git, None, path) != before) and not self.follow(path):
+            self.result.changed.append(path)
+
+    def _sampling(self, dependency: Dependency, before: Stage) -> None:
+        values = dependency.values or {}
+        params = (d for d in before.dependencies if d.params is not None and d.path == dependency.path)
+        earlier = next((each.values or {} for each in params), {})
+        for name in sorted(map(str, {*values, *earlier})):
+            if _SAMPLING.search(name) and values.get(name) != earlier.get(name):
+                self.result.changed.append(f"{dependency.path}: {name}")

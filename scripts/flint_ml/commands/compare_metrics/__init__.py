@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from flint_ml.commands.compare_metrics.base import Sides, read_sides
-from flint_ml.commands.compare_metrics.comparison import Comparison, compare
+from flint_ml.commands.compare_metrics.comparison import Comparison, compare, named_benchmark
+from flint_ml.commands.compare_metrics.evidence import coverage
 from flint_ml.commands.compare_metrics.figures import comparison_figures, history_figures, plot_figures
 from flint_ml.commands.compare_metrics.inputs import CompareMetricsInputs as Inputs
 from flint_ml.dvc_project import describe_changes
@@ -53,6 +54,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
         benchmark=Benchmark.model_validate(benchmark) if benchmark else None,
         changes=None if changed is None else Changes.clipped(changed),
         reproduce=_reproduce(compared.sides),
+        coverage=coverage(inputs, job, compared),
         details=_details(compared) | {"changes": changed},
         findings=[*findings, *plot_findings],
         outputs={"verdict": verdict, "table": grid(tables[0], limit=100)},
@@ -139,7 +141,8 @@ def _changes(inputs: Inputs, job: Job, compared: Comparison) -> dict[str, Any] |
     sides = compared.sides
     if sides.at is None:
         return None
-    watched = [inputs.benchmark] if inputs.benchmark else []
+    benchmark = named_benchmark(inputs)
+    watched = [benchmark] if benchmark else []
     described = describe_changes(job.git, sides.at.commit, config=job.config, watched=watched).as_dict()
     # Metrics and predictions are what a change leads to, not what it changes, also where dvc.yaml does not name them.
     results = [sides.at.full(path) for path in (*sides.head, inputs.predictions) if path]

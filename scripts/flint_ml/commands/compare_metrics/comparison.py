@@ -152,6 +152,11 @@ def compare(inputs: Inputs, job: Job, sides: Sides) -> Comparison:
     return compared
 
 
+def named_benchmark(inputs: Inputs) -> str:
+    """The benchmark's path; empty where none is named, or where there are no samples."""
+    return "" if inputs.benchmark.strip().lower() == "none" else inputs.benchmark
+
+
 def _rules(inputs: Inputs) -> dict[str, Rule]:
     """The rules, and that of the metric which stands first."""
     return inputs.rules | ({inputs.primary: _first(inputs)} if inputs.primary else {})
@@ -169,7 +174,7 @@ def _benchmark_files(inputs: Inputs, job: Job, sides: Sides) -> BenchmarkFiles:
         predictions=inputs.predictions,
         base_predictions=inputs.base_predictions,
         columns=inputs.prediction_columns,
-        benchmark=inputs.benchmark,
+        benchmark=named_benchmark(inputs),
         existing=job.existing,
         use=job.use,
         at=sides.files,

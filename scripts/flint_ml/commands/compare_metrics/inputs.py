@@ -69,7 +69,14 @@ class CompareMetricsInputs(GateInputs):
         description="Columns of the predictions that have other names, such as `{id: plot, truth: soc}`.",
     )
     benchmark: str = Field(
-        "", description="File or folder that both sides must have been scored on; its hash must be the same."
+        "",
+        description="File or folder that both sides must have been scored on; its hash must be the same. `none`: the "
+        "metrics do not come from samples.",
+    )
+    metrics_from: Literal["run", "commit"] = Field(
+        "run",
+        description="Who makes the metrics: this `run`, whose command must have written them, or the author of the "
+        "`commit`.",
     )
     functions: list[str] = Field(
         default_factory=list,
