@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -51,9 +52,18 @@ def _action(name: str, arguments: Sequence[str]) -> int:
     return run_action(action, given, rest=rest, known=names())
 
 
+def _any_letter() -> None:
+    """Output that cannot show a letter (Windows with a pipe, ``LANG=C``) shows another one; nothing ends for it."""
+    encoding = "utf-8" if os.environ.get("GITHUB_ACTIONS") == "true" else None
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=encoding, errors="replace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``flint-ml``; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _any_letter()
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         print(usage(), end="")
         return 0 if arguments else 2

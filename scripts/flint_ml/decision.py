@@ -41,7 +41,7 @@ Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "
 
 EXPECTED = ("pull-data", "check-drift", "train", "compare-metrics")
 REVIEW_VERDICTS = ("inconclusive", "changed", "no-baseline")
-GATE_CODES = ("gate-changed", "gate-unverified")
+GATE_CODES = ("gate-changed", "gate-new", "gate-unverified")
 # What the record of an expected check must have looked at, or say that there is nothing of.
 _COMPARISON = (TREE, FRESH, METRICS, SAMPLES, BASE_METRICS)
 EVIDENCE: dict[str, tuple[str, ...]] = {

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from flint_ml.errors import InputError
-from flint_ml.hashing import write_atomically
+from flint_ml.hashing import file_sha256, write_atomically
 
 SCHEMA: Literal["flint-ml/record/2"] = "flint-ml/record/2"
 SCHEMA_BEFORE: Literal["flint-ml/record/1"] = "flint-ml/record/1"
@@ -577,6 +577,22 @@ def read_all(results_dir: Path) -> tuple[list[Record], list[InputError]]:
     if len(paths) > MAX_RECORDS:
         refused.append(InputError(f"more than {MAX_RECORDS:,} records; the rest is not read", where=results_dir.name))
     return sorted(records, key=lambda record: (record.provenance.started, record.name)), refused
+
+
+def altered(read: Iterable[Record], results_dir: Path) -> list[str]:
+    """One sentence for each record that is not what it was when a later action began, and is not newer than that."""
+    by_name = {record.name: record for record in read}
+    sentences = []
+    for later in by_name.values():
+        for name, digest in later.provenance.records.items():
+            earlier = by_name.get(name)
+            path = results_dir / f"{name}.json"
+            rewritten = earlier is not None and earlier.provenance.started >= later.provenance.started
+            if rewritten or (path.is_file() and file_sha256(path) == digest):
+                continue
+            what = "was changed" if path.is_file() else "was removed"
+            sentences.append(f"the record {name} {what} after {later.name} had begun")
+    return sorted(set(sentences))
 
 
 def json_schema() -> dict[str, Any]:

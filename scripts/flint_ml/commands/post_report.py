@@ -95,6 +95,9 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     read, refused = records.read_all(job.results_dir)
     judged = Run(source.head_sha, source.run_id, source.run_attempt)
     problems = [str(error) for error in refused] + list(source.problems)
+    # The report is no evidence for itself; what the change did to its settings is.
+    problems += [finding.message for finding in job.gate_findings if finding.severity == "warning"]
+    problems += records.altered(read, job.results_dir)
     decision = decide(read, inputs.expect, judged, problems, from_fork=source.fork)
     images = publish.own_images(_images(inputs, job), job.name)
     extra = _client(inputs, job, EXTRAS_DEADLINE) if inputs.publisher == "github" else None

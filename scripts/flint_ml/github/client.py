@@ -389,6 +389,13 @@ def _refusal(response: Answer, where: str) -> InputError:
             code="wrong-token",
             hint="check the input `token`: `${{ github.token }}`, or a token that has not expired",
         )
+    if status in (403, 423) and "locked" in said.lower():
+        return ForbiddenError(
+            text,
+            where=where,
+            code="conversation-locked",
+            hint="the conversation is locked: unlock it; the report is in the job summary and in the results",
+        )
     if status == 403:
         return ForbiddenError(
             text,

@@ -7,7 +7,6 @@ import platform
 import resource
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from flint_ml import record as records
 from flint_ml.errors import ExitCode, FlintError, InputError
 from flint_ml.hashing import file_sha256
 from flint_ml.record import MARKS, Badge, Finding, Provenance, Record
+from flint_ml.runner import scratch
 from flint_ml.runner.base_settings import GATE_UNVERIFIED, Authority, authority, own_settings
 from flint_ml.runner.context import Context, read_context
 from flint_ml.runner.inputs import ActionInputs, GateInputs, build, check_section, from_environment
@@ -30,6 +30,8 @@ from flint_ml.runner.job import Action, Job, Outcome, base_fetcher, output_text
 from flint_ml.runner.workflow_commands import Commands, Level
 from flint_ml.runner.workspace import Workspace
 from flint_ml.text import markdown
+from flint_ml.text.plotting import own_matplotlibrc
+from flint_ml.text.secrets import redact, secret_values
 
 _VERSIONS = ("dvc", "mlflow-skinny", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "rasterio")
 
@@ -50,8 +52,7 @@ class _Run:
     seen: dict[str, str] = field(default_factory=dict)
     results_dir: Path = Path("flint-ml-results")
     name: str = ""
-    # Without its record, what an action found out is no evidence for anybody.
-    unwritten: bool = False
+    scratch: scratch.Scratch | None = None
 
 
 def run_action(
@@ -72,6 +73,8 @@ def run_action(
     env = os.environ if env is None else env
     context = context or read_context(env)
     commands = commands or Commands(on_github=context.on_github, env=env)
+    commands.hide(secret_values(env))
+    own_matplotlibrc()
     run = _Run(action, context, commands, records.now(), time.monotonic(), name=action.name)
     values = dict(given or {})
     try:
@@ -91,8 +94,7 @@ def run_action(
             return _finish_error(run, _defect(error))
         return _finish(run, outcome)
     finally:
-        if run.job is not None:
-            shutil.rmtree(run.job.figures_dir, ignore_errors=True)
+        scratch.leave(run.scratch)
 
 
 def _defect(error: Exception) -> FlintError:
@@ -137,6 +139,7 @@ def _prepare(
     for value in inputs.__dict__.values():
         if isinstance(value, SecretStr):
             run.commands.mask(value.get_secret_value())
+    run.scratch = scratch.enter()
     job = Job(
         action=action,
         name=run.name,
@@ -144,7 +147,7 @@ def _prepare(
         commands=run.commands,
         workspace=workspace,
         results_dir=run.results_dir,
-        figures_dir=Path(tempfile.mkdtemp(prefix="flint-ml-")),
+        figures_dir=run.scratch.figures,
         config=config,
         rest=rest,
         env=env,
@@ -241,9 +244,10 @@ def _finish(run: _Run, outcome: Outcome) -> int:
         code = ExitCode.OUTSIDE
     assert run.job is not None
     outcome.findings = [*run.job.gate_findings, *outcome.findings]
-    _publish(run, outcome, write=run.action.leaves_record)
+    whole = _publish(run, outcome, write=run.action.leaves_record)
     code = code if outcome.exit_code is None else outcome.exit_code
-    return ExitCode.OUTSIDE if run.unwritten and code == ExitCode.OK else code
+    # A gate without its record, or whose outputs are lost, has not said anything: it must not be green.
+    return code if whole else max(code, ExitCode.OUTSIDE)
 
 
 def _finish_error(run: _Run, error: FlintError) -> int:
@@ -283,13 +287,34 @@ def _move_figures(run: _Run) -> None:
         target.chmod(0o755)
 
 
+# What is a word of ours, a hash or a path of ours in a record, and so holds no secret.
+_WORDS = frozenset(
+    {"schema", "action", "status", "verdict", "severity", "code", "kind", "state", "type", "role", "by", "tool"}
+    | {"started", "md5", "sha256", "base_md5", "head_sha", "base_sha", "commit", "versions", "records"}
+)
+
+
 def _redacted(run: _Run, record: Record) -> Record:
-    """The record without any masked value."""
-    return Record.model_validate_json(run.commands.redact(record.to_json()))
+    """The record without any masked value: replaced in its texts, never in the words that it is read by."""
+    data = _texts(record.model_dump(mode="json", by_alias=True), run.commands.secrets)
+    data["name"] = record.name
+    for figure, made in zip(data["figures"], record.figures, strict=True):
+        figure["path"] = made.path
+    for written, before in zip(data["wrote"], record.wrote, strict=True):
+        written["how"] = before.how
+    return Record.model_validate(data)
 
 
-def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> None:
-    """Record, figures, outputs, summary, annotations."""
+def _texts(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, dict):
+        return {key: item if key in _WORDS else _texts(item, secrets) for key, item in value.items()}
+    return [_texts(item, secrets) for item in value] if isinstance(value, list) else value
+
+
+def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> bool:
+    """Record, figures, outputs, summary, annotations; whether record and outputs could be written."""
     record = _redacted(
         run,
         Record(
@@ -318,22 +343,23 @@ def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> None:
             provenance=_provenance(run, outcome.base_sha),
         ),
     )
-    path = ""
+    path, whole = "", True
     if write:
         try:
             if outcome.status != "error" or outcome.figures:
                 _move_figures(run)
             path = _relative(run, records.write(record, run.results_dir))
         except OSError as error:
-            run.unwritten = True
             reason = error.strerror or error
             run.commands.annotate("error", f"the record could not be written: {reason}", title=run.action.name)
+            whole = False
     outputs = {name: outcome.outputs.get(name) for name in run.action.outputs}
     outputs |= {"status": record.status, "record": path, "headline": record.headline}
     for name, value in outputs.items():
         run.commands.output(name, output_text(value))
     if not outcome.quiet:
         _show(run, record, path)
+    return whole and not run.commands.lost
 
 
 def _relative(run: _Run, path: Path) -> str:

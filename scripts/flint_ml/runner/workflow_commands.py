@@ -10,17 +10,21 @@ import os
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TextIO
+
+from flint_ml.text.sanitize import sanitize, visible
+from flint_ml.text.secrets import redact
 
 Level = Literal["notice", "warning", "error"]
 MAX_ANNOTATIONS = 10
 MAX_SUMMARY_BYTES = 1024 * 1024
 _TRUNCATED = "\n\n_The rest did not fit into the job summary; the full text is in the results._\n"
-# Shorter values would black out ordinary words of the log.
-_MIN_SECRET = 4
+# The runner would black out shorter values inside ordinary words of the log.
+_MIN_MASK = 4
+_MIN_SECRET = 3
 
 
 def _data(text: str) -> str:
@@ -29,12 +33,6 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _harmless(line: str) -> str:
-    """A line of foreign text that the runner must not take for a command."""
-    bare = line.lstrip()
-    return f"\u200b{line}" if bare.startswith(("::", "##[")) else line
 
 
 class Commands:
@@ -63,8 +61,12 @@ class Commands:
         self._err = stderr
         self._env = os.environ if env is None else env
         self._secrets: list[str] = []
+        self._masked: set[str] = set()
+        self._told: set[str] = set()
         self._annotations: Counter[str] = Counter()
         self._summary_bytes = 0
+        # Whether an output did not reach the runner, so that later steps would go on without it.
+        self.lost = False
 
     @property
     def out(self) -> TextIO:
@@ -74,51 +76,68 @@ class Commands:
     def err(self) -> TextIO:
         return self._err or sys.stderr
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is kept out of everything that leaves, longest first."""
+        return tuple(self._secrets)
+
     def redact(self, text: str) -> str:
         """``text`` without any value that was masked."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return redact(text, self._secrets)
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Keep ``values`` out of all that leaves from now on, without a word to the runner."""
+        self._secrets = sorted({*self._secrets, *(v for v in values if len(v) >= _MIN_SECRET)}, key=len, reverse=True)
+
+    def _clean(self, text: str) -> str:
+        """Foreign text on its way out; at a terminal nobody reads commands out of it."""
+        text = self.redact(text)
+        return sanitize(text) if self.on_github else visible(text)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        """Print, whatever the stream can take: a result is not lost to a letter or to a full disk."""
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            print(text.encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return
 
     def mask(self, secret: str | None) -> None:
         """Keep ``secret`` out of the log from now on."""
         for part in (secret or "").splitlines():
             value = part.strip()
-            if len(value) < _MIN_SECRET or value in self._secrets:
-                continue
-            if self.on_github:
-                print(f"::add-mask::{_data(value)}", file=self.out, flush=True)
-            self._secrets.append(value)
-        # Longest first, so that a secret inside another leaves nothing behind.
-        self._secrets.sort(key=len, reverse=True)
+            if self.on_github and len(value) >= _MIN_MASK and value not in self._masked:
+                self._print(f"::add-mask::{_data(value)}", self.out)
+                self._masked.add(value)
+            # Longest first, so that a secret inside another leaves nothing behind.
+            self.hide([value])
 
     def say(self, text: str = "") -> None:
         """Print ``text`` for people; it is never taken for a workflow command."""
-        lines = self.redact(text).splitlines() or [""]
-        print(
-            "\n".join(_harmless(line) if self.on_github else line for line in lines),
-            file=self.out,
-            flush=True,
-        )
+        self._print(self._clean(text).removesuffix("\n"), self.out)
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Fold what is printed inside under ``title``."""
-        title = self.redact(title)
-        print(f"::group::{_data(title)}" if self.on_github else title, file=self.out, flush=True)
+        title = self._clean(title)
+        self._print(f"::group::{_data(title)}" if self.on_github else title, self.out)
         try:
             yield
         finally:
             if self.on_github:
-                print("::endgroup::", file=self.out, flush=True)
+                self._print("::endgroup::", self.out)
 
     def annotate(
         self, level: Level, message: str, *, title: str = "", file: str | None = None, line: int | None = None
     ) -> None:
         """Show ``message`` as an annotation of the run; errors and warnings also go to stderr."""
-        message = self.redact(message)
+        message = self._clean(message)
         if level != "notice":
-            print(f"{level}: {message}", file=self.err, flush=True)
+            self._print(f"{level}: {message}", self.err)
         if not self.on_github:
             if level == "notice":
                 self.say(message)
@@ -130,22 +149,29 @@ class Commands:
         if count == MAX_ANNOTATIONS:
             # The runner drops the rest silently, so the last one says that there is more.
             message += f" (further {level}s are in the log and the report)"
-        pairs = {"title": self.redact(title), "file": file or "", "line": str(line or "")}
+        pairs = {"title": self._clean(title), "file": self._clean(file or ""), "line": str(line or "")}
         properties = ",".join(f"{key}={_property(value)}" for key, value in pairs.items() if value)
-        print(f"::{level}{' ' + properties if properties else ''}::{_data(message)}", file=self.out, flush=True)
+        self._print(f"::{level}{' ' + properties if properties else ''}::{_data(message)}", self.out)
 
     def _append(self, variable: str, text: str) -> bool:
         path = self._env.get(variable) if self.on_github else None
         if not path:
             return False
-        with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        try:
+            with Path(path).open("a", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+        except OSError as error:
+            if variable not in self._told:
+                self._told.add(variable)
+                self._print(f"warning: {variable} cannot be written: {self._clean(str(error))}", self.err)
+            self.lost |= variable == "GITHUB_OUTPUT"
+            return False
         return True
 
     def _pair(self, variable: str, name: str, value: str) -> None:
         # A random delimiter: a value that holds it could otherwise define further outputs.
         delimiter = f"flint_{secrets.token_hex(16)}"
-        self._append(variable, f"{name}<<{delimiter}\n{self.redact(value)}\n{delimiter}\n")
+        self._append(variable, f"{name}<<{delimiter}\n{visible(self.redact(value))}\n{delimiter}\n")
 
     def output(self, name: str, value: str) -> None:
         """Set the step's output ``name``."""
@@ -157,7 +183,7 @@ class Commands:
 
     def summary(self, markdown: str) -> None:
         """Add ``markdown`` to the job summary, cut at a line so that the whole stays under one MiB."""
-        text = self.redact(markdown).rstrip("\n") + "\n\n"
+        text = sanitize(self.redact(markdown)).rstrip("\n") + "\n\n"
         budget = MAX_SUMMARY_BYTES - 1024 - self._summary_bytes
         if len(text.encode()) > budget:
             keep = text.encode()[: max(0, budget - len(_TRUNCATED.encode()))].decode(errors="ignore")

@@ -13,9 +13,14 @@ point. The pools of GCBM have names for colours (``POOLS``); kinds without a rol
 from __future__ import annotations
 
 import math
+import os
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +107,44 @@ def mark(role: Role, size: float = 8) -> dict[str, Any]:
 def kind(number: int) -> dict[str, Any]:
     """Colour and hatch of the ``number``-th kind (from 0) among others, for bars; both repeat after eight."""
     return {"color": KINDS[number % len(KINDS)], "hatch": HATCHES[number % len(HATCHES)], "edgecolor": PAPER}
+
+
+class _OwnMatplotlibrc(MetaPathFinder):
+    """Has matplotlib imported without the ``matplotlibrc`` of the working directory, which it reads before all others.
+
+    A project's file decides nothing about our figures, and a broken one is no fault of ours.
+    """
+
+    def find_spec(self, fullname: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
+        if fullname != "matplotlib":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec("matplotlib")
+        if spec is not None and spec.loader is not None:
+            load, before = spec.loader.exec_module, os.environ.get("MATPLOTLIBRC")
+
+            def exec_module(module: Any) -> None:
+                os.environ["MATPLOTLIBRC"] = os.devnull
+                folder = Path.cwd()
+                # Python's own library: it shadows no module, should the working directory be on the path.
+                os.chdir(Path(os.__file__).parent)
+                try:
+                    load(module)
+                finally:
+                    os.chdir(folder)
+                    if before is None:
+                        del os.environ["MATPLOTLIBRC"]
+                    else:
+                        os.environ["MATPLOTLIBRC"] = before
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def own_matplotlibrc() -> None:
+    """From now on matplotlib, where it is not imported yet, is imported with its defaults."""
+    if "matplotlib" not in sys.modules and not any(isinstance(each, _OwnMatplotlibrc) for each in sys.meta_path):
+        sys.meta_path.insert(0, _OwnMatplotlibrc())
 
 
 def new_figure(

@@ -18,10 +18,14 @@ _COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
 _BREAK = "\u200b"
 
 
+def visible(text: str) -> str:
+    """``text`` without control and bidirectional characters; only a newline ends a line."""
+    return _LONE_SURROGATES.sub("\ufffd", _DROPPED.sub("", _ENDS.sub("\n", text)))
+
+
 def sanitize(text: str) -> str:
     """``text`` without control and bidirectional characters, and without what the runner reads as a command."""
-    text = _LONE_SURROGATES.sub("\ufffd", _DROPPED.sub("", _ENDS.sub("\n", text)))
-    return _COMMAND.sub(rf"\1{_BREAK}:", text.replace("##[", f"#{_BREAK}#["))
+    return _COMMAND.sub(rf"\1{_BREAK}:", visible(text).replace("##[", f"#{_BREAK}#["))
 
 
 def one_line(text: str) -> str:
