@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from flint_ml.gcbm.project.layers import project_layers
     from flint_ml.gcbm.project.problems import Problem
     from flint_ml.gcbm.project.repair import repair
-    from flint_ml.gcbm.project.validation import missing_attributes, validate
+    from flint_ml.gcbm.project.validation import attribute_check, find_missing_attributes, missing_attributes, validate
     from flint_ml.gcbm.results.indicators import Table, disturbance_carbon, disturbed_area, indicators
     from flint_ml.gcbm.results.labels import amount, choose_indicators, label, span, unit
     from flint_ml.gcbm.results.maps import MapRequest
@@ -102,6 +102,7 @@ _HOME = {
     "Simulated": "simulation",
     "Table": "results.indicators",
     "amount": "results.labels",
+    "attribute_check": "project.validation",
     "change_text": "results.report",
     "changed": "comparison.map_diff",
     "changes": "project.diff",
@@ -114,6 +115,7 @@ _HOME = {
     "disturbed_area": "results.indicators",
     "draw_figures": "results.report",
     "find_config_dir": "project.config",
+    "find_missing_attributes": "project.validation",
     "fingerprint": "engine.run",
     "indicators": "results.indicators",
     "keep": "results.tables",
@@ -175,6 +177,7 @@ __all__ = [
     "Simulated",
     "Table",
     "amount",
+    "attribute_check",
     "change_text",
     "changed",
     "changes",
@@ -187,6 +190,7 @@ __all__ = [
     "disturbed_area",
     "draw_figures",
     "find_config_dir",
+    "find_missing_attributes",
     "fingerprint",
     "indicators",
     "keep",

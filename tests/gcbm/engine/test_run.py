@@ -76,6 +76,7 @@ def test_all_checks_pass_on_the_example(example_result: Result) -> None:
             "matrix-rows",
             "spinup-stable",
             "null-temperature",
+            "spinup-masked",
             "events-outside-run",
             "layers-not-listened",
         ],

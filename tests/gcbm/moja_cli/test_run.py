@@ -259,17 +259,6 @@ def test_preflight_finds_a_missing_plugin(run: Run, engine: Path) -> None:
     assert caught.value.code == "gcbm-flint-library"
 
 
-def test_preflight_holds_a_tiles_place_against_its_index(
-    run: Run, example: tuple[Path, Path, int], tmp_path: Path
-) -> None:
-    def move(content: dict[str, object]) -> None:
-        content["LocalDomain"]["landscape"]["tiles"][0]["x"] = -105  # type: ignore[index]
-
-    project = edited(example[0], tmp_path / "moved", "localdomain.json", move)
-    with pytest.raises(InputError, match="tile 12674 begins at x -106, y 55, but x -105"):
-        run("good", project=project)
-
-
 def test_preflight_lists_what_the_project_lacks(run: Run, example: tuple[Path, Path, int], tmp_path: Path) -> None:
     target = tmp_path / "broken"
     shutil.copytree(example[0], target)

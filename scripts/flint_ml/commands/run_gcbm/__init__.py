@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,11 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     given = job.existing(inputs.project, "project")
     try:
         with tempfile.TemporaryDirectory(prefix="flint-ml-gcbm-") as work:
-            project = open_project(given, inputs.config_dir)
+            project = replace(
+                open_project(given, inputs.config_dir),
+                extra_masks=tuple(inputs.mask),
+                obey_smoother=inputs.smoother == "project",
+            )
             try:
                 return _run(inputs, job, project, Path(work))
             finally:
@@ -74,19 +79,21 @@ def _run(inputs: Inputs, job: Job, project: Project, work: Path) -> Outcome:
 
 def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None) -> Outcome:
     """Run or merge, compare, write all results at once, and report."""
-    from flint_ml.gcbm import missing_attributes, validate
+    from flint_ml.gcbm import attribute_check, find_missing_attributes, missing_attributes, validate
 
     chosen = choose_indicators(inputs.indicators)
     given = job.existing(inputs.project, "project")
     _note_inputs(job, project, given)
     params = _params(inputs, job)
     project_run = with_params(project, params, work / "params")
-    problems = [*validate(project_run, pixels=False), *missing_attributes(project_run)]
+    missing = find_missing_attributes(project_run)
+    problems = [*validate(project_run, pixels=False), *missing_attributes(missing)]
     refuse_faults(project_run, problems)
     target = job.path(inputs.output_dir, "output-dir")
     with staged(target) as folder:
         with job.group("Simulation"):
             simulated, warnings = _engine(inputs, job, project_run, work, memory)
+        simulated.checks = [*simulated.checks, attribute_check(missing)]
         side = compare.Side(project, project_run, given, simulated, params, work, memory)
         compared = None if inputs.base == "none" else compare.compare(inputs, job, side, chosen)
         scored = compare.score(job, inputs.observations, simulated, compared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -281,7 +281,7 @@ def _rerun(inputs: Inputs, side: Side, path: Path, params: Mapping[str, Any]) ->
     """Run a project as the base, or take this run's result where the inputs are the same."""
     from flint_ml.gcbm import fingerprint
 
-    project = open_project(path)
+    project = replace(open_project(path), extra_masks=tuple(inputs.mask), obey_smoother=inputs.smoother == "project")
     copy = with_params(project, params, side.work / "base-params")
     if side.simulated.fingerprint and fingerprint(copy) == side.simulated.fingerprint:
         return copy, side.simulated
@@ -333,7 +333,10 @@ def _effects(compared: Compared, job: Job, side: Side) -> None:
     def again(folder: Path) -> Table:
         from flint_ml.gcbm import run
 
-        return indicators(run(open_project(folder), max_memory=side.memory))
+        alone = replace(
+            open_project(folder), extra_masks=side.project.extra_masks, obey_smoother=side.project.obey_smoother
+        )
+        return indicators(run(alone, max_memory=side.memory))
 
     compared.effects = one_at_a_time(
         project,

@@ -63,6 +63,16 @@ class Inputs(GateInputs):
         description="What a check that does not pass does, by its name: `fail`, `warn` or `ignore`, such as "
         "`{matrix-rows: ignore}`.",
     )
+    mask: list[str] = Field(
+        default_factory=list,
+        description="Variables whose null keeps a pixel from being simulated, besides `mask_vars` of the project, such "
+        "as `initial_age`.",
+    )
+    smoother: Literal["reference", "project"] = Field(
+        "reference",
+        description="`reference`: growth curves are smoothed as in the C++, which ignores `smoother_enabled: false`; "
+        "`project`: that setting counts.",
+    )
     params: str = Field(
         "",
         description="Parameters that replace those of the input database, in a copy: a YAML file, with `:section` "

@@ -291,6 +291,8 @@ def fingerprint(project: Project) -> dict[str, Any]:
         for name, layer in sorted(project_layers(project).items())
     }
     config = {key: value for key, value in project.config.items() if key != "LocalDomain"}
+    if project.extra_masks or project.obey_smoother:
+        config["flint-ml"] = {"masks": list(project.extra_masks), "smoother": project.obey_smoother}
     return {
         "engine": f"{ENGINE} {ENGINE_VERSION}",
         "config": digest(json.dumps(config, sort_keys=True).encode()),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from flint_ml.errors import FlintError
 from flint_ml.gcbm.moja_cli.locate import home_of, plugin
 from flint_ml.gcbm.project.compatibility import definition, reachable, unsupported
 from flint_ml.gcbm.project.config import Project
-from flint_ml.gcbm.project.grid import tile_bounds
 from flint_ml.gcbm.project.layers import layer_entries, make_layer
 from flint_ml.gcbm.project.problems import Problem
 from flint_ml.gcbm.project.validation import validate
@@ -19,7 +19,7 @@ from flint_ml.gcbm.project.variables import open_database
 
 _VARIABLE = re.compile(r"\{var:[^}]+\}")
 # Warnings for the embedded engine, which reads such a project; the C++ does not.
-_FATAL_HERE = {"gcbm-layer-cropped"}
+_FATAL_HERE = {"gcbm-layer-cropped", "gcbm-growth-curve"}
 
 
 def preflight(project: Project, binary: Path) -> list[Problem]:
@@ -28,13 +28,13 @@ def preflight(project: Project, binary: Path) -> list[Problem]:
     A project that the embedded engine understands is checked whole, pixel by pixel (unknown boundaries,
     curves, disturbance types); of any other: libraries, layers, database, and the tables of its queries.
     """
-    found = [*_libraries(project, binary), *_tiles(project)]
+    found = [*_libraries(project, binary)]
     if not unsupported(project):
         for problem in validate(project):
             if problem.severity == "error" or problem.code in _FATAL_HERE:
                 found.append(_as_error(problem))
-        return found
-    return [*found, *_layers(project), *_database(project)]
+        return [*found, *_part_tiles(project)]
+    return [*found, *_layers(project), *_part_tiles(project), *_database(project)]
 
 
 def _as_error(problem: Problem) -> Problem:
@@ -60,24 +60,26 @@ def _libraries(project: Project, binary: Path) -> Iterator[Problem]:
         )
 
 
-def _tiles(project: Project) -> Iterator[Problem]:
-    """The C++ finds a tile by its x and y, the embedded engine (and everybody's notes) by its index."""
-    landscape = project.section("LocalDomain").get("landscape") or {}
-    by_place = landscape.get("iteration_type", "LandscapeTiles") == "LandscapeTiles"
-    tiles = landscape.get("tiles") if by_place else None
-    for tile in tiles or []:
-        if not (isinstance(tile, dict) and {"x", "y", "index"} <= set(tile)):
-            continue
-        west, north = tile_bounds(int(tile["index"]))
-        if (float(tile["x"]), float(tile["y"])) != (west, north):
-            yield Problem(
-                "error",
-                "gcbm-flint-tile",
-                f"tile {tile['index']} begins at x {west:g}, y {north:g}, but x {tile['x']}, y {tile['y']} are given, "
-                "and moja.cli goes by them",
-                project.source("LocalDomain", "landscape"),
-                "an index is (90 - y) * 360 + x + 180",
-            )
+def _part_tiles(project: Project) -> Iterator[Problem]:
+    """Rasters that end inside a tile: builds of the public sources crash on them (exit code 139), without a word."""
+    layers: list[str] = []
+    for provider, entry, where in layer_entries(project):
+        with suppress(FlintError):  # a layer that cannot be read has its own line
+            layer = make_layer(project, provider, entry, where)
+            try:
+                if layer.part_of_tile() and not layer.cropped():
+                    layers.append(layer.name)
+            finally:
+                layer.close()
+    if layers:
+        yield Problem(
+            "warning",
+            "gcbm-layer-part-of-tile",
+            f"{len(layers)} rasters end inside a tile of 1 degree ({', '.join(sorted(layers)[:10])}): moja.cli "
+            "may crash on them",
+            project.source("Providers"),
+            "tile the layers to whole tiles (--fix writes a repaired copy), or use engine: embedded",
+        )
 
 
 def _layers(project: Project) -> Iterator[Problem]:

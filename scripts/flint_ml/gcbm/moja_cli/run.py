@@ -118,6 +118,7 @@ def run_flint(
             expected=expected,
             part=blocks is not None,
             classifiers=_classifiers(project),
+            foretold=tuple(p.message for p in problems if p.code == "gcbm-layer-part-of-tile"),
             printed=(work / LOG).with_suffix(".stdout").read_text(encoding="utf-8", errors="replace").strip(),
         )
         if found := judge(run):

@@ -32,6 +32,7 @@ class Run:
     expected: Landscape | None
     part: bool = False
     classifiers: int = 1
+    foretold: tuple[str, ...] = ()
     printed: str = ""
 
 
@@ -83,16 +84,18 @@ def _ended(run: Run) -> Problem | None:
             if run.classifiers > 1
             else ""
         )
+        several += "".join(f" Told before the run: {text}." for text in run.foretold)
         return _problem(
             "gcbm-flint-segfault",
             f"moja.cli crashed with a segmentation fault (exit code 139, {progress}).{several}",
-            "use a build in which these keys are compared value by value (no number changes), or engine: embedded",
+            ("tile the layers to whole tiles (--fix writes a repaired copy); else " if run.foretold else "")
+            + "use a build in which these keys are compared value by value (no number changes), or engine: embedded",
         )
     if done.code == 137 or any("allocate memory" in line or "bad_alloc" in line for line in run.log.evidence()):
         return _problem(
             "gcbm-flint-memory",
-            f"moja.cli was killed (exit code 137, {progress}, {done.peak_mb:.0f} MB at most): "
-            "most likely the machine ran out of memory",
+            f"moja.cli was killed (exit code 137, {progress}, {done.peak_mb:.0f} MB at most): somebody ended it, or "
+            "the machine ran out of memory",
             "use fewer threads, split the project into parts (plan), or take a larger runner",
         )
     if done.code > 128:

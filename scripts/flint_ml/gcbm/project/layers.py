@@ -25,6 +25,9 @@ TYPES = {
     "Float32": "float32",
 }
 
+# Rasters of at most so many cells are read at once.
+WHOLE = 4_000_000
+
 
 @dataclass
 class Layer:
@@ -45,6 +48,9 @@ class Layer:
     where: str
     _dataset: Any = field(default=None, repr=False)
     _origin: tuple[int, int] = (0, 0)
+    # Cells read ahead, and the row and column of the first: single blocks of a small raster cost more to ask for than
+    # to read.
+    _ahead: tuple[int, int, Any] | None = field(default=None, repr=False)
 
     def open(self) -> Any:
         """The open dataset, checked against its description; see ``faults``."""
@@ -81,7 +87,7 @@ class Layer:
     def close(self) -> None:
         if self._dataset is not None:
             self._dataset.close()
-            self._dataset = None
+            self._dataset = self._ahead = None
 
     def _missing(self) -> dict[str, Any]:
         near = sorted(p.name for p in self.tiff.parent.glob(f"{self.tiff.stem}*.tif*"))
@@ -144,6 +150,14 @@ class Layer:
         }
         return [side for side, rest in sides.items() if rest]
 
+    def part_of_tile(self) -> list[str]:
+        """Sides on which the raster ends inside a tile, though at a block: ``moja.cli`` crashes on such a layer."""
+        dataset = self.open()
+        row, column = self._origin
+        n = self.grid.per_tile
+        sides = {"top": row, "left": column, "bottom": row + dataset.height, "right": column + dataset.width}
+        return [side for side, edge in sides.items() if edge % n]
+
     def read(self, block: BlockId, target: Grid) -> NDArray[Any]:
         """Raw values (target.per_block squared) of a block; parts that the raster lacks are no data."""
         dataset = self.open()
@@ -157,11 +171,37 @@ class Layer:
             return out
         top, left = int(rows[r.start]), int(columns[c.start])
         height, width = int(rows[r.stop - 1]) - top + 1, int(columns[c.stop - 1]) - left + 1
+        part = self._cells(block, (top, left, height, width))
+        if self.grid.per_block != target.per_block:
+            part = part[np.ix_(rows[r] - top, columns[c] - left)]
+        out[r, c] = part
+        return out
+
+    def _cells(self, block: BlockId, window: tuple[int, int, int, int]) -> NDArray[Any]:
+        """Cells of a window (top, left, height, width) of the raster, from what was read ahead where it lies in it."""
+        top, left, height, width = window
+        for _ in range(2):
+            if self._ahead is not None:
+                row, column, cells = self._ahead
+                part: NDArray[Any] = cells[top - row : top - row + height, left - column : left - column + width]
+                if top >= row and left >= column and part.shape == (height, width):
+                    return part
+            self._read_ahead(block, window)
+        raise AssertionError("what was read ahead lacks the block that it was read for")
+
+    def _read_ahead(self, block: BlockId, window: tuple[int, int, int, int]) -> None:
+        """Read the whole raster where it is small, else this block and those to the right of it in its tile."""
         from rasterio.errors import RasterioIOError
         from rasterio.windows import Window
 
+        dataset = self.open()
+        top, left, height, width = window
+        if dataset.height * dataset.width <= WHOLE:
+            top, left, height, width = 0, 0, dataset.height, dataset.width
+        else:
+            width = min(width + self.grid.per_block * (BLOCKS - 1 - block.block % BLOCKS), dataset.width - left)
         try:
-            part = dataset.read(1, window=Window(left, top, width, height))
+            self._ahead = (top, left, dataset.read(1, window=Window(left, top, width, height)))
         except RasterioIOError as error:
             raise InputError(
                 f"layer {self.name}: block {block} cannot be read ({error})",
@@ -169,10 +209,6 @@ class Layer:
                 hint="the file is damaged; copy or pull it again",
                 code="gcbm-layer-unreadable",
             ) from None
-        if self.grid.per_block != target.per_block:
-            part = part[np.ix_(rows[r] - top, columns[c] - left)]
-        out[r, c] = part
-        return out
 
     def ranks(self, raw: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Encode cells: index into the distinct values, and those values ascending (NaN, null, last).
@@ -202,8 +238,12 @@ class Layer:
 
     def is_null(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
         """Which cells hold no value."""
-        index, distinct = self.ranks(raw.reshape(-1))
-        return np.isnan(distinct)[index].reshape(raw.shape)
+        null: NDArray[np.bool_] = raw == self.nodata
+        if self.values is not None:
+            null |= ~np.isin(raw, list(self.lookup))
+        elif raw.dtype.kind == "f":
+            null |= np.isnan(raw)
+        return null
 
     def value(self, code: float) -> Any:
         """The variable's value for a code of ``codes``: None, attribute, or number."""

@@ -88,7 +88,7 @@ def _layers(project: Project) -> list[str]:
                 continue
             near[0].replace(layer.tiff)
             done.append(f"layer {layer.name}: {near[0].name} renamed to {layer.tiff.name}, as the configuration says")
-        if layer.cropped():
+        if layer.cropped() or layer.part_of_tile():
             _pad(layer)
             done.append(f"layer {layer.name}: padded with no data to whole tiles, so that moja.cli can read it")
         layer.close()

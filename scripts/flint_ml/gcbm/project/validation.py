@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import FlintError, InputError
+from flint_ml.gcbm.engine.aggregate import Check, Status
 from flint_ml.gcbm.engine.checks import unlistened_layers
 from flint_ml.gcbm.engine.disturbance import Event, EventPlan, parse_event
 from flint_ml.gcbm.engine.growth import NO_CURVE, GrowthKeys
@@ -20,10 +21,11 @@ from flint_ml.gcbm.engine.run import Reader
 from flint_ml.gcbm.engine.stands import Inventory
 from flint_ml.gcbm.project.compatibility import reachable, unsupported
 from flint_ml.gcbm.project.config import Project
-from flint_ml.gcbm.project.grid import Grid, project_domain, raster_provider
+from flint_ml.gcbm.project.grid import Grid, project_domain, raster_provider, tile_bounds
 from flint_ml.gcbm.project.layers import Layer, covers, layer_entries, make_layer, project_layers
 from flint_ml.gcbm.project.problems import Problem, Severity
 from flint_ml.gcbm.project.variables import NullVariableError
+from flint_ml.text.numbers import count
 
 PATH_KEYS = {"databasename", "output_path", "output_filename", "layer_path", "path", "queryFile"}
 
@@ -39,6 +41,17 @@ def validate(project: Project, *, pixels: bool = True) -> list[Problem]:
         Also read the layers and look for pixels without curve, age, temperature, matrix.
     """
     found: list[Problem] = [*unsupported(project), *_separators(project), *_variables(project)]
+    if project.smoother_off and not project.obey_smoother:
+        found.append(
+            Problem(
+                "warning",
+                "gcbm-smoother",
+                "smoother_enabled: false has no effect: the C++ smooths growth curves all the same, as this run does",
+                project.source("Modules", "CBMGrowthModule"),
+                "remove the setting, or set `smoother: project` to switch the smoother off in the embedded engine",
+            )
+        )
+    _tiles(project, found)
     layers = _layers(project, found)
     _domain(project, layers, found)
     with _collect(found):
@@ -62,6 +75,9 @@ def _collect(found: list[Problem]) -> Iterator[None]:
     """Turn an InputError into a problem and go on."""
     try:
         yield
+    except NullVariableError as error:
+        text = f"{error}, and a query needs it on every pixel"
+        found.append(Problem("error", "gcbm-null", text, "", "give it a value on every pixel that has classifiers"))
     except FlintError as error:
         severity: Severity = "unsupported" if error.code == "gcbm-unsupported" else "error"
         found.append(Problem(severity, error.code, error.message, error.where or "", error.hint or ""))
@@ -91,10 +107,10 @@ def _separators(project: Project) -> Iterator[Problem]:
         yield Problem(
             "warning",
             "gcbm-windows-path",
-            f"Windows path separators: {', '.join(here)}. On Linux moja.cli makes one file with a backslash in its "
-            "name; the embedded engine reads them as folders",
+            f"{count(len(here), 'path')} with Windows separators, such as {here[0]}. On Linux moja.cli makes one file "
+            "with a backslash in its name; the embedded engine reads them as folders",
             file,
-            "write / instead of \\, which Windows accepts too.",
+            "write / instead of \\, which Windows accepts too (--fix writes a repaired copy)",
         )
 
 
@@ -136,6 +152,27 @@ def _layers(project: Project, found: list[Problem]) -> dict[str, Layer]:
             )
         )
     return layers
+
+
+def _tiles(project: Project, found: list[Problem]) -> None:
+    """Tiles whose index is not that of their x and y."""
+    landscape = project.section("LocalDomain").get("landscape") or {}
+    for tile in landscape.get("tiles") or []:
+        if not (isinstance(tile, dict) and {"x", "y", "index"} <= set(tile)):
+            continue
+        with _collect(found):
+            west, north = tile_bounds(int(tile["index"]))
+            if (float(tile["x"]), float(tile["y"])) != (west, north):
+                found.append(
+                    Problem(
+                        "warning",
+                        "gcbm-flint-tile",
+                        f"tile {tile['index']} begins at x {west:g}, y {north:g}, but x {tile['x']}, y {tile['y']} are "
+                        "given: these count, in moja.cli and here",
+                        project.source("LocalDomain", "landscape"),
+                        "an index is (90 - y) * 360 + x + 180",
+                    )
+                )
 
 
 def _domain(project: Project, layers: dict[str, Layer], found: list[Problem]) -> None:
@@ -308,8 +345,8 @@ class _Tally:
             note(_Fault("error", "gcbm-null", text, error.name, hint), np.ones(inventory.stands, dtype=bool))
 
     def _numbers(self, view: StandVariables, note: Note) -> None:
-        for severity, name, text, hint in _NUMBERS:
-            note(_Fault(severity, f"gcbm-null-{name}", text, name, hint), np.isnan(view.numbers(name)))
+        for severity, code, name, text, hint in _NUMBERS:
+            note(_Fault(severity, code, text, name, hint), np.isnan(view.numbers(name)))
 
     def _parameters(self, view: StandVariables, note: Note) -> None:
         units, unit_index = view.of("spatial_unit_id")
@@ -347,10 +384,10 @@ class _Tally:
         self._after_events(view, sets, note)
         for number in np.unique(sets[key == NO_CURVE]):
             names = ", ".join(f"{k}={v}" for k, v in self.keys.sets[number].items())
-            text = f"no growth curve for {names}; the C++ would drop these pixels"
+            text = f"no growth curve for {names}: these pixels leave the run; its check growth-curves fails"
             hint = "add a growth curve with these classifier values, or '?'"
             note(
-                _Fault("error", "gcbm-growth-curve", text, "growth_curve_id", hint),
+                _Fault("warning", "gcbm-growth-curve", text, "growth_curve_id", hint),
                 (sets == number) & (key == NO_CURVE),
             )
 
@@ -366,17 +403,31 @@ class _Tally:
             lost = self.keys.of(changed, place[members]) == NO_CURVE
             for number in np.unique(changed[lost]):
                 names = ", ".join(f"{k}={v}" for k, v in self.keys.sets[number].items())
-                text = f"after {event.kind} in {event.year} no growth curve for {names}; the C++ drops these pixels"
+                text = (
+                    f"after {event.kind} in {event.year} no growth curve for {names}: these pixels leave the run then"
+                )
                 hint = "add a growth curve with these classifier values, or correct the transition"
-                fault = _Fault("error", "gcbm-growth-curve", text, "growth_curve_id", hint)
+                fault = _Fault("warning", "gcbm-growth-curve", text, "growth_curve_id", hint)
                 note(fault, np.isin(every, members[lost & (changed == number)]))
 
 
 Note = Callable[[_Fault, Any], None]
-_NUMBERS: tuple[tuple[Severity, str, str, str], ...] = (
-    ("error", "initial_age", "no initial age; the C++ would start with empty pools", "fill the layer"),
-    ("warning", TEMPERATURE, "no mean annual temperature; it counts as 0 degrees C", "fill the layer"),
-    ("error", MIXING, "no slow mixing rate", "give it a value everywhere"),
+_NUMBERS: tuple[tuple[Severity, str, str, str, str], ...] = (
+    (
+        "error",
+        "gcbm-initial-age",
+        "initial_age",
+        "no initial age; the C++ would start with empty pools",
+        "fill the layer, or set `mask: initial_age` to leave such pixels out",
+    ),
+    (
+        "warning",
+        "gcbm-null-temperature",
+        TEMPERATURE,
+        "no mean annual temperature; it counts as 0 degrees C",
+        "fill the layer",
+    ),
+    ("error", "gcbm-null", MIXING, "no slow mixing rate", "give it a value everywhere"),
 )
 
 
@@ -384,36 +435,60 @@ _NUMBERS: tuple[tuple[Severity, str, str, str], ...] = (
 ROWS = 1024
 
 
-def missing_attributes(project: Project) -> list[Problem]:
-    """Layers with cell values that their attribute table lacks: an error where an event is lost, else a warning.
+@dataclass(frozen=True)
+class MissingAttributes:
+    """Cell values of a layer that its attribute table lacks: value to pixels. ``event``: a disturbance is lost."""
 
-    The C++ takes such values as no data, without a word.
+    layer: str
+    values: dict[int, int]
+    event: bool
+    where: str
+
+    @property
+    def text(self) -> str:
+        """``layer fires: values without an entry in its attributes: 3 (12 pixels); their events never happen``"""
+        listed = ", ".join(f"{value} ({pixels:,} pixels)" for value, pixels in list(self.values.items())[:10])
+        effect = "their events never happen" if self.event else "they count as no data"
+        return f"layer {self.layer}: values without an entry in its attributes: {listed}; {effect}"
+
+
+def find_missing_attributes(project: Project) -> list[MissingAttributes]:
+    """Layers with cell values that their attribute table lacks: the C++ takes them as no data, without a word.
 
     A classifier's pixel without attribute is not simulated at all, an age or mask without one is null.
     """
-    listener = set(project.disturbance_variables)
-    found = []
+    listened = {
+        str((entry.get("transform") or {}).get("data_id"))
+        for name in project.disturbance_variables
+        if isinstance(entry := project.section("Variables").get(name), dict)
+    }
+    listened |= set(project.disturbance_variables)
+    missing = []
     for layer in project_layers(project).values():
         try:
-            lost = _unlisted_values(layer) if layer.lookup else {}
+            values = _unlisted_values(layer) if layer.lookup else {}
         except FlintError:
             continue  # a layer that cannot be read has its own line
         finally:
             layer.close()
-        if lost:
-            listed = ", ".join(f"{value} ({pixels:,} pixels)" for value, pixels in list(lost.items())[:10])
-            event = layer.name in listener
-            effect = "their events never happen" if event else "they count as no data"
-            found.append(
-                Problem(
-                    "error" if event else "warning",
-                    "gcbm-attribute-missing",
-                    f"layer {layer.name}: values without an entry in its attributes: {listed}; {effect}",
-                    project.relative(layer.json),
-                    "add an entry for each value, or correct the raster",
-                )
-            )
-    return found
+        if values:
+            missing.append(MissingAttributes(layer.name, values, layer.name in listened, project.relative(layer.json)))
+    return missing
+
+
+def missing_attributes(missing: Sequence[MissingAttributes]) -> list[Problem]:
+    """A warning for each layer; the run's check ``missing-attributes`` fails where an event is lost."""
+    hint = "add an entry for each value, or correct the raster"
+    return [Problem("warning", "gcbm-attribute-missing", each.text, each.where, hint) for each in missing]
+
+
+def attribute_check(missing: Sequence[MissingAttributes]) -> Check:
+    """The check of a run: pixels whose value has no attribute; failed where events are lost, else a warning."""
+    pixels = sum(sum(each.values.values()) for each in missing)
+    status: Status = "passed" if not missing else "failed" if any(each.event for each in missing) else "warned"
+    listed = f": {'; '.join(each.text for each in missing)}" if missing else ""
+    text = f"{pixels:,} pixels hold a value that the layer's attributes lack{listed}"
+    return Check("missing-attributes", status, float(pixels), 0.0, "pixels", text[:2000])
 
 
 def _unlisted_values(layer: Layer) -> dict[int, int]:
@@ -426,9 +501,9 @@ def _unlisted_values(layer: Layer) -> dict[int, int]:
     for top in range(0, dataset.height, ROWS):
         block = dataset.read(1, window=Window(0, top, dataset.width, min(ROWS, dataset.height - top)))
         values, counts = np.unique(block, return_counts=True) if block.dtype.itemsize > 1 else _bytes(block)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        for value, pixels in zip(values.tolist(), counts.tolist(), strict=True):
             if int(value) not in known:
-                lost[int(value)] = lost.get(int(value), 0) + count
+                lost[int(value)] = lost.get(int(value), 0) + pixels
     return dict(sorted(lost.items()))
 
 
