@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flint_ml.drift.profile import comparable, is_profile, make_profile, read_profile, write_profile
     from flint_ml.drift.rasters.check import check_rasters
     from flint_ml.drift.rasters.source import gdal, is_raster, layers_of
+    from flint_ml.drift.report.explain import explanation
     from flint_ml.drift.report.page import page_body
     from flint_ml.drift.report.record import describe, draw
     from flint_ml.drift.rules import ColumnRules, DriftRules
@@ -54,6 +55,7 @@ _HOME = {
     "comparable": "profile",
     "describe": "report.record",
     "draw": "report.record",
+    "explanation": "report.explain",
     "file_at": "base_reference",
     "find_remote": "tables.sources",
     "gdal": "rasters.source",
@@ -90,6 +92,7 @@ __all__ = [
     "comparable",
     "describe",
     "draw",
+    "explanation",
     "file_at",
     "find_remote",
     "gdal",

@@ -13,6 +13,15 @@ import numpy as np
 from flint_ml.drift.statistics.distributions import Codes, Floats, Mask
 
 
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type is one of text, plain, large or encoded."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
+
+
 def present(chunk: Any) -> Mask:
     """Which values of an Arrow array are there."""
     import pyarrow as pa

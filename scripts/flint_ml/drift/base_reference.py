@@ -71,8 +71,9 @@ def base_files(git: Git, base: str | None, given: Sequence[Path], pattern: Path,
         return BaseReference(tuple(given), base)
     copies = []
     for number, file in enumerate(at_base):
-        copy = folder / f"{number:05d}" / Path(file).name
-        copy.parent.mkdir()
+        # The folders too: their names may be columns (region=north).
+        copy = folder / f"{number:05d}" / file
+        copy.parent.mkdir(parents=True)
         copy.write_bytes(read_at(git, base, file) or b"")
         copies.append(copy)
     return _altered(copies, name, base)

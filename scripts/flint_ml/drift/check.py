@@ -11,19 +11,21 @@ import numpy as np
 
 from flint_ml.drift.arrow import row_values
 from flint_ml.drift.clusters import Units, clusterings, decide_by_groups, units_of
+from flint_ml.drift.coverage import coverage_of
 from flint_ml.drift.frames import Frames, pairs_of, read_pairs, whole_frames
 from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, column_tests, decide, decide_within, severity
-from flint_ml.drift.profile import Profile, as_table, comparable
+from flint_ml.drift.profile import Profile, as_table, comparable, limits_in
 from flint_ml.drift.quality import other_units, quality_notes
 from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.cluster_permutation import Clustering, codes_of, looks_clustered
 from flint_ml.drift.statistics.multiple_testing import Detectable, smallest_detectable
 from flint_ml.drift.statistics.spectra import Calibration
-from flint_ml.drift.tables.columns import Pair
+from flint_ml.drift.tables.columns import Pair, how_read
 from flint_ml.drift.tables.reading import Source, read_columns
 from flint_ml.drift.tables.schema import Note, listed, new_categories, schema_notes
 from flint_ml.drift.whole_table import SpectrumResult, WholeTable, spectra_results, whole_table
 from flint_ml.errors import InputError
+from flint_ml.record import Piece, Severity
 
 Reader = Callable[[tuple[Source, Source], Sequence[str], Sequence[str], DriftRules], tuple[list[Pair], Frames]]
 
@@ -45,6 +47,8 @@ class Result:
     detectable: Detectable = field(default_factory=lambda: Detectable(1.0, None))
     tests: int = 0
     engine: str = "memory"
+    coverage: list[Piece] = field(default_factory=list)
+    read: tuple[tuple[str, str], ...] = ()
 
     @property
     def tested(self) -> list[ColumnResult]:
@@ -92,8 +96,11 @@ def check(reference: Source, current: Source, rules: DriftRules, read: Reader = 
     places = [name for name in (*rules.groups, *rules.coordinates) if name not in common]
     pairs, frames = read((reference, current), common, places, rules)
     result = _compare(pairs, frames, rules, (reference.label, current.label))
-    result.notes = schema_notes(reference, current, rules) + _notes(result, frames, pairs)
+    result.notes += schema_notes(reference, current, rules) + _notes(result, frames, pairs)
     result.notes += quality_notes(frames.full, pairs, rules, bands=_bands(result), rows=frames.complete)
+    result.coverage = coverage_of(reference.names, pairs, rules, result.noun)
+    result.read = ((reference.label, reference.said), (current.label, current.said))
+    result.notes += _read_notes(result, pairs)
     there, here = set(reference.names), set(current.names)
     gone = [name for name in reference.names if name not in here]
     result.notes += other_units(gone, [name for name in current.names if name not in there])
@@ -118,11 +125,15 @@ def check_profile(profile: Profile, label: str, current: Source, rules: DriftRul
     if not common:
         raise InputError("no common column of the profile can be compared", where=label, hint="make the profile anew")
     tables = (as_table(profile, common), read_columns(current, common))
-    pairs, frames = pairs_of(tables, common, rules), whole_frames(tables, rules)
+    pairs, tables = pairs_of(tables, common, rules, limits_in(profile))
+    frames = whole_frames(tables, rules)
     result = _compare(pairs, frames, rules, (label, current.label), profile.calibrations)
     result.rows = (profile.rows, tables[1].num_rows)
-    result.notes = schema_notes(reference, current, rules) + _notes(result, frames, pairs)
+    result.notes += schema_notes(reference, current, rules) + _notes(result, frames, pairs)
     result.notes += quality_notes(tables, pairs, rules, bands=_bands(result), rows=False)
+    result.coverage = coverage_of(reference.names, pairs, rules, result.noun)
+    result.read = ((label, "a profile"), (current.label, current.said))
+    result.notes += _read_notes(result, pairs)
     text = f"the reference is a profile of {profile.rows:,} rows: D of a column is exact to {profile.bound:.4f}"
     result.notes.append(Note("info", "profile", text))
     return result
@@ -133,8 +144,8 @@ def check_tables(reference: Any, current: Any, rules: DriftRules) -> Result:
     places = {*rules.groups, *rules.coordinates}
     here = set(current.column_names)
     common = [n for n in reference.column_names if n in here and rules.compares(n) and n not in places]
-    tables = (reference, current)
-    return _compare(pairs_of(tables, common, rules), whole_frames(tables, rules), rules, ("reference", "new data"))
+    pairs, tables = pairs_of((reference, current), common, rules)
+    return _compare(pairs, whole_frames(tables, rules), rules, ("reference", "new data"))
 
 
 def _compare(
@@ -144,16 +155,19 @@ def _compare(
     labels: tuple[str, str],
     known: Mapping[tuple[str, ...], Calibration] | None = None,
 ) -> Result:
-    _refuse_empty(pairs, labels)
+    empty = _empty_notes(pairs, labels)
     columns = [ColumnResult(p, hypotheses) for p, hypotheses in zip(pairs, column_tests(pairs, rules), strict=True)]
-    if not any(column.hypotheses for column in columns):
+    if not any(column.hypotheses and all(column.column.present) for column in columns):
+        if empty:
+            raise InputError(empty[0].message, hint=empty[0].hint, code=empty[0].code)
+        reasons = [f"`{pair.name}` ({pair.why or 'no values'})" for pair in pairs[:3]]
         raise InputError(
-            "no column can be compared: all are identifiers, dates or empty",
+            f"no column can be compared: {', '.join(reasons)}{' …' if len(pairs) > 3 else ''}",
             where=labels[1],
-            hint="name a test for one under `columns:` in flint-ml.yml",
+            hint="name a test for one under `columns:` in flint-ml.yml, or say under `read:` how the table is written",
             code="nothing-to-compare",
         )
-    result = Result(rules, frames.rows, columns, [], units=units_of(frames.full, rules))
+    result = Result(rules, frames.rows, columns, empty, units=units_of(frames.full, rules))
     _decide_all(result, frames, pairs, known)
     columns.sort(key=lambda c: severity(c.leading) if c.leading else (True, True, 0.0, 2.0))
     return result
@@ -237,27 +251,44 @@ def _common(reference: Source, current: Source, rules: DriftRules) -> list[str]:
     return common
 
 
-def _refuse_empty(pairs: Sequence[Pair], labels: tuple[str, str]) -> None:
+def _empty_notes(pairs: Sequence[Pair], labels: tuple[str, str]) -> list[Note]:
+    """Columns that hold no value in one of the tables."""
+    notes = []
     for side, label in enumerate(labels):
         empty = [p.name for p in pairs if not p.present[side] and p.present[1 - side]]
         if empty:
-            raise InputError(
-                f"{listed(empty, 4)} {'has' if len(empty) == 1 else 'have'} no values, only missing ones",
-                where=label,
-                hint="fill the column, or leave it out with `exclude`",
-                code="all-missing",
-            )
+            text = f"{label}: {listed(empty, 4)} {'has' if len(empty) == 1 else 'have'} no values, only missing ones"
+            notes.append(Note("error", "all-missing", text, "fill the column, or leave it out with `exclude`"))
+    return notes
+
+
+def _read_notes(result: Result, pairs: Sequence[Pair]) -> list[Note]:
+    """How tables and columns were read, where that is not plain."""
+    notes = [Note("info", "read", f"{label} was read with {said}") for label, said in result.read if said]
+    read = [f"`{pair.name}` ({words})" for pair in pairs if (words := how_read(pair)) and not _is_left_out(pair)]
+    if read:
+        text = ", ".join(read[:5]) + (f" and {len(read) - 5} more" if len(read) > 5 else "")
+        notes.append(Note("info", "read-as", f"texts were read as values: {text}"))
+    return notes
+
+
+def _is_left_out(pair: Pair) -> bool:
+    return pair.reading is not None and pair.reading.left_out
 
 
 def _notes(result: Result, frames: Frames, pairs: Sequence[Pair]) -> list[Note]:
     rules = result.rules
     notes: list[Note] = []
     for column in pairs:
-        notes += [Note("error" if code == "type-changed" else "warning", code, text) for code, text in column.notes]
+        for code, text in column.notes:
+            notes.append(Note("error" if code == "type-changed" else "warning", code, text))
         if column.kind == "category":
             notes += new_categories(column)
-        if column.kind in {"identifier", "date", "text"} and rules.of(column.name).test == "auto":
-            notes.append(Note("info", "not-compared", f"`{column.name}` was not compared: {column.why}"))
+        left_out = _is_left_out(column)
+        if column.kind in {"identifier", "date", "text"} and not left_out and rules.of(column.name).test == "auto":
+            # Numbers in lists may be spectra: that they were passed over must be seen.
+            severity_: Severity = "warning" if column.why.startswith("lists") else "info"
+            notes.append(Note(severity_, "not-compared", f"`{column.name}` was not compared: {column.why}"))
         if column.kind == "empty":
             notes.append(Note("warning", "no-values", f"`{column.name}` has no value in either table; not compared"))
     for spectrum in result.spectra:

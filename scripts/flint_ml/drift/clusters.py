@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from flint_ml.drift.arrow import class_codes, present, row_values
-from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, decide, decide_one
+from flint_ml.drift.hypotheses import BELOW, ColumnResult, Hypothesis, decide, decide_one
 from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.cluster_permutation import (
     Clustering,
@@ -124,6 +124,8 @@ def _sample(tables: tuple[Any, Any], pair: Pair, hypothesis: Hypothesis, units: 
         return Sample(codes[codes >= 0].astype(float), units.both[codes >= 0], len(pair.labels))
     values = np.concatenate([row_values(column) for column in columns])
     known = ~np.isnan(values)
+    if hypothesis.aspect == BELOW and pair.reading is not None and pair.reading.below is not None:
+        return Sample((values[known] < pair.reading.below).astype(float), units.both[known], 2)
     if hypothesis.aspect == "missing":
         return Sample((~known).astype(float), units.both, 2)
     if hypothesis.test.effect_name == "V":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from flint_ml.drift.statistics.classifier import sample_rows
 from flint_ml.drift.statistics.distributions import Codes
 from flint_ml.drift.tables.column_summary import summarise
 from flint_ml.drift.tables.columns import Pair, pair
+from flint_ml.drift.tables.interpret import Limits, interpreted
 from flint_ml.drift.tables.reading import Source, open_parquet, read_columns
 
 # Up to so many values a table, all rows stay at hand.
@@ -93,34 +94,44 @@ def read_pairs(
     rows = (readers[0].rows, readers[1].rows)
     if max(rows) * len(common) <= _SMALL or (max(rows) <= _HEAD and len(common) <= 500):
         tables = (readers[0].take([*common, *places]), readers[1].take([*common, *places]))
-        return pairs_of(tables, common, rules), whole_frames(tables, rules)
+        pairs, tables = pairs_of(tables, common, rules)
+        return pairs, whole_frames(tables, rules)
     stay = set(common) if rules.groups or rules.coordinates else _bands(common, rules)
     keep = max(256, min(16_384, _KEPT // (2 * len(common))))
     some = _Some(rows, rules)
-    pairs: list[Pair] = []
+    pairs = []
     full: list[dict[str, Any]] = [{}, {}]
     step = max(1, _BATCH // sum(rows)) if any(reader.opened for reader in readers) else 1
     for start in range(0, len(common), step):
         names = common[start : start + step]
-        tables = (readers[0].take(names), readers[1].take(names))
+        tables, readings = interpreted((readers[0].take(names), readers[1].take(names)), names, rules)
         for name in names:
             columns = [table.column(name) for table in tables]
-            pairs.append(summarise(pair(name, columns[0], columns[1], rules), rules, keep))
+            pairs.append(summarise(pair(name, columns[0], columns[1], rules, readings.get(name)), rules, keep))
             some.add(pairs[-1], columns)
             for side in (0, 1):
                 if name in stay:
                     full[side][name] = columns[side]
         for reader in readers:
             reader.drop(set(names))
-    for side, reader in enumerate(readers):
+    tables, _ = interpreted((readers[0].take(places), readers[1].take(places)), rules.coordinates, rules)
+    for side, table in enumerate(tables):
         for name in places:
-            full[side][name] = reader.take([name]).column(name)
+            full[side][name] = table.column(name)
     return pairs, some.frames((_table(full[0], rows[0]), _table(full[1], rows[1])))
 
 
-def pairs_of(tables: tuple[Any, Any], names: Sequence[str], rules: DriftRules) -> list[Pair]:
-    """The columns ``names`` of two tables that stay at hand, with their summaries."""
-    return [summarise(pair(name, tables[0].column(name), tables[1].column(name), rules), rules) for name in names]
+def pairs_of(
+    tables: tuple[Any, Any], names: Sequence[str], rules: DriftRules, limits: Mapping[str, Limits] | None = None
+) -> tuple[list[Pair], tuple[Any, Any]]:
+    """The columns ``names`` of two tables in memory with their summaries, and the tables with their texts read."""
+    placed = [name for name in rules.coordinates if name not in names and name in tables[0].column_names]
+    tables, readings = interpreted(tables, [*names, *placed], rules, limits)
+    pairs = [
+        summarise(pair(name, tables[0].column(name), tables[1].column(name), rules, readings.get(name)), rules)
+        for name in names
+    ]
+    return pairs, tables
 
 
 def _bands(names: Sequence[str], rules: DriftRules) -> set[str]:

@@ -14,10 +14,13 @@ from flint_ml.drift.two_sample import two_sample_test
 from flint_ml.drift.two_sample.base import TestResult
 from flint_ml.drift.two_sample.chi2 import proportions
 
+# The aspect of a censored column: the share of values below the common limit of detection.
+BELOW = "below the limit"
+
 
 @dataclass
 class Hypothesis:
-    """One test. ``aspect`` says of what: ``values``, ``missing``, ``T²``, ``Q``, ``score 1``, ``all columns``."""
+    """One test. ``aspect`` says of what: ``values``, ``missing``, ``T²``, ``Q``, ``score 1``, ``all columns`` …"""
 
     column: str
     aspect: str
@@ -55,6 +58,10 @@ def column_tests(pairs: Sequence[Pair], rules: DriftRules) -> list[list[Hypothes
         if name is not None and result is not None:
             hypotheses.append(Hypothesis(column.name, "values", result, rules.effect_of(column.name)))
             unfinished.setdefault(name, []).append((hypotheses[-1], column.present))
+            below = column.summary.below if column.summary else None
+            if below and any(below):
+                share = proportions(below, column.present)
+                hypotheses.append(Hypothesis(column.name, BELOW, share, rules.effect_of(column.name)))
         if "missing" in rules.tests and any(column.missing) and rules.of(column.name).test != "none":
             result = proportions(column.missing, column.total)
             hypotheses.append(Hypothesis(column.name, "missing", result, rules.effect_of(column.name)))

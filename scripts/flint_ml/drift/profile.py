@@ -22,6 +22,7 @@ from flint_ml.drift.statistics.bands import find_spectra
 from flint_ml.drift.statistics.distributions import Floats
 from flint_ml.drift.statistics.spectra import Calibration, Model, Projection, calibrate
 from flint_ml.drift.tables.columns import Pair, distinct, pair
+from flint_ml.drift.tables.interpret import interpreted
 from flint_ml.errors import InputError
 from flint_ml.hashing import write_atomically
 
@@ -75,7 +76,9 @@ def _rounded(values: Floats) -> list[float | str]:
 
 def make_profile(table: Any, rules: DriftRules, source: Mapping[str, Any] | None = None) -> Profile:
     """Profile the columns of a ``pyarrow.Table`` that the rules want."""
-    pairs = [pair(n, table.column(n), table.column(n), rules) for n in table.column_names if rules.compares(n)]
+    names = [name for name in table.column_names if rules.compares(name)]
+    (table, _), readings = interpreted((table, table), names, rules)
+    pairs = [pair(name, table.column(name), table.column(name), rules, readings.get(name)) for name in names]
     spectra = find_spectra([p.name for p in pairs if p.kind == "numeric" and rules.of(p.name).test == "auto"])
     banded = {name for spectrum in spectra for name in spectrum.columns}
     columns = {p.name: _column(p, _BAND_BINS if p.name in banded else _BINS) for p in pairs}
@@ -89,6 +92,11 @@ def _column(column: Pair, most: int) -> dict[str, Any]:
     if column.kind == "numeric" and not column.labels and len(column.reference):
         values, counts, bound = binned(column.reference, most)
         entry |= {"values": _rounded(values), "counts": counts, "bound": bound}
+        reading = column.reading
+        if reading and reading.below is not None and math.isfinite(reading.below):
+            entry["below"] = reading.below
+        if reading and reading.above is not None:
+            entry["above"] = reading.above
     elif column.kind in {"category", "boolean"}:
         entry |= {"labels": column.labels, "counts": [int(c) for c in column.reference]}
     return entry
@@ -196,6 +204,15 @@ def _calibration(entry: Mapping[str, Any]) -> Calibration:
 def comparable(profile: Profile) -> list[str]:
     """Columns of the profile whose values it holds."""
     return [name for name, column in profile.columns.items() if "counts" in column]
+
+
+def limits_in(profile: Profile) -> dict[str, tuple[float | None, float | None]]:
+    """Limits of detection of the columns that have any: below and above which values are ties."""
+    return {
+        name: (entry.get("below"), entry.get("above"))
+        for name, entry in profile.columns.items()
+        if "below" in entry or "above" in entry
+    }
 
 
 def as_table(profile: Profile, names: Sequence[str]) -> Any:

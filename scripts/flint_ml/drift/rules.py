@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -41,6 +41,46 @@ class ColumnRules(BaseModel):
     )
     range: tuple[float, float] | None = Field(None, description="Smallest and largest number that is allowed.")
     allowed: list[str] | None = Field(None, description="Categories that are allowed.")
+    missing: list[str] | None = Field(None, description="Further words that stand for no value here.")
+
+    @field_validator("allowed", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        """Codes may be written as numbers: ``[111, 112]``."""
+        if not isinstance(value, list):
+            return value
+        return [str(item) if isinstance(item, int | float) and not isinstance(item, bool) else item for item in value]
+
+
+class ReadRules(BaseModel):
+    """How a table is written, where looking at it does not tell; what is not given is judged from the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_dashed, populate_by_name=True)
+
+    header: int | None = Field(None, ge=1, description="Line of the column names, counted from 1 after `skip`.")
+    skip: int | None = Field(None, ge=0, description="Lines to pass over before anything is read.")
+    units_row: bool | None = Field(None, description="Whether a row of units follows the header.")
+    comment: str = Field("", description="What begins a line that is a comment, such as `#`.")
+    delimiter: str = Field("", description="What parts two fields.", max_length=1)
+    decimal: Literal["", ".", ","] = Field("", description="Decimal sign.")
+    encoding: str = Field("", description="Encoding, such as `utf-8`, `cp1252` or `latin-1`.")
+    missing: list[str] = Field(default_factory=list, description="Further words that stand for no value.")
+    sheet: str = Field("", description="Sheet of a workbook, by name.")
+    dates: Literal["", "day-first", "month-first"] = Field("", description="Order of day and month.")
+
+
+class ReadBothRules(ReadRules):
+    """How both tables are written; `reference` and `current` say it of one alone."""
+
+    reference: ReadRules | None = Field(None, description="Settings of the reference alone.")
+    current: ReadRules | None = Field(None, description="Settings of the new data alone.")
+
+    def of_side(self, side: int) -> ReadRules:
+        """The settings of the reference (0) or the new data (1)."""
+        own = self.reference if side == 0 else self.current
+        given = own.model_dump(exclude_unset=True) if own is not None else {}
+        both = self.model_dump(exclude_unset=True, exclude={"reference", "current"})
+        return ReadRules(**{**both, **given})
 
 
 class DriftRules(BaseModel):
@@ -86,6 +126,13 @@ class DriftRules(BaseModel):
         None, gt=0, description="Side of these squares, and of the blocks of rasters, in the unit of the coordinates."
     )
 
+    read: ReadBothRules = Field(
+        default_factory=ReadBothRules,
+        description="How the tables are written, where looking at them does not tell: `header`, `skip`, `units-row`, "
+        "`comment`, `delimiter`, `decimal`, `encoding`, `missing`, `sheet`, `dates`; below `reference:` and "
+        "`current:` for one table alone.",
+    )
+
     @field_validator("tests")
     @classmethod
     def _one_for_numbers(cls, value: list[str]) -> list[str]:
@@ -117,6 +164,10 @@ class DriftRules(BaseModel):
         """The smallest effect that counts in ``column``."""
         own = self.of(column).min_effect
         return self.min_effect if own is None else own
+
+    def missing_in(self, column: str, side: int) -> list[str]:
+        """Words for no value that the user gave, for a column of the reference (0) or of the new data (1)."""
+        return [*self.read.of_side(side).missing, *(self.of(column).missing or ())]
 
     @property
     def numeric_test(self) -> str | None:

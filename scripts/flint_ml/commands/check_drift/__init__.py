@@ -21,6 +21,10 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
     from flint_ml.drift import describe, shown
 
     result, reference = _compare(inputs, job)
+    if inputs.explain:
+        from flint_ml.drift import explanation
+
+        job.say(explanation(result))
     failed = result.failed
     mark = MARKS[
         "failed" if failed and inputs.on_failure == "fail" else "warned" if failed or result.blind else "passed"
@@ -47,6 +51,7 @@ def run(inputs: CheckDriftInputs, job: Job) -> Outcome:
         status="failed" if failed else "warned" if result.blind else "passed",
         headline=description.headline,
         message=description.message,
+        coverage=result.coverage,
         metrics=description.metrics,
         tables=description.tables,
         figures=figures,

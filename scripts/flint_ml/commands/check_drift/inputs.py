@@ -16,9 +16,9 @@ class TablesToCompare(BaseModel):
     """What is compared with what."""
 
     reference: str = Field(
-        description="The trusted table: CSV (also .gz, .bz2, .zst, .zip), Parquet or Excel (.xlsx); a folder or "
-        "pattern of such files, of the same columns; an address (`s3://`, `gs://`, `az://`, `https://`); a profile by "
-        "`flint-ml drift-profile`; or GeoTIFF rasters."
+        description="The trusted table: CSV (also .gz, .bz2, .zst, .xz, .zip), Parquet, Feather, JSON lines or Excel "
+        "(.xlsx); a folder or pattern of such files, of the same columns; an address (`s3://`, `gs://`, `az://`, "
+        "`https://`); a profile by `flint-ml drift-profile`; or GeoTIFF rasters."
     )
     reference_rev: str = Field(
         "", description="Revision to take the reference from, through Git or DVC, such as `main`."
@@ -37,6 +37,9 @@ class CheckDriftInputs(DriftRules, TablesToCompare, GateInputs):
         "workers of a `dask` cluster; the numbers are the same. `auto` scans what would take half of the free memory.",
     )
     scheduler: str = Field("", description="Address of the Dask scheduler for `engine: dask`, `tcp://host:8786`.")
+    explain: bool = Field(
+        False, description="Say how each file and each column was read, why it is compared or not, and what changes it."
+    )
     figures: Literal["auto", "none"] = Field("auto", description="Draw figures, or none.")
 
     @field_validator("columns", mode="before")

@@ -43,11 +43,12 @@ def compare_tables(inputs: CheckDriftInputs, job: Job, base: Callable[[], str | 
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
         named, reference = _reference(inputs, job, base, Path(folder))
         label = shown(inputs.reference)
-        current = open_tables(new, shown(inputs.current))
+        current = open_tables(new, shown(inputs.current), inputs.read.of_side(1))
         if isinstance(named[0], Path) and is_profile(named[0]):
             result = check_profile(read_profile(reference.paths[0], label), label, current, inputs)
         else:
-            table = open_tables(reference.paths if isinstance(named[0], Path) else named, label)
+            parts = reference.paths if isinstance(named[0], Path) else named
+            table = open_tables(parts, label, inputs.read.of_side(0))
             result = check_sources(table, current, inputs, engine=inputs.engine, scheduler=inputs.scheduler)
         _note_reference(job, named, reference)
         _note(job, new)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from flint_ml.drift.check import Result
+from flint_ml.drift.coverage import coverage_of
 from flint_ml.drift.hypotheses import ColumnResult, decide, severity
 from flint_ml.drift.rasters.grid import grid_notes, same_grid, same_system
 from flint_ml.drift.rasters.layer import LayerResult, compare_layer
@@ -76,6 +77,7 @@ def check_rasters(
     result.clustered = {layer.name: layer.clustering for layer in layers if layer.clustering}
     result.detectable = _detectable(layers, len(family), rules)
     result.notes = _stack_notes(reference, current, rules, labels)
+    result.coverage = coverage_of(list(reference), [layer.pair for layer in layers], rules, result.noun)
     for layer in layers:
         open_question = not any(h.drifted for h in layer.hypotheses)
         result.notes += _layer_notes(

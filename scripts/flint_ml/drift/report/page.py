@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from flint_ml.drift.check import Result
-from flint_ml.drift.hypotheses import ColumnResult
+from flint_ml.drift.hypotheses import BELOW, ColumnResult
 from flint_ml.drift.report import summary
 from flint_ml.drift.report.figures import drawable
 from flint_ml.drift.tables.columns import Pair
@@ -26,6 +26,7 @@ _CORRECTIONS = {
     "benjamini-hochberg": "adjusted for {} tests by Benjamini and Hochberg's method",
     "none": "not adjusted, {} tests",
 }
+_ASPECTS = {"missing": " (missing values)", BELOW: f" ({BELOW})"}
 _WIDTH, _HEIGHT, _POINTS, _CLASSES = 150, 46, 48, 8
 
 
@@ -121,7 +122,8 @@ def _row(column: ColumnResult, result: Result, *, drawn: bool) -> dict[str, Any]
             "least": number(lead.min_effect, 2),
             "adjusted": summary.p_text(lead.p_adjusted),
             "p": summary.p_text(test.p_value),
-            "test": summary.test_name(lead) + (" (missing values)" if lead.aspect == "missing" else ""),
+            "test": summary.test_name(lead)
+            + ({"missing": " (missing values)", BELOW: f" ({BELOW})"}.get(lead.aspect, "")),
             "typical": summary.typical(column),
             "note": pair.why or test.note,
         }

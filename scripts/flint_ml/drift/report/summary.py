@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flint_ml.drift.check import Result
-from flint_ml.drift.hypotheses import ColumnResult, Hypothesis
+from flint_ml.drift.hypotheses import BELOW, ColumnResult, Hypothesis
 from flint_ml.drift.statistics.bands import Spectrum
 from flint_ml.drift.tables.column_summary import median
 from flint_ml.drift.whole_table import SpectrumResult
@@ -137,7 +137,7 @@ def _line(column: ColumnResult) -> list[Any]:
     """The table row of one column."""
     lead = column.leading
     assert lead is not None
-    what = "missing values" if lead.aspect == "missing" else column.column.kind
+    what = {"missing": "missing values", BELOW: BELOW}.get(lead.aspect, column.column.kind)
     return [lead.column, what, *_row(lead), typical(column), "drifted" if column.drifted else "same"]
 
 
@@ -161,6 +161,9 @@ def typical(column: ColumnResult) -> str:
     if lead is not None and lead.aspect == "missing":
         shares = [f"{m / t:.1%}" for m, t in zip(pair.missing, pair.total, strict=True)]
         return f"{shares[0]} → {shares[1]} missing"
+    if lead is not None and lead.aspect == BELOW and pair.summary and pair.summary.below:
+        shares = [f"{below / n:.1%}" for below, n in zip(pair.summary.below, pair.present, strict=True)]
+        return f"{shares[0]} → {shares[1]} below the limit"
     if pair.labels:
         p, q = pair.reference / pair.reference.sum(), pair.current / pair.current.sum()
         k = int(abs(p - q).argmax())
@@ -229,6 +232,7 @@ def details(result: Result) -> dict[str, Any]:
     return {
         "rows": list(result.rows),
         "engine": result.engine,
+        "read": dict(result.read),
         "rules": {
             "alpha": rules.alpha,
             "correction": rules.correction,

@@ -1,18 +1,20 @@
-"""Columns that are the bands of a spectrum, known by their names: ``350``, ``X350``, ``nm_0400``, ``spc.1400.5``."""
+"""Columns that are the bands of a spectrum, known by a number in their names: ``350``, ``X350``, ``spc.400.5``."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-_BAND = re.compile(r"^(?P<prefix>.*?[^\d.]|)(?P<number>\d+(?:\.\d+)?)(?P<unit>\s*(?:nm|cm-1|cm\^-1|1/cm)?)$", re.I)
+_DECIMAL, _WHOLE = re.compile(r"\d+[.,]\d+"), re.compile(r"\d+")
 MIN_BANDS = 20
 # Wavelengths in nm (ultraviolet to thermal infrared) and wavenumbers in 1/cm both lie here.
 _LOW, _HIGH = 100.0, 30_000.0
 # From so many columns of the same prefix with lower numbers on, the numbers count columns.
 _COUNTED = 5
+# So large a part of the numbers must be in order, and so many letters may a number have.
+_IN_ORDER, _DIGITS = 0.8, 12
 
 
 @dataclass(frozen=True)
@@ -35,29 +37,70 @@ class Spectrum:
 
 
 def find_spectra(names: Sequence[str]) -> list[Spectrum]:
-    """Groups of at least twenty columns of one prefix whose numbers could be wavelengths and rise or fall steadily.
+    """Groups of at least twenty columns of one name but for a number that could be a wavelength and rises or falls.
 
-    Counters (``x1`` … ``x200``) are not wavelengths: their numbers start too low.
+    What stands before and after the number is the same in all names of a group (``scan_visnir.350_ref``,
+    ``spc.400.5``, ``b350_nm``). A column out of order does not undo the others: the longest series counts. Counters
+    (``x1`` … ``x200``) are not wavelengths: their numbers start too low.
     """
     groups: dict[tuple[str, str], list[tuple[float, str]]] = {}
     low: dict[tuple[str, str], int] = {}
     for name in names:
-        match = _BAND.match(name)
-        if match is None:
+        for key, number in _numbers_in(name):
+            if _LOW <= number <= _HIGH:
+                groups.setdefault(key, []).append((number, name))
+            elif number < _LOW:
+                low[key] = low.get(key, 0) + 1
+    taken: set[str] = set()
+    spectra: list[Spectrum] = []
+    # Larger groups first; of equal ones that whose number is longer, so that 400.5 is one number.
+    for key, bands in sorted(groups.items(), key=lambda item: (-len(item[1]), len(item[0][0]) + len(item[0][1]))):
+        free = [band for band in bands if band[1] not in taken]
+        if low.get(key, 0) >= _COUNTED or len(free) < MIN_BANDS:
             continue
-        key, number = (match["prefix"], match["unit"].strip().lower()), float(match["number"])
-        if _LOW <= number <= _HIGH:
-            groups.setdefault(key, []).append((number, name))
-        elif number < _LOW:
-            low[key] = low.get(key, 0) + 1
-    found: list[Spectrum] = []
-    for key, bands in groups.items():
-        if low.get(key, 0) >= _COUNTED:
+        series = _longest(free)
+        if len(series) < max(MIN_BANDS, _IN_ORDER * len(free)):
             continue
-        positions = [position for position, _ in bands]
-        steps = [b - a for a, b in pairwise(positions)]
-        if len(bands) < MIN_BANDS or not (all(s > 0 for s in steps) or all(s < 0 for s in steps)):
-            continue
-        bands.sort()
-        found.append(Spectrum(key[0], tuple(name for _, name in bands), tuple(position for position, _ in bands)))
-    return found
+        taken |= {name for _, name in series}
+        series.sort()
+        spectra.append(Spectrum(key[0], tuple(name for _, name in series), tuple(number for number, _ in series)))
+    order = {name: position for position, name in enumerate(names)}
+    return sorted(spectra, key=lambda spectrum: min(order[name] for name in spectrum.columns))
+
+
+def _numbers_in(name: str) -> list[tuple[tuple[str, str], float]]:
+    """Each number in a name, with what stands before and after it; ``400.5`` also as 400 and as 5."""
+    spans = {match.span() for match in _DECIMAL.finditer(name)} | {match.span() for match in _WHOLE.finditer(name)}
+    return [
+        ((name[:start], name[end:].strip().lower()), float(name[start:end].replace(",", ".")))
+        for start, end in spans
+        if end - start <= _DIGITS
+    ]
+
+
+def _longest(bands: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """The longest series of bands whose numbers rise, or fall, in the order of the columns."""
+    rising, falling = (_rising(bands, sign) for sign in (1, -1))
+    return rising if len(rising) >= len(falling) else falling
+
+
+def _rising(bands: Sequence[tuple[float, str]], sign: int) -> list[tuple[float, str]]:
+    """The longest strictly increasing subsequence (patience sorting)."""
+    ends: list[float] = []
+    last: list[int] = []
+    before: list[int] = []
+    for position, (number, _) in enumerate(bands):
+        value = sign * number
+        pile = bisect_left(ends, value)
+        if pile == len(ends):
+            ends.append(value)
+            last.append(position)
+        else:
+            ends[pile], last[pile] = value, position
+        before.append(last[pile - 1] if pile else -1)
+    series = []
+    position = last[-1] if last else -1
+    while position >= 0:
+        series.append(bands[position])
+        position = before[position]
+    return series[::-1]

@@ -10,8 +10,10 @@ import numpy as np
 from flint_ml.drift.arrow import sorted_numbers, text_as_numbers
 from flint_ml.drift.statistics.distributions import Floats, Ints
 from flint_ml.drift.statistics.ecdf_grid import Intervals, count, within
+from flint_ml.drift.tables.interpret import texts_in
+from flint_ml.drift.tables.values import Texts
 
-Mode = Literal["numbers", "classes", "both", "missing"]
+Mode = Literal["numbers", "classes", "both", "missing", "texts"]
 
 # Categories of a column that are counted; a column with more is no category.
 MOST_CLASSES = 1 << 20
@@ -24,7 +26,8 @@ class ColumnRequest:
 
     ``mode`` says how values are read: as numbers, as classes, as both (text that may hold numbers), or not at all.
     ``edges`` are the grid to count at; ``intervals`` those whose values are collected, of which one in ``thin``.
-    Up to ``distinct`` different numbers are counted one by one.
+    Up to ``distinct`` different numbers are counted one by one. The mode ``texts`` asks what texts could be read as,
+    ``missing`` being further words for no value.
     """
 
     mode: Mode
@@ -32,6 +35,7 @@ class ColumnRequest:
     intervals: Intervals | None = None
     thin: int = 1
     distinct: int = 0
+    missing: tuple[str, ...] = ()
 
 
 @dataclass
@@ -56,6 +60,7 @@ class Accumulator:
     classes: dict[str, int] | None = field(default_factory=dict)
     once: float = 0.0
     collected: list[Floats] = field(default_factory=list)
+    texts: Texts | None = None
 
     @property
     def at_edges(self) -> tuple[Ints, Ints]:
@@ -79,13 +84,18 @@ class Accumulator:
             self.ids = None
         else:
             self.ids = ((self.ids[0] + other.ids[0]) % _WORD, (self.ids[1] + other.ids[1]) % _WORD)
-        self.once = max(self.once, other.once)
+        self.once = min(self.once, other.once) if min(self.once, other.once) < 0 else max(self.once, other.once)
         before = self.classes
         self.classes = _added(self.classes, other.classes, MOST_CLASSES)
         if before is not None and other.classes is not None and self.classes is None:
             largest = max(before, other.classes, key=len)
             self.once = sum(n == 1 for n in largest.values()) / len(largest)
         self.collected += other.collected
+        if other.texts is not None:
+            if self.texts is None:
+                self.texts = other.texts
+            else:
+                self.texts.merge(other.texts)
 
 
 def _added(one: dict[Any, int] | None, two: dict[Any, int] | None, most: int) -> dict[Any, int] | None:
@@ -99,6 +109,9 @@ def _added(one: dict[Any, int] | None, two: dict[Any, int] | None, most: int) ->
 def accumulate(column: Any, request: ColumnRequest) -> Accumulator:
     """Accumulator one batch of a column, a ``pyarrow.ChunkedArray``."""
     result = Accumulator(rows=len(column), missing=int(column.null_count))
+    if request.mode == "texts":
+        result.texts = texts_in(column, request.missing)
+        result.classes = None
     if request.mode in {"classes", "both"}:
         _classes(column, result)
     if request.mode in {"numbers", "both"}:
@@ -119,7 +132,12 @@ def _classes(column: Any, result: Accumulator) -> None:
 
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    counted = column.drop_null().cast(pa.string()).value_counts()
+    try:
+        counted = column.drop_null().cast(pa.string()).value_counts()
+    except pa.ArrowInvalid:
+        # Bytes that are no text.
+        result.classes, result.once = None, -1.0
+        return
     result.classes = dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True))
 
 

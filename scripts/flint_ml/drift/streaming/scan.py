@@ -13,7 +13,9 @@ from flint_ml.drift.arrow import indices
 from flint_ml.drift.statistics.distributions import Floats
 from flint_ml.drift.streaming.accumulator import Accumulator, ColumnRequest, accumulate
 from flint_ml.drift.tables.formats import MISSING
-from flint_ml.drift.tables.reading import Source, bad_csv, bad_table, csv_options
+from flint_ml.drift.tables.interpret import read_batch
+from flint_ml.drift.tables.reading import Source, bad_csv, bad_table, csv_options, with_partition
+from flint_ml.drift.tables.values import Reading
 
 # Values of one batch of one table, over all columns that are read.
 BATCH_VALUES = 4_000_000
@@ -29,7 +31,8 @@ class Unit:
     """A part of a table that is scanned at a time: a file, or some row groups of a Parquet file.
 
     ``types`` say how text is read, the same in all parts of a table; ``key`` tells the units of both tables apart (the
-    table, the number), ``part`` is the number of the file in its table.
+    table, the number), ``part`` is the number of the file in its table,
+    ``readings`` say what texts of columns mean.
     """
 
     source: Source
@@ -37,6 +40,7 @@ class Unit:
     key: tuple[int, int]
     part: int = 0
     groups: tuple[int, ...] | None = None
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
 
 @dataclass
@@ -129,14 +133,21 @@ def batches(unit: Unit, names: Sequence[str], rows: int | None = None) -> Iterat
     rows = rows or int(min(_MOST_ROWS, max(_FEWEST_ROWS, BATCH_VALUES // max(1, len(names)))))
     waiting: list[Any] = []
     count = 0
-    for batch in _raw(unit, names, rows):
+    folders = dict(unit.source.partition)
+    stored = [name for name in names if name not in folders] or [unit.source.names[0]]
+
+    def read(batches: list[Any]) -> Any:
+        table = with_partition(unit.source, names, pa.Table.from_batches(batches).select)
+        return read_batch(table, unit.readings, unit.key[0])
+
+    for batch in _raw(unit, stored, rows):
         waiting.append(batch)
         count += batch.num_rows
         if count >= rows:
-            yield pa.Table.from_batches(waiting)
+            yield read(waiting)
             waiting, count = [], 0
     if waiting:
-        yield pa.Table.from_batches(waiting)
+        yield read(waiting)
 
 
 def _raw(unit: Unit, names: Sequence[str], rows: int) -> Iterator[Any]:
@@ -240,6 +251,11 @@ def _one_type(kinds: Sequence[Any]) -> Any:
 def _schema(source: Source, names: Sequence[str]) -> Any:
     import pyarrow as pa
 
+    folders = dict(source.partition)
+    if folders:
+        stored = [name for name in names if name not in folders]
+        fields = {field.name: field for field in _schema(replace(source, partition=()), stored)}
+        return pa.schema([fields.get(name, pa.field(name, pa.string())) for name in names])
     if source.frame is not None:
         return pa.schema([source.frame.schema.field(name) for name in names])
     if source.parquet:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from flint_ml.drift.streaming.scan import OtherTypeError, Unit, batches, types_of
+from flint_ml.drift.tables.interpret import read_batch
 from flint_ml.drift.tables.reading import Source, csv_options
+from flint_ml.drift.tables.values import Reading
 
 # Rows of Parquet's row groups that one unit reads.
 _UNIT_ROWS = 2_000_000
@@ -23,18 +25,30 @@ class ScanUnits:
         self.label = source.label
         self.types = types_of(source, names)
         self.names = list(names)
+        self.readings: dict[str, Reading] = {}
 
     def adopt(self, better: Unit) -> None:
         """Read the table another way from now on."""
         self.types = dict(better.types)
+        self.readings = {}
         self.sources[better.part] = better.source
+
+    def kind_of(self, name: str) -> Any:
+        """The type of a column as it is read."""
+        import pyarrow as pa
+
+        reading = self.readings.get(name)
+        if reading is None:
+            return self.types[name]
+        kinds = {"numbers": pa.float64(), "dates": pa.timestamp("us"), "answers": pa.string(), "text": pa.string()}
+        return kinds[reading.kind]
 
     def units(self) -> list[Unit]:
         """The units of work, in order."""
         found: list[Unit] = []
         for part, source in enumerate(self.sources):
             for groups in _row_groups(source) if source.parquet else [None]:
-                found.append(Unit(source, self.types, (self.side, len(found)), part, groups))
+                found.append(Unit(source, self.types, (self.side, len(found)), part, groups, self.readings))
         return found
 
     def look(self, names: Sequence[str], rows: int) -> tuple[Any, bool]:
@@ -85,7 +99,8 @@ def _first(unit: Unit, names: Sequence[str], rows: int) -> tuple[Any, bool]:
     if first is None:
         import pyarrow as pa
 
-        return pa.schema([(name, unit.types[name]) for name in names]).empty_table(), True
+        empty = pa.schema([(name, unit.types[name]) for name in names]).empty_table()
+        return read_batch(empty, unit.readings, unit.key[0]), True
     return first, next(taken, None) is None
 
 
@@ -110,7 +125,7 @@ def _spread(unit: Unit, names: Sequence[str]) -> Any | None:
     options = csv_options(source, names, {name: unit.types[name] for name in names})
     options["read_options"] = pc.ReadOptions(column_names=list(source.names), block_size=1 << 22)
     try:
-        return pc.read_csv(io.BytesIO(b"".join(lines)), **options)
+        return read_batch(pc.read_csv(io.BytesIO(b"".join(lines)), **options), unit.readings, unit.key[0])
     except pa.ArrowException:
         # A value of another type, or a field of several lines: the scan will tell.
         return None

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from flint_ml.drift.arrow import is_text
 from flint_ml.drift.frames import Frames, whole_frames
 from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.statistics.bands import find_spectra
@@ -23,7 +24,9 @@ from flint_ml.drift.streaming.scan import OtherTypeError, Scan, ScanPlan, Unit, 
 from flint_ml.drift.streaming.scan_units import ScanUnits
 from flint_ml.drift.streaming.stream_compare import Column, mode_of, needed_intervals, pair_of, summarise_scanned
 from flint_ml.drift.tables.columns import Pair, family
+from flint_ml.drift.tables.interpret import decided, plain_text, texts_in
 from flint_ml.drift.tables.reading import Source, no_rows
+from flint_ml.drift.tables.values import Texts
 from flint_ml.drift.two_sample import NAMES, two_sample_test
 
 Scanner = Callable[[Sequence[Unit], ScanPlan], Scan]
@@ -34,6 +37,7 @@ COLLECTED = 12_000_000
 _SAMPLED_VALUES, _FEWEST_SAMPLED, _MOST_SAMPLED = 4_000_000, 2_000, 100_000
 _HEAD = 10_000
 _ROUNDS = 10
+_SAMPLED_TEXTS = 4_000
 _RETRIES = 200
 
 
@@ -63,10 +67,41 @@ def stream_pairs(
     tables = (ScanUnits(0, sources[0], names), ScanUnits(1, sources[1], names))
     for _ in range(_RETRIES):
         try:
+            _read_texts(tables, [*common, *rules.coordinates], rules, scanner)
             return _Comparison(tables, common, places, rules, scanner).run()
         except OtherTypeError as error:
             tables[error.better.key[0]].adopt(error.better)
     raise AssertionError("each mending widens a type or changes the encoding, of which there are few")
+
+
+def _read_texts(tables: tuple[ScanUnits, ScanUnits], names: Sequence[str], rules: DriftRules, scanner: Scanner) -> None:
+    """Decide what the texts of columns mean, from all of them; columns of plain text are told from a sample."""
+    chosen: dict[str, None] = {}
+    for table in tables:
+        table.readings = {}
+        texts = [name for name in dict.fromkeys(names) if is_text(table.types[name])]
+        if not texts:
+            continue
+        sample, _ = table.look(texts, _SAMPLED_TEXTS)
+        for name in texts:
+            seen = texts_in(sample.column(name), rules.missing_in(name, table.side))
+            if seen is not None and not plain_text(seen):
+                chosen[name] = None
+    if not chosen:
+        return
+    sides: list[dict[str, Texts | None]] = []
+    for table in tables:
+        requests = {
+            name: ColumnRequest("texts", missing=tuple(rules.missing_in(name, table.side)))
+            for name in chosen
+            if is_text(table.types[name])
+        }
+        scanned = scanner(table.units(), ScanPlan(requests)) if requests else Scan()
+        sides.append({name: scanned.accumulators[name].texts if name in requests else None for name in chosen})
+    for name in chosen:
+        reading = decided(name, (sides[0][name], sides[1][name]), rules)
+        if reading is not None:
+            tables[0].readings[name] = tables[1].readings[name] = reading
 
 
 class _Comparison:
@@ -85,13 +120,13 @@ class _Comparison:
         self.columns = [self._column(name) for name in common]
 
     def _column(self, name: str) -> Column:
-        kinds = (self.tables[0].types[name], self.tables[1].types[name])
+        kinds = (self.tables[0].kind_of(name), self.tables[1].kind_of(name))
         families = (family(kinds[0]), family(kinds[1]))
         wish = self.rules.of(name).kind
         modes = (mode_of(families, wish, 0), mode_of(families, wish, 1))
         test = self.rules.of(name).test
         distinct = two_sample_test(test if test in NAMES else NAMES[0]).distinct
-        return Column(name, kinds, families, modes, distinct)
+        return Column(name, kinds, families, modes, distinct, self.tables[0].readings.get(name))
 
     def run(self) -> tuple[list[Pair], Frames]:
         edges = self._edges([c.name for c in self.columns if c.numeric])
@@ -140,7 +175,10 @@ class _Comparison:
             values = values[np.isfinite(values)]
             if len(values) > 2 * most:
                 values = values[np.linspace(0, len(values) - 1, most).astype(np.intp)]
-            limits = self.rules.of(name).range or ()
+            reading = self.tables[0].readings.get(name)
+            limits = [*(self.rules.of(name).range or ())]
+            if reading is not None and reading.below is not None and np.isfinite(reading.below):
+                limits.append(reading.below)
             found[name] = np.unique(np.concatenate([values, np.array(limits, dtype=float)]))
         return found
 

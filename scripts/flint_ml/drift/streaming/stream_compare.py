@@ -15,7 +15,8 @@ from flint_ml.drift.statistics.distributions import Floats, Mask
 from flint_ml.drift.statistics.ecdf_grid import Grid
 from flint_ml.drift.streaming.accumulator import MOST_CLASSES, Accumulator, Mode, counts_rows
 from flint_ml.drift.tables.column_summary import test_of
-from flint_ml.drift.tables.columns import FEW_VALUES, ColumnSummary, Pair, looks_like_identifier
+from flint_ml.drift.tables.columns import FEW_VALUES, ColumnSummary, Pair, looks_like_identifier, reading_notes
+from flint_ml.drift.tables.values import Reading
 from flint_ml.drift.two_sample import two_sample_test
 from flint_ml.drift.two_sample.base import ScannedNumbers
 
@@ -31,6 +32,7 @@ class Column:
     families: tuple[str, str]
     modes: tuple[Mode, Mode]
     distinct: int
+    reading: Reading | None = None
 
     @property
     def numeric(self) -> bool:
@@ -55,6 +57,16 @@ def mode_of(families: tuple[str, str], wish: str, side: int) -> Mode:
 
 def pair_of(column: Column, accumulators: tuple[Accumulator, Accumulator], rules: DriftRules) -> Pair:
     """Decide what a column is, as :func:`flint_ml.drift.tables.columns.pair` does from the values themselves."""
+    result = _pair_of(column, accumulators, rules)
+    result.reading = column.reading
+    result.notes += reading_notes(column.name, column.reading)
+    if column.reading is not None and column.reading.left_out:
+        result.kind, result.why, result.labels = "text", column.reading.why, []
+        result.reference = result.current = None
+    return result
+
+
+def _pair_of(column: Column, accumulators: tuple[Accumulator, Accumulator], rules: DriftRules) -> Pair:
     total = (accumulators[0].rows, accumulators[1].rows)
     result = Pair(column.name, "empty", (accumulators[0].missing, accumulators[1].missing), total)
     families = list(column.families)
@@ -119,6 +131,9 @@ def _category(result: Pair, accumulators: tuple[Accumulator, Accumulator], seen:
     one, two = accumulators[0].classes, accumulators[1].classes
     if one is None or two is None:
         # Single values as a rule make an identifier, as in memory; else there is nothing that a model could use.
+        if min(side.once for side in accumulators) < 0:
+            result.kind, result.why = "text", "lists, structures and bytes that are no text are not compared"
+            return result
         nearly = accumulators[0].once > 0.5
         result.kind = "identifier" if nearly else "text"
         result.why = "nearly every value is different" if nearly else f"more than {MOST_CLASSES:,} different values"
@@ -192,6 +207,7 @@ def summarise_scanned(
         outside=outside,
         apart=grid.count_below(0, middle[1]) / grid.sizes[0],
         wrong=wrong,
+        below=_below(column, grid),
     )
     column.reference, column.current = (
         np.clip(grid.spread(side, keep), accumulators[side].low, accumulators[side].high) for side in (0, 1)
@@ -199,6 +215,13 @@ def summarise_scanned(
     for side, values in enumerate((column.reference, column.current)):
         values[0], values[-1] = accumulators[side].low, accumulators[side].high
     return column
+
+
+def _below(column: Pair, grid: Grid) -> tuple[int, int] | None:
+    limit = column.reading.below if column.reading else None
+    if limit is None:
+        return None
+    return grid.count_below(0, limit), grid.count_below(1, limit)
 
 
 def _sampled_numbers(samples: Sequence[Any], name: str) -> tuple[Floats, Floats]:

@@ -68,6 +68,7 @@ def _summary(column: Pair, rules: DriftRules) -> ColumnSummary | None:
         outside=below + above,
         apart=float(np.searchsorted(reference, middle[1]) / len(reference)),
         wrong=_wrong(current, rules.of(column.name).range),
+        below=_below(column, reference, current),
     )
 
 
@@ -76,6 +77,13 @@ def _wrong(ordered: Floats, allowed: tuple[float, float] | None) -> int:
         return 0
     low, high = allowed
     return int(np.searchsorted(ordered, low, side="left")) + len(ordered) - int(np.searchsorted(ordered, high, "right"))
+
+
+def _below(column: Pair, reference: Floats, current: Floats) -> tuple[int, int] | None:
+    limit = column.reading.below if column.reading else None
+    if limit is None:
+        return None
+    return int(np.searchsorted(reference, limit, "left")), int(np.searchsorted(current, limit, "left"))
 
 
 def median(ordered: Floats) -> float:

@@ -11,10 +11,13 @@ import numpy as np
 from flint_ml.drift.arrow import sorted_numbers, text_as_numbers
 from flint_ml.drift.rules import DriftRules, Kind
 from flint_ml.drift.statistics.distributions import Floats, Ints
+from flint_ml.drift.tables.values import Reading
 from flint_ml.drift.two_sample.base import TestResult
 
 # Up to so many different values a number is a class (a horizon, a score): KS would be far too cautious.
 FEW_VALUES = 12
+# Whole numbers from here on are not all floats.
+_EXACT = 2.0**53
 _IDENTIFIER = re.compile(r"(?i)^(?:id|.*[_. -]id|uid|uuid|fid|oid|objectid|index|rowid|row|\(column 1\)|unnamed: 0)$")
 
 
@@ -24,7 +27,7 @@ class ColumnSummary:
 
     ``test`` is the result of its test. ``middle`` are the values of rank n // 2, ``outside`` is how many new values
     lie beyond the reference's range, ``apart`` the share of the reference below the new middle, ``wrong`` how many new
-    values break the given range.
+    values break the given range, ``below`` how many are below the common limit of detection, where there is one.
     """
 
     test: TestResult | None
@@ -33,6 +36,7 @@ class ColumnSummary:
     outside: int
     apart: float
     wrong: int = 0
+    below: tuple[int, int] | None = None
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Pair:
     why: str = ""
     notes: list[tuple[str, str]] = field(default_factory=list)
     summary: ColumnSummary | None = None
+    reading: Reading | None = None
     few: bool | None = None
 
     @property
@@ -130,8 +135,48 @@ def _row_number(name: str, column: Any, values: Floats) -> bool:
     return bool((values[-1] - values[0] == len(values) - 1 and len(values) > FEW_VALUES) or _IDENTIFIER.match(name))
 
 
-def pair(name: str, reference: Any, current: Any, rules: DriftRules) -> Pair:
+def pair(name: str, reference: Any, current: Any, rules: DriftRules, reading: Reading | None = None) -> Pair:
     """Decide what the column ``name`` of two ``pyarrow`` columns is and prepare its values."""
+    result = _pair(name, reference, current, rules, reading)
+    result.reading = reading
+    result.notes += reading_notes(name, reading)
+    return result
+
+
+def how_read(pair: Pair) -> str:
+    """What the texts of a column were taken for; empty where they were plain."""
+    reading = pair.reading
+    if reading is None:
+        return ""
+    parts = [reading.why] if reading.why else []
+    if reading.below is not None:
+        limit = f"{reading.below:g}" if reading.below > float("-inf") else "detection"
+        parts.append(f"values below {limit} are ties")
+    if reading.above is not None:
+        parts.append(f"values above {reading.above:g} are ties")
+    return "; ".join(parts)
+
+
+def reading_notes(name: str, reading: Reading | None) -> list[tuple[str, str]]:
+    """What a person should know of how the texts of a column were read."""
+    notes: list[tuple[str, str]] = []
+    if reading is None:
+        return notes
+    if reading.left_out:
+        return [("not-understood", f"`{name}` was not compared: {reading.why}; {reading.hint}")]
+    for side, count in zip(("reference", "new data"), reading.odd, strict=True):
+        if count and reading.kind == "numbers":
+            shown = ", ".join(f"`{text[:20]}`" for text in reading.odd_texts)
+            text = f"`{name}`: {count} values of the {side} are not numbers ({shown}); counted as missing"
+            notes.append(("mixed-type", text))
+    if reading.padded:
+        notes.append(("blanks", f"`{name}`: blanks around its values were dropped; a model may take them for others"))
+    if reading.kind == "dates" and reading.hint:
+        notes.append(("date-order", f"`{name}` was read as {reading.why}; {reading.hint}"))
+    return notes
+
+
+def _pair(name: str, reference: Any, current: Any, rules: DriftRules, reading: Reading | None) -> Pair:
     wish = rules.of(name).kind
     families = (family(reference.type), family(current.type))
     if "text" in families and not (_is_text(reference) and _is_text(current)):
@@ -145,6 +190,9 @@ def pair(name: str, reference: Any, current: Any, rules: DriftRules) -> Pair:
     seen = {family for family in families if family != "empty"}
     if not seen:
         result.missing = total
+        return result
+    if reading is not None and reading.left_out:
+        result.kind, result.why = "text", reading.why
         return result
     if seen == {"number"} and wish != "category":
         return _numeric_pair(result, reference, current, families)
@@ -201,12 +249,28 @@ def _reconcile(
 def _numeric_pair(result: Pair, reference: Any, current: Any, families: tuple[str, str]) -> Pair:
     one = sorted_numbers(reference) if families[0] != "empty" else np.empty(0)
     two = sorted_numbers(current) if families[1] != "empty" else np.empty(0)
+    if any(len(side) and max(abs(side[0]), abs(side[-1])) >= _EXACT for side in (one, two)):
+        one, two = _exact(reference, current, (one, two))
     # NaN within a Parquet column is missing too, though Arrow does not count it as null.
     result.missing = (result.total[0] - len(one), result.total[1] - len(two))
     result.kind, result.reference, result.current = "numeric", one, two
     if len(one) and len(two) and _row_number(result.name, reference, one) and _row_number(result.name, current, two):
         result.kind, result.why = "identifier", "counts the rows"
     return result
+
+
+def _exact(reference: Any, current: Any, rounded: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Whole numbers beyond 2⁵³ less the smallest of them, which a float holds exactly where they lie close together."""
+    import pyarrow as pa
+
+    if not all(pa.types.is_integer(column.type) for column in (reference, current)):
+        return rounded
+    sides = [column.drop_null().to_pylist() for column in (reference, current)]
+    if not all(sides):
+        return rounded
+    least = min(map(min, sides))
+    one, two = (np.sort(np.array([value - least for value in side], dtype=float)) for side in sides)
+    return one, two
 
 
 def _category_pair(result: Pair, reference: Any, current: Any, seen: set[str], forced: bool) -> Pair:

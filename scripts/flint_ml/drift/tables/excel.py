@@ -1,53 +1,116 @@
-"""The first sheet of an Excel workbook as an Arrow table."""
+"""A sheet of an Excel workbook as an Arrow table: the one that is named, or the first that holds a table."""
 
 from __future__ import annotations
 
 import datetime
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flint_ml.drift.rules import ReadRules
+from flint_ml.drift.tables.dialect import Given, Structure, structure_of
 from flint_ml.drift.tables.formats import MISSING
 from flint_ml.errors import InputError
 
+_LOOKED = 60
+# A sheet with fewer rows and columns is a cover or a legend.
+_ROWS, _COLUMNS = 3, 2
 
-def read_sheet(path: Path, label: str) -> tuple[Any, tuple[str, ...]]:
-    """The first sheet with its header in the first row that is not empty, and notes for the reader.
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet that was read: the table, notes for the reader, and how it was read."""
+
+    table: Any
+    notes: tuple[str, ...]
+    said: str
+
+
+def read_sheet(path: Path, label: str, read: ReadRules | None = None) -> Sheet:
+    """The sheet named by the settings, or the first that holds a table; header and units are looked for in it.
 
     Raises
     ------
     InputError
-        If the file is no workbook, or its first sheet holds no header.
+        If the file is not a workbook, has no such sheet, or the sheet holds no header.
     """
     import pyarrow as pa
     from openpyxl import load_workbook
 
+    read = read or ReadRules()
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-        sheets = [sheet.title for sheet in book.worksheets]
-        rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)] if sheets else []
+        sheets = {sheet.title: sheet.sheet_state for sheet in book.worksheets}
+        rows_of = {
+            title: [list(row) for row in book[title].iter_rows(values_only=True)]
+            for title in ([read.sheet] if read.sheet in sheets else sheets)
+        }
         book.close()
     # Whatever the reader stumbles over in a damaged file (zlib, XML, missing parts, odd types), the file is at fault.
     except Exception as error:
         raise InputError(
-            f"is no Excel workbook: {str(error)[:200] or type(error).__name__}",
+            f"is not an Excel workbook: {str(error)[:200] or type(error).__name__}",
             where=label,
             hint="open and save it again, or save the sheet as CSV (UTF-8)",
             code="unreadable-table",
         ) from None
+    if read.sheet and read.sheet not in sheets:
+        hint = f"`read: sheet:` may name {', '.join(f'`{name}`' for name in sheets)}"
+        raise InputError(f"has no sheet `{read.sheet}`", where=label, hint=hint, code="invalid-input")
+    title = read.sheet or _chosen(rows_of, sheets)
+    rows = rows_of[title][read.skip or 0 :] if rows_of else []
     rows = [row for row in rows if any(value not in (None, "") for value in row)]
     if not rows:
         raise InputError("is empty", where=label, hint="the first sheet needs a header and rows", code="empty-file")
-    header = rows[0]
-    while header and header[-1] in (None, ""):
-        header.pop()
-    names = [str(name).strip() if name is not None else f"(column {number})" for number, name in enumerate(header, 1)]
-    columns = [_column([row[k] if k < len(row) else None for row in rows[1:]]) for k in range(len(names))]
+    wide = max(max((k for k, cell in enumerate(row, 1) if cell not in (None, "")), default=0) for row in rows)
+    rows = [(row + [None] * wide)[:wide] for row in rows]
+    given = Given(read.header, None, read.units_row)
+    structure = structure_of(
+        [[_text(cell) if cell is not None else "" for cell in row] for row in rows[:_LOOKED]], given
+    )
+    rows = rows[: len(rows) - _footer(rows, structure)]
+    columns = [_column([row[k] for row in rows[structure.first :]]) for k in range(wide)]
+    names = _names(structure.names, wide)
     notes: tuple[str, ...] = ()
-    if len(sheets) > 1:
-        notes = (f"{label}: the first sheet, `{sheets[0]}`, was read; there are {len(sheets) - 1} more",)
-    return pa.Table.from_arrays(columns, names=names), notes
+    if len(sheets) > 1 and not read.sheet:
+        which = "first sheet" if title == next(iter(sheets)) else "sheet"
+        notes = (f"{label}: the {which}, `{title}`, was read; there are {len(sheets) - 1} more (`read: sheet:`)",)
+    said = [f"sheet `{title}`"] if len(sheets) > 1 else []
+    said += [f"header in row {structure.header + 1}"] if structure.header else []
+    said += ["a row of units below the header"] if structure.units else []
+    return Sheet(pa.Table.from_arrays(columns, names=names), notes, ", ".join(said))
+
+
+def _chosen(rows_of: dict[str, list[list[Any]]], states: dict[str, str]) -> str:
+    """The first visible sheet that holds a table; else the first that holds anything."""
+    for wish in ("visible", "hidden", "veryHidden"):
+        for title, rows in rows_of.items():
+            if states[title] == wish and _is_table(rows):
+                return title
+    return next((title for title, rows in rows_of.items() if rows), next(iter(rows_of), ""))
+
+
+def _is_table(rows: Sequence[Sequence[Any]]) -> bool:
+    full = [row for row in rows if sum(cell not in (None, "") for cell in row) >= _COLUMNS]
+    return len(full) >= _ROWS
+
+
+def _names(names: Sequence[str], wide: int) -> list[str]:
+    known = [*names, *("" for _ in range(wide - len(names)))]
+    return [name or f"(column {number})" for number, name in enumerate(known, 1)]
+
+
+def _footer(rows: Sequence[Sequence[Any]], structure: Structure) -> int:
+    """Rows at the end that hold one cell of text: notes below the table."""
+    count = 0
+    for row in reversed(rows[structure.first :]):
+        cells = [cell for cell in row if cell not in (None, "")]
+        if len(row) < 3 or len(cells) != 1 or not isinstance(cells[0], str):
+            break
+        count += 1
+    return count if count <= 5 else 0
 
 
 def _column(values: Sequence[Any]) -> Any:
@@ -82,4 +145,6 @@ def _moment(cell: Any) -> Any:
 
 
 def _text(cell: Any) -> str:
-    return f"{cell:g}" if isinstance(cell, float) and cell.is_integer() else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+    return str(cell).strip()

@@ -7,7 +7,11 @@ from pathlib import Path
 PARQUET = {".parquet", ".pq", ".parq"}
 TEXT = {".csv", ".tsv", ".txt", ".tab", ".dat"}
 SHEETS = {".xlsx", ".xlsm"}
-COMPRESSED = {".gz", ".bz2", ".zst", ".lz4"}
+COMPRESSED = {".gz", ".bz2", ".zst", ".lz4", ".xz"}
+# Read whole, through Arrow: Feather and Arrow's files and streams, and one JSON object a line.
+ARROW = {".feather", ".arrow", ".ipc"}
+JSON_LINES = {".jsonl", ".ndjson"}
+R_DATA = {".rds", ".rda", ".rdata"}
 # What spreadsheets, R and databases write for "no value"; Arrow's own list is a part of it.
 MISSING = (
     "",
@@ -45,6 +49,6 @@ def suffix_of(path: Path) -> str:
 def is_table(path: Path) -> bool:
     """Whether a file is a table, by its name."""
     suffix = suffix_of(path)
-    return (suffix in PARQUET | TEXT | SHEETS or path.suffix.lower() == ".zip") and not path.name.startswith(
-        (".", "_", "~$")
-    )
+    return (
+        suffix in PARQUET | TEXT | SHEETS | ARROW | JSON_LINES or path.suffix.lower() == ".zip"
+    ) and not path.name.startswith((".", "_", "~$"))

@@ -6,20 +6,23 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from flint_ml.drift.tables.formats import COMPRESSED, MISSING, PARQUET, SHEETS, suffix_of
+from flint_ml.drift.rules import ReadRules
+from flint_ml.drift.tables.dialect import Given, dialect_of
+from flint_ml.drift.tables.formats import ARROW, COMPRESSED, JSON_LINES, MISSING, PARQUET, R_DATA, SHEETS, suffix_of
 from flint_ml.drift.tables.sources import archived, opened, remote_path
 from flint_ml.errors import InputError
 
-_SNIFF_BYTES = 1 << 18
-_DELIMITERS = (",", ";", "\t", "|")
-_COMMA_NUMBER = re.compile(r"^\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*$")
-_POINT_NUMBER = re.compile(r"^\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*$")
+_PARTITION = re.compile(r"^([A-Za-z_]\w*)=(.+)$")
+_SUPPORTED = "CSV (also .gz, .bz2, .zst, .xz, .zip), Parquet, Feather, JSON lines, Excel (.xlsx)"
+_SNIFF_BYTES, _FURTHER = 1 << 18, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -37,29 +40,71 @@ class Source:
     delimiter: str = ","
     decimal: str = "."
     encoding: str = "utf8"
-    blank_lines: int = 0
+    skip: int = 0
+    after: int = 1
+    comments: str = ""
+    footer: int = 0
+    blanks: bool = False
     quoted_lines: bool = False
     address: str = ""
     member: str = ""
     frame: Any = None
     parts: tuple[Source, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    said: str = ""
+    partition: tuple[tuple[str, str], ...] = ()
 
     def opened(self) -> Any:
         """What Arrow can read the table from."""
-        return opened(self.path, address=self.address, member=self.member, label=self.label, ranges=self.parquet)
+        stream = opened(self.path, address=self.address, member=self.member, label=self.label, ranges=self.parquet)
+        return stream if self.parquet or not self.rewritten else rewritten(stream, self)
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether lines are dropped or changed before Arrow reads the text; it is in memory then."""
+        return bool(self.comments or self.footer or self.blanks)
 
     @property
     def plain(self) -> bool:
         """Whether it is an uncompressed file on this machine."""
-        return not (self.address or self.member or self.frame or self.path.suffix.lower() in COMPRESSED)
+        return not (
+            self.address or self.member or self.frame or self.rewritten or self.path.suffix.lower() in COMPRESSED
+        )
+
+
+def rewritten(stream: Any, source: Source) -> Any:
+    """A text table without comments, footer and runs of blanks, in memory."""
+    import pyarrow as pa
+
+    if isinstance(stream, str):
+        with pa.input_stream(stream, compression="detect") as file:
+            content = file.read()
+    else:
+        with closing(stream):
+            content = stream.read()
+    encoding = "utf-8-sig" if source.encoding == "utf8" else source.encoding
+    lines = bytes(content).decode(encoding, errors="replace").splitlines()
+    top, body = lines[: source.skip], lines[source.skip :]
+    if source.comments:
+        body = [line for line in body if not line.startswith(source.comments)]
+    while body and not body[-1].strip():
+        body.pop()
+    if source.footer:
+        # Blank lines within the footer go with it.
+        left = source.footer
+        while left and body:
+            left -= bool(body.pop().strip())
+    if source.blanks:
+        body = ["\t".join(line.split()) for line in body]
+    written = "utf-8" if source.encoding == "utf8" else source.encoding
+    return io.BytesIO("\n".join([*top, *body, ""]).encode(written))
 
 
 def _bad(label: str, message: str, hint: str, code: str = "unreadable-table") -> InputError:
     return InputError(message, where=label, hint=hint, code=code)
 
 
-def open_table(place: Path | str, label: str) -> Source:
+def open_table(place: Path | str, label: str, read: ReadRules | None = None) -> Source:
     """Look at the start of a table, at a path or an address: format, delimiter, decimal sign, encoding, column names.
 
     Raises
@@ -77,12 +122,20 @@ def open_table(place: Path | str, label: str) -> Source:
         raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
     if suffix in PARQUET or magic[:4] == b"PAR1":
         source = _open_parquet(replace(source, parquet=True))
+    elif suffix in ARROW or magic[:6] in {b"ARROW1", b"FEA1"}:
+        source = _open_arrow(source)
+    elif suffix in JSON_LINES:
+        source = _open_json(source)
+    elif suffix in R_DATA:
+        raise _bad(
+            label, "is a file of R", f'save it as CSV: `write.csv(x, "{Path(label).stem}.csv", row.names = FALSE)`'
+        )
     elif suffix in SHEETS:
-        source = _open_sheet(source)
+        source = _open_sheet(source, read or ReadRules())
     elif suffix in {".xls", ".ods"} or magic[:4] in {b"PK\x03\x04", b"\xd0\xcf\x11\xe0"}:
         raise _bad(label, "is a spreadsheet of another kind", "save the sheet as .xlsx, or as CSV (UTF-8)")
     else:
-        source = _open_text(source)
+        source = _open_text(source, read or ReadRules())
     _check_names(source)
     return source
 
@@ -110,17 +163,57 @@ def _stream(source: Source) -> Any:
     return Path(place).open("rb") if isinstance(place, str) else place
 
 
-def _open_sheet(source: Source) -> Source:
+def _open_arrow(source: Source) -> Source:
+    """A Feather file, or an Arrow file or stream, read whole."""
+    import pyarrow as pa
+
+    content = _content(source)
+    for reader in (pa.ipc.open_file, pa.ipc.open_stream):
+        try:
+            return _framed(source, reader(pa.BufferReader(content)).read_all())
+        except (pa.ArrowException, OSError, ValueError):
+            continue
+    raise _bad(source.label, "cannot be read as an Arrow file", f"write it again, or as one of {_SUPPORTED}")
+
+
+def _open_json(source: Source) -> Source:
+    """JSON lines, read whole."""
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    try:
+        return _framed(source, pj.read_json(pa.BufferReader(_content(source))))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _bad(source.label, f"cannot be read as JSON lines: {_first_line(error)}", "one object a line") from None
+
+
+def _framed(source: Source, table: Any) -> Source:
+    return replace(source, names=tuple(table.column_names), frame=table)
+
+
+def _content(source: Source) -> Any:
+    import pyarrow as pa
+
+    place = source.opened()
+    if isinstance(place, str):
+        with pa.input_stream(place, compression="detect") as stream:
+            return stream.read()
+    with closing(place):
+        return place.read()
+
+
+def _open_sheet(source: Source, read: ReadRules) -> Source:
     from flint_ml.drift.tables.excel import read_sheet
 
     path: Any = source.path
     if source.address:
         path = io.BytesIO(_stream(replace(source, parquet=True)).read())
-    frame, notes = read_sheet(path, source.label)
-    return replace(source, names=tuple(frame.column_names), frame=frame, notes=notes)
+    sheet = read_sheet(path, source.label, read)
+    names = tuple(sheet.table.column_names)
+    return replace(source, names=names, frame=sheet.table, notes=sheet.notes, said=sheet.said)
 
 
-def open_tables(paths: Sequence[Path | str], label: str) -> Source:
+def open_tables(paths: Sequence[Path | str], label: str, read: ReadRules | None = None) -> Source:
     """Look at one table, or at several that are the parts of one and have the same columns.
 
     Raises
@@ -129,11 +222,11 @@ def open_tables(paths: Sequence[Path | str], label: str) -> Source:
         As :func:`open_table`, or if there is no part or their columns differ.
     """
     if len(paths) == 1:
-        return open_table(paths[0], label)
+        return open_table(paths[0], label, read)
     if not paths:
         hint = "name a file, a folder or a pattern of CSV, Parquet or Excel files"
         raise _bad(label, "holds no table", hint, "missing-file")
-    parts = tuple(open_table(path, f"{label}: {_name(path)}") for path in paths)
+    parts = tuple(_partitioned(open_table(path, f"{label}: {_name(path)}", read), path) for path in paths)
     for part in parts[1:]:
         differ = sorted(set(part.names) ^ set(parts[0].names))
         if differ:
@@ -144,7 +237,38 @@ def open_tables(paths: Sequence[Path | str], label: str) -> Source:
                 "different-columns",
             )
     notes = tuple(note for part in parts for note in part.notes)
-    return Source(parts[0].path, label, parts[0].names, parts[0].parquet, parts=parts, notes=notes)
+    said = parts[0].said if len({part.said for part in parts}) == 1 else "; ".join(p.said for p in parts[:3])
+    return Source(parts[0].path, label, parts[0].names, parts[0].parquet, parts=parts, notes=notes, said=said)
+
+
+def _partitioned(source: Source, place: Path | str) -> Source:
+    """A part with the columns that the names of its folders give (``region=north``), as Hive and Arrow write them."""
+    folders = place.parts[:-1] if isinstance(place, Path) else tuple(urlsplit(place).path.split("/")[:-1])
+    pairs = [_PARTITION.match(folder) for folder in folders]
+    partition = tuple((match[1], unquote(match[2])) for match in pairs if match and match[1] not in source.names)
+    return replace(source, names=(*source.names, *(key for key, _ in partition)), partition=partition)
+
+
+def with_partition(source: Source, names: Sequence[str], read: Callable[[list[str]], Any]) -> Any:
+    """What ``read`` gives for the stored columns among ``names``, with those of the folders beside them."""
+    import pyarrow as pa
+
+    folders = dict(source.partition)
+    if not folders:
+        return read(list(names))
+    stored = [name for name in names if name not in folders]
+    table = read(stored or [source.names[0]])
+    for name in names:
+        if name in folders:
+            value = folders[name]
+            missing = value == "__HIVE_DEFAULT_PARTITION__"
+            column = (
+                pa.nulls(table.num_rows, pa.string())
+                if missing
+                else pa.array([value]).take(pa.array([0] * table.num_rows, pa.int64()))
+            )
+            table = table.append_column(name, column)
+    return table.select(list(names))
 
 
 def _name(place: Path | str) -> str:
@@ -181,13 +305,24 @@ def _head(source: Source) -> bytes:
         raise _bad(source.label, f"cannot be read: {_first_line(error)}", hint) from None
 
 
-def _decoded(head: bytes, label: str) -> tuple[str, str]:
+def _decoded(head: bytes, label: str, given: str = "") -> tuple[str, str]:
     """The start of the file as text, and its encoding."""
+    if given:
+        try:
+            return head.decode(given, errors="replace").lstrip("\ufeff"), given
+        except LookupError:
+            raise _bad(
+                label, f"the encoding `{given}` is not known", "see `read: encoding:`", "invalid-input"
+            ) from None
     for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if head.startswith(mark):
             return head[: len(head) // 2 * 2].decode(name, errors="replace"), name
     if b"\x00" in head:
-        raise _bad(label, "is binary, not CSV", "name a CSV or Parquet file")
+        raise _bad(
+            label,
+            "is binary, not CSV",
+            f"give a table as {_SUPPORTED}; UTF-16 without a mark: `read: encoding: utf-16-le`",
+        )
     try:
         return head.decode("utf-8-sig"), "utf8"
     except UnicodeDecodeError as error:
@@ -197,43 +332,55 @@ def _decoded(head: bytes, label: str) -> tuple[str, str]:
     return head.decode("cp1252", errors="replace"), "cp1252"
 
 
-def _open_text(source: Source) -> Source:
+def _open_text(source: Source, read: ReadRules) -> Source:
     label = source.label
-    text, encoding = _decoded(_head(source), label)
-    lines = [line for line in text.splitlines()[:200] if line.strip()]
-    if not lines:
-        raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
-    blank = next(i for i, line in enumerate(text.splitlines()) if line.strip())
-    unquoted = re.sub(r'"[^"]*"', "", lines[0])
-    delimiter = max(_DELIMITERS, key=unquoted.count)
+    text, encoding = _decoded(_head(source), label, read.encoding)
+    middle, end = _further(source, encoding)
+    given = Given(read.header, read.skip, read.units_row, read.comment, read.delimiter, read.decimal)
     try:
-        names = next(csv.reader(io.StringIO("\n".join(text.splitlines()[blank:])), delimiter=delimiter))
-    except (csv.Error, StopIteration) as error:
-        raise _bad(label, f"has no readable header: {error}", "check the first line and its quotes") from None
-    decimal = _decimal(lines[1:], delimiter)
-    notes = (f"{label} is not UTF-8; it was read as Windows-1252",) if encoding == "cp1252" else ()
+        dialect = dialect_of(text, middle, end or ("" if middle else text), given)
+    except (csv.Error, IndexError) as error:
+        hint = "check the first lines and their quotes; `read: header:` and `read: delimiter:` say what they are"
+        raise _bad(label, f"has no readable header: {error}", hint) from None
+    if dialect is None:
+        raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
+    notes = (
+        (f"{label} is not UTF-8; it was read as Windows-1252",) if encoding == "cp1252" and not read.encoding else ()
+    )
+    if dialect.doubtful:
+        notes = (*notes, f"{label}: the first line holds numbers only; it was read as the header (`read: header:`)")
+    said = list(dialect.said)
+    if encoding != "utf8":
+        said.append({"cp1252": "Windows-1252", "utf-16": "UTF-16"}.get(encoding, encoding))
     return replace(
         source,
-        names=_named(names),
-        delimiter=delimiter,
-        decimal=decimal,
+        names=dialect.names,
+        delimiter=dialect.delimiter,
+        decimal=dialect.decimal,
         encoding=encoding,
-        blank_lines=blank,
+        skip=dialect.skip,
+        after=dialect.after,
+        comments=dialect.comments,
+        footer=dialect.footer,
+        blanks=dialect.blanks,
         notes=notes,
+        said=", ".join(said),
     )
 
 
-def _named(names: Sequence[str]) -> tuple[str, ...]:
-    """Column names without outer blanks; a column without a name gets its number."""
-    return tuple(name.strip() or f"(column {number})" for number, name in enumerate(names, 1))
-
-
-def _decimal(lines: Sequence[str], delimiter: str) -> str:
-    if delimiter == ",":
-        return "."
-    fields = [field.strip('" ') for line in lines for field in line.split(delimiter)]
-    commas = sum(bool(_COMMA_NUMBER.match(field)) for field in fields)
-    return "," if commas > sum(bool(_POINT_NUMBER.match(field)) for field in fields) else "."
+def _further(source: Source, encoding: str) -> tuple[list[str], str]:
+    """Whole lines from the middle of a large plain file, and its last text."""
+    if not source.plain or source.path.stat().st_size <= _SNIFF_BYTES or encoding == "utf-16":
+        return [], ""
+    size = source.path.stat().st_size
+    with source.path.open("rb") as stream:
+        stream.seek(size // 2)
+        middle = stream.read(_FURTHER)
+        stream.seek(size - _FURTHER)
+        end = stream.read()
+    name = "utf-8" if encoding == "utf8" else encoding
+    lines = middle.decode(name, errors="replace").splitlines()[1:-1]
+    return lines, end.decode(name, errors="replace").partition("\n")[2]
 
 
 def _check_names(source: Source) -> None:
@@ -283,13 +430,16 @@ def _joined(tables: list[Any], names: Sequence[str]) -> Any:
 
 
 def _read_part(source: Source, names: Sequence[str], file: Any) -> Any:
-    if source.frame is not None:
-        table = source.frame.select(list(names))
-    else:
-        table = _read_parquet(source, names, file) if source.parquet else _read_text(source, names)
+    table = with_partition(source, names, partial(_read_stored, source, file))
     if table.num_rows == 0:
         raise no_rows(source.label)
     return table
+
+
+def _read_stored(source: Source, file: Any, names: Sequence[str]) -> Any:
+    if source.frame is not None:
+        return source.frame.select(list(names))
+    return _read_parquet(source, names, file) if source.parquet else _read_text(source, names)
 
 
 def _read_parquet(source: Source, names: Sequence[str], known: Any) -> Any:
@@ -348,7 +498,8 @@ def bad_csv(label: str, text: str) -> InputError:
     return _bad(
         label,
         f"is no well-formed CSV: {_parse_message(text)}",
-        "each line needs as many fields as the header; quote fields that hold the separator",
+        "each line needs as many fields as the header; quote fields that hold the separator, or say how the file is "
+        "written: `read: delimiter:`, `header:`, `skip:`, `comment:`",
     )
 
 
@@ -388,8 +539,8 @@ def csv_options(source: Source, names: Sequence[str], types: Mapping[str, Any], 
     return {
         "read_options": pc.ReadOptions(
             column_names=list(source.names),
-            skip_rows=source.blank_lines,
-            skip_rows_after_names=1,
+            skip_rows=source.skip,
+            skip_rows_after_names=source.after,
             encoding=source.encoding,
             block_size=block,
         ),

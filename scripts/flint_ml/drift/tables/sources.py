@@ -20,6 +20,10 @@ _ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.I)
 _PATTERN = re.compile(r"[*?\[]")
 _ARROW_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 _BLOCK = 8 << 20
+_MOST_UNPACKED = 2 << 30
+_PAPERS = re.compile(
+    r"(?i)^(?:read[-_ ]?me|licen[cs]e|copying|metadata|about|notes?|citation|dictionary|codebook)\b.*|.*\.txt$"
+)
 # What zipfile raises of damaged, encrypted and foreign archives.
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError, KeyError)
 _CREDENTIALS = {
@@ -195,12 +199,15 @@ def archived(path: Path, label: str) -> str:
     except _BROKEN as error:
         raise _broken(error, label) from None
     tables = [name for name in names if is_table(Path(name)) and "__MACOSX" not in name]
+    if len(tables) > 1:
+        # A readme or a licence beside the table is none.
+        tables = [name for name in tables if not _PAPERS.match(Path(name).name)]
     if len(tables) != 1:
         raise InputError(
             f"holds {len(tables) or 'no'} tables",
             where=label,
             code="unreadable-table",
-            hint="an archive must hold one CSV or Parquet file; unpack it, and name the folder",
+            hint="an archive must hold one table beside readme and licence; unpack it, and name the folder",
         )
     return tables[0]
 
@@ -208,6 +215,20 @@ def archived(path: Path, label: str) -> str:
 def _broken(error: Exception, label: str) -> InputError:
     hint = "check that the file is whole, and needs no password"
     return InputError(f"is no ZIP archive that can be read: {error}", where=label, hint=hint, code="unreadable-table")
+
+
+def _unpacked(path: Path, label: str) -> io.BytesIO:
+    """The content of an .xz file, which Arrow does not decompress."""
+    try:
+        with lzma.open(path) as file:
+            content = file.read(_MOST_UNPACKED + 1)
+    except _BROKEN as error:
+        hint = "check that the file is whole"
+        raise InputError(f"cannot be read: {error}", where=label, hint=hint, code="unreadable-table") from None
+    if len(content) > _MOST_UNPACKED:
+        hint = "unpack it, or compress it as .zst"
+        raise InputError("is larger than 2 GB unpacked", where=label, hint=hint, code="unreadable-table")
+    return io.BytesIO(content)
 
 
 def opened(path: Path, *, address: str = "", member: str = "", label: str = "", ranges: bool = False) -> Any:
@@ -222,6 +243,8 @@ def opened(path: Path, *, address: str = "", member: str = "", label: str = "", 
         except _BROKEN as error:
             raise _broken(error, label) from None
     if not address:
+        if path.suffix.lower() == ".xz":
+            return _unpacked(path, label)
         return str(path)
     import pyarrow as pa
 
