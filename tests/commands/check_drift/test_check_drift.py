@@ -154,7 +154,6 @@ BAD = {
     "spreadsheet": (b"PK\x03\x04abc", "is a spreadsheet"),
     "broken-parquet": (b"PAR1abcdefgh", "is not a Parquet file"),
     "no-common-columns": (b"c,d\n1,2\n", "no common columns"),
-    "all-missing": (b"a,b\n1,\n2,NA\n", "has no values"),
     "twice": (b"a,a\n1,2\n", "names a column twice"),
 }
 
@@ -189,9 +188,49 @@ def test_a_column_that_is_gone_closes_the_gate(folder: Folder) -> None:
     assert folder.run(exclude=["pH"])[0] == 0
 
 
+@pytest.mark.parametrize("side", ["reference.csv", "new.csv"])
+def test_an_empty_column_closes_the_gate_and_stops_no_other(folder: Folder, side: str) -> None:
+    table = soil(2)
+    table["pH"] = float("nan")
+    folder.write(side, table)
+    code, record = folder.run()
+    assert code == 1
+    assert [f["severity"] for f in record["findings"] if f["code"] == "all-missing"] == ["error"]
+    assert {"SOC", "clay"} <= {c["column"] for c in record["details"]["columns"] if c["p_value"] is not None}
+
+
+def test_what_was_looked_at(folder: Folder) -> None:
+    table = soil(2)
+    table["note"] = [f"{i % 7}.5" if i % 3 else "see report" for i in range(len(table))]
+    folder.write("reference.csv", table)
+    folder.write("new.csv", table)
+    _, record = folder.run(exclude=["clay"])
+    pieces = [piece for piece in record["coverage"] if piece["kind"] == "columns"]
+    assert [piece["state"] for piece in pieces] == ["looked", "left-out"]
+    assert (pieces[0]["n"], pieces[0]["of"]) == (5, 5)
+    assert "1 left out by the settings" in pieces[0]["why"]
+    assert pieces[1]["name"] == "note"
+    assert "see report" in pieces[1]["why"]
+    assert "missing" in pieces[1]["hint"]
+
+
+def test_what_was_read_is_explained(folder: Folder) -> None:
+    table = soil(2).astype(str)
+    table["pH"] = table["pH"].str.slice(0, 4).str.replace(".", ",")
+    text = table.to_csv(index=False, sep=";").replace("\n", "\n;g/kg;-;%;\n", 1)
+    folder.write("reference.csv", text)
+    folder.write("new.csv", text)
+    code, record = folder.run(explain="true")
+    assert code == 0
+    assert "units in line 2" in record["details"]["read"]["reference.csv"]
+    assert "SOC" in folder.log.getvalue()
+    assert "compared by KS" in folder.log.getvalue()
+    assert folder.run(read={"units-row": False}, exclude=["pH"])[1]["details"]["read"]["new.csv"].count("units") == 0
+
+
 def test_text_in_a_column_of_numbers(folder: Folder) -> None:
     new = soil(2).astype({"pH": object})
-    new.loc[3, "pH"] = "< 4"
+    new.loc[3, "pH"] = "acid"
     folder.write("new.csv", new)
     code, record = folder.run()
     assert code == 0

@@ -109,7 +109,7 @@ def test_cells_of_a_workbook(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.xlsx", b"PK\x03\x04no workbook", "is no Excel workbook"),
+        ("t.xlsx", b"PK\x03\x04no workbook", "is not an Excel workbook"),
         ("t.xlsx", b"", "is empty"),
         ("t.xls", b"\xd0\xcf\x11\xe0" + bytes(100), "spreadsheet of another kind"),
         ("t.zip", b"PK\x03\x04", "is no ZIP archive"),
