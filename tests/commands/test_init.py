@@ -172,7 +172,7 @@ def test_an_r_project_gets_r_and_its_own_lines(tmp_path: Path) -> None:
     said = init(folder, "--yes")
     flow = (folder / ".github/workflows/model-gate-r.yml").read_text()
     assert "r-lib/actions/setup-r@" in flow
-    assert 'install.packages(c("ranger"))' in flow
+    assert 'install.packages(c("ranger")); stopifnot(all(c("ranger") %in% rownames(installed.packages())))' in flow
     assert yaml.safe_load((folder / "flint-ml.yml").read_text())["gate"]["command"] == "Rscript R/fit_model.R"
     assert 'writeLines(sprintf(\'{"rmse": %.6g, "r2": %.6g}\', rmse, r2), "metrics.json")' in said
     assert not (folder / "requirements.txt").exists()
@@ -258,7 +258,8 @@ def test_an_environment_of_conda_is_a_line_of_yaml(fresh: Path) -> None:
     init(fresh, "--yes")
     lines = [step["run"] for step in flow(fresh)["jobs"]["gate"]["steps"] if "run" in step]
     assert lines == [
-        '"$CONDA/bin/conda" env update --name base --file environment.yml && echo "$CONDA/bin" >> "$GITHUB_PATH"'
+        '"$CONDA/bin/conda" env create --prefix "$RUNNER_TEMP/conda" --file environment.yml '
+        '&& echo "$RUNNER_TEMP/conda/bin" >> "$GITHUB_PATH"'
     ]
 
 
@@ -283,7 +284,8 @@ def test_odd_names_of_folder_and_script_stay_names(fresh: Path) -> None:
 
 def test_a_name_cannot_bring_an_expression_into_the_workflow(fresh: Path) -> None:
     (fresh / "train.py").rename(fresh / "train ${{ github.token }}.py")
-    init(fresh, "--yes")
+    assert "say what trains" in sh(fresh, "flint-ml init --yes", expect=2).stderr
+    init(fresh, "--yes", "--command", "'make model'")
     assert "github.token" not in (fresh / ".github/workflows/model-gate.yml").read_text(encoding="utf-8")
     assert "github.token" not in (fresh / "flint-ml.yml").read_text(encoding="utf-8")
     inner = fresh / "${{ github.token }}"

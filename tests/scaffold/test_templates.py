@@ -211,7 +211,7 @@ def test_the_examples_are_recognised() -> None:
     soil = scan_repository(ROOT / "examples" / "soil-carbon")
     answers = answer(soil, {}, "3.13")
     assert (answers.command, answers.metrics, answers.language) == ("dvc repro", "metrics.json", "Python")
-    assert (soil.project, soil.hashed, soil.mlflow) == ("examples/soil-carbon", True, True)
+    assert (soil.project, soil.environments[0].hashed, soil.mlflow) == ("examples/soil-carbon", True, True)
     assert answers.folder == "examples/soil-carbon"
     # From the names that DVC's files hold: a clone has no data.
     assert (answers.reference, answers.current) == ("data/prepared/reference.csv", "data/prepared/new_batch.csv")

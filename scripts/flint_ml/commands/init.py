@@ -76,7 +76,16 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     if not (inputs.yes or inputs.dry_run) and sys.stdin.isatty():
         given = _asked(given, repository.heading, job)
     answers = answer(repository, given, ".".join(platform.python_version_tuple()[:2]))
-    alone = repository.environment is None and answers.language == "Python"
+    others = repository.projects
+    if not answers.command and answers.kind != "gcbm-gate":
+        raise InputError(
+            "no script, pipeline or document here trains a model",
+            where="command",
+            hint="say what trains and evaluates: flint-ml init --command 'python my_script.py'"
+            + (f"; or go to a project of this repository: --working-directory {others[0]}" if others else ""),
+            code="no-training",
+        )
+    alone = repository.environment("Python") is None and answers.language == "Python" and answers.kind != "gcbm-gate"
     versions = _versions(python, repository.packages) if alone else {}
     machine = _machine(job, python, all(versions.values()))
     proposed = proposals(repository, answers, versions)

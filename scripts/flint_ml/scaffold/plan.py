@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
+from flint_ml.scaffold.environments import install_lines, python_version
 from flint_ml.scaffold.scan import RepositoryScan
 from flint_ml.scaffold.storage import storage_of
-from flint_ml.scaffold.tablefiles import assign
+from flint_ml.scaffold.tablefiles import Roles, TableFile, assign
+from flint_ml.scaffold.training import language_of_command
 from flint_ml.text.yaml import parse_yaml
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,18 +27,12 @@ PINS = {
     "setup_python": "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0",
     "setup_r": "r-lib/actions/setup-r@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
     "setup_r_dependencies": "r-lib/actions/setup-r-dependencies@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
+    "setup_pandoc": "r-lib/actions/setup-pandoc@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
     "setup_renv": "r-lib/actions/setup-renv@e6be4b3706e0f39bc7a4cf4496a5f2c4cb840040 # v2.10.1",
     "cache": "actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5",
     "upload": "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
 }
 ORIGIN = 'Written by `flint-ml init`; what is particular to your project is marked "yours".'
-_CONDA = '"$CONDA/bin/conda" env update --name base --file {} && echo "$CONDA/bin" >> "$GITHUB_PATH"'
-_OTHER_ENVIRONMENTS = {
-    "pyproject.toml": "python -m pip install .",
-    "environment.yml": _CONDA.format("environment.yml"),
-    "environment.yaml": _CONDA.format("environment.yaml"),
-}
-_R_FILES = {"renv.lock", "DESCRIPTION"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,14 @@ class Answers:
     model_name: str = "model"
     stages: bool = False
     origin: str = ORIGIN
+    all_metrics: tuple[str, ...] = ()
+    packages_folder: str = ""
+    pandoc: bool = False
+    classes: bool = False
+    storage: str = ""
+    remote_name: str = "storage"
+    workflow: str = ""
+    why: str = ""
 
 
 def scalar(value: Any) -> str:
@@ -156,6 +161,8 @@ def settings(answers: Answers) -> str:
     ):
         if values[name]:
             values[name] = scalar(values[name])
+    if len(answers.all_metrics) > 1:
+        values["metrics"] = scalar(answers.all_metrics)
     kind = answers.kind == "gcbm-gate"
     return fill("flint-ml.yml.j2", {**values, "gcbm": scalar(answers.gcbm) if kind else ""})
 
@@ -168,24 +175,29 @@ def procedure(answers: Answers) -> str:
 
 def metric_lines(answers: Answers) -> str:
     """The lines that a script lacks which writes no metrics."""
-    return fill("metrics.R.txt" if answers.language == "R" else "metrics.py.txt", {"metrics": answers.metrics})
+    suffix = "R" if answers.language == "R" else "py"
+    return fill(f"metrics{'-classes' if answers.classes else ''}.{suffix}.txt", {"metrics": answers.metrics})
 
 
 def _install(repository: RepositoryScan, language: str, command: str) -> tuple[str, ...]:
-    place = shlex.quote(f"{repository.project}/requirements.txt" if repository.project else "requirements.txt")
+    """Lines that put the project's packages, and DVC where its pipeline runs, on a blank runner."""
+    environment = repository.environment(language)
     lines: list[str] = []
-    written = repository.environment is None and language == "Python" and repository.packages
-    if repository.environment == "requirements.txt" or written:
-        lines.append(f"python -m pip install {'--require-hashes ' if repository.hashed else ''}-r {place}")
-    elif repository.environment in _OTHER_ENVIRONMENTS:
-        line = _OTHER_ENVIRONMENTS[repository.environment]
-        lines.append(f"cd {shlex.quote(repository.project)} && {line}" if repository.project else line)
-    elif language == "R" and repository.environment is None:
+    if environment is not None:
+        lines += install_lines(environment, repository.project)
+    elif language == "Python" and repository.packages:
+        path = f"{repository.project}/requirements.txt" if repository.project else "requirements.txt"
+        lines.append(f"python -m pip install -r {shlex.quote(path)}")
+    elif language == "R":
         packages = sorted({name for script in repository.scripts if script.language == "R" for name in script.packages})
         if packages:
             listed = ", ".join(json.dumps(name) for name in packages)
-            lines.append(f"Rscript -e 'install.packages(c({listed}))'")
-    if command.startswith("dvc ") and language == "R":
+            # install.packages only warns: a package that is missing must stop the step.
+            check = f"stopifnot(all(c({listed}) %in% rownames(installed.packages())))"
+            lines.append(f"Rscript -e 'install.packages(c({listed})); {check}'")
+    if "quarto " in command:
+        lines.append("pipx install quarto-cli")
+    if command.startswith("dvc ") and not (environment is not None and environment.has_dvc):
         lines.append("pipx install dvc")
     return tuple(lines)
 
@@ -197,10 +209,15 @@ def _lock(project: str) -> str:
     return f"{project}/dvc.lock" if re.fullmatch(r"[\w./-]+", project) else "**/dvc.lock"
 
 
-def _language(repository: RepositoryScan) -> str:
-    if repository.environment in _R_FILES:
-        return "R"
-    return repository.train.language if repository.train else "Python"
+def _language(repository: RepositoryScan, command: str) -> str:
+    """The language that the command runs; else that of the likeliest script, else of the first list of packages."""
+    scripts = {script.path: script.language for script in repository.scripts}
+    spoken = language_of_command(command, repository.candidates, scripts) if command else None
+    if spoken is not None:
+        return spoken
+    if repository.candidates:
+        return repository.candidates[0].language
+    return repository.environments[0].language if repository.environments else "Python"
 
 
 def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) -> Answers:
@@ -219,12 +236,13 @@ def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) ->
     """
     say = {name: text for name, text in given.items() if text}
     gcbm = repository.gcbm is not None and say.get("workflow", "gcbm-gate") == "gcbm-gate"
-    language = _language(repository)
-    train = repository.train
-    own = train.command if train else "python train.py"
-    if "program" in say:
-        own = re.sub(r"^python\b", say["program"], own)
-    command = say.get("command") or ("dvc repro" if repository.stages else own)
+    chosen = next(iter(repository.candidates), None)
+    command = say.get("command") or (chosen.command if chosen else "")
+    language = _language(repository, command)
+    if "program" in say and "command" not in say:
+        command = re.sub(r"^python\b", say["program"], command)
+    environment = repository.environment(language)
+    metrics = (say["metrics"],) if say.get("metrics") else repository.metrics
     title = say.get("title") or repository.heading
     kind = storage_of(repository.remote)
     # Data that nobody keeps yet are proposed to DVC; small ones that Git has may stay there.
@@ -236,14 +254,22 @@ def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) ->
         lead=say.get("lead") or "(name the lead)",
         steward=say.get("data-steward") or "(name the data steward)",
         language=language,
-        python=repository.python or python,
+        python=python_version(repository.folder, repository.environments, python) or python,
         branch=repository.branch,
         folder=repository.project,
         command=command,
         expect=(),
         install=_install(repository, language, command),
-        packages=repository.environment,
-        metrics=say.get("metrics") or next(iter(repository.metrics), "metrics.json"),
+        packages=environment.kind if environment else None,
+        packages_folder=posixpath.dirname(posixpath.join(repository.project, environment.path)) if environment else "",
+        metrics=next(iter(metrics), "metrics.json"),
+        all_metrics=metrics if repository.stages or say.get("metrics") else metrics[:1],
+        pandoc="rmarkdown::render" in command or "quarto " in command,
+        classes=any(script.classes for script in repository.scripts),
+        storage=kind.name if kind else "",
+        remote_name=repository.remote_name,
+        workflow=_workflow_name(repository, gcbm=gcbm, language=language),
+        why="as you said" if "command" in say else chosen.why if chosen else "",
         dvc=dvc,
         kept=bool(repository.kept),
         remote=kind is not None and kind.direct,
@@ -258,39 +284,63 @@ def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) ->
     return _with_data(common, repository, say)
 
 
+def _workflow_name(repository: RepositoryScan, *, gcbm: bool, language: str) -> str:
+    """Name of the workflow's file: one more project of the repository gets one of its own."""
+    kind = "gcbm-gate" if gcbm else "model-gate-r" if language == "R" else "model-gate"
+    if f"{kind}.yml" in repository.workflows and repository.project:
+        return f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', repository.project).strip('-').lower()}"
+    return kind
+
+
 def _with_data(common: Answers, repository: RepositoryScan, say: Mapping[str, str]) -> Answers:
     """Answers about tables, predictions and model."""
     train = repository.train
-    roles = assign(repository.tables, train.data if train else ())
-    reference = roles.reference.path if roles.reference else None
-    current = roles.current.path if roles.current else None
-    rev = None
-    table = roles.reference or roles.only
-    if reference is None and roles.only is not None:
-        reference, current, rev = roles.only.path, roles.only.path, repository.branch
-    if say.get("reference") or say.get("current"):
-        reference = say.get("reference") or reference
-        current = say.get("current") or current
-        rev = repository.branch if reference == current else None
-    identifier = table.column("id") if table else None
+    roles = assign(_inputs(repository), train.data if train else ())
+    drift = _drift(roles, repository, say)
     written = [name for script in repository.scripts for name in script.predictions]
-    models = [name for script in repository.scripts for name in script.models]
-    models += [path for path in repository.outputs if re.search(r"(^|/)model", path)]
-    checked = reference is not None and current is not None
-    expect = (*(["pull-data"] if common.dvc else []), *(["check-drift"] if checked else []), "train", "compare-metrics")
+    predictions = next((table for table in repository.tables if table.is_predictions), None)
+    steps = (*(["pull-data"] if common.dvc else []), *(["check-drift"] if drift else []), "train", "compare-metrics")
+    name = re.sub(r"[^a-z0-9]+", "-", common.title.partition(":")[0].lower()).strip("-")
     return replace(
         common,
-        expect=expect,
-        reference=reference if checked else None,
-        current=current if checked else None,
-        rev=rev,
-        exclude=(identifier,) if identifier else (),
-        predictions=say.get("predictions")
-        or next(iter(written), roles.predictions.path if roles.predictions else None),
+        expect=steps,
+        predictions=say.get("predictions") or next(iter(written), predictions.path if predictions else None),
         benchmark=say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None),
-        model=say.get("model")
-        or next((name for name in repository.outputs if name in models), next(iter(models), None)),
-        model_name=say.get("model-name")
-        or re.sub(r"[^a-z0-9]+", "-", common.title.partition(":")[0].lower()).strip("-")
-        or "model",
+        model=say.get("model") or _model(repository),
+        model_name=say.get("model-name") or name or "model",
+        **drift,
     )
+
+
+def _inputs(repository: RepositoryScan) -> list[TableFile]:
+    """Tables that may be watched for drift: not metrics, plots, predictions, nor what training makes."""
+    made = {name for script in repository.scripts for name in (*script.metrics, *script.predictions)}
+    never = {*repository.never_inputs, *repository.metrics, *made}
+    folders = tuple(f"{path}/" for path in repository.never_inputs)
+    return [table for table in repository.tables if table.path not in never and not table.path.startswith(folders)]
+
+
+def _drift(roles: Roles, repository: RepositoryScan, say: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of the drift check; empty where no table is an input, which is an answer."""
+    reference, current = say.get("reference"), say.get("current")
+    table = roles.reference or roles.only
+    if roles.reference is not None and roles.current is not None:
+        reference, current = reference or roles.reference.path, current or roles.current.path
+    elif roles.only is not None:
+        reference, current = reference or roles.only.path, current or roles.only.path
+    if reference is None or current is None:
+        return {}
+    identifier = table.column("id") if table else None
+    return {
+        "reference": reference,
+        "current": current,
+        "rev": repository.branch if reference == current else None,
+        "exclude": (identifier,) if identifier else (),
+    }
+
+
+def _model(repository: RepositoryScan) -> str | None:
+    """The model that training writes: the one that DVC keeps, else the first that a script names."""
+    models = [name for script in repository.scripts for name in script.models]
+    models += [path for path in repository.outputs if re.search(r"(^|/)model", path)]
+    return next((name for name in repository.outputs if name in models), next(iter(models), None))

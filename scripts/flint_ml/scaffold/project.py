@@ -47,14 +47,23 @@ def describe(repository: RepositoryScan) -> list[str]:
     if repository.gcbm is not None:
         found.append(f"GCBM       a project in {repository.gcbm}")
     else:
-        train = (
-            f"{repository.train.path} ({repository.train.language})" if repository.train else "no script that trains"
-        )
+        best = next(iter(repository.candidates), None)
+        train = f"{best.command} ({best.why})" if best else "no script or pipeline that trains: say --command"
         found.append(f"training   {train}")
-        found.append(f"packages   {repository.environment or 'no list of packages'}")
+        lists = tuple(item.path for item in repository.environments)
+        found.append(f"packages   {some(lists, 'no list of packages')}")
         found.append(f"metrics    {some(repository.metrics, 'no script writes any')}")
     if repository.mlflow:
         found.append("MLflow     used")
+    others = [candidate.command for candidate in repository.candidates[1:4] if repository.gcbm is None]
+    if others:
+        found.append(f"also       {'; '.join(others)} (--command takes another)")
+    found += [f"note       {note}" for note in repository.notes]
+    if repository.projects:
+        found.append(f"projects   also in {some(repository.projects, '')}: flint-ml init --working-directory FOLDER")
+    if repository.cml:
+        replaced = "the gate does its pull, diff and comment (docs/moving-from-cml.md)"
+        found.append(f"CML        {some(repository.cml, '')}: {replaced}")
     if repository.workflows:
         found.append(f"workflows  {some(repository.workflows, '')}")
     return found
@@ -62,11 +71,15 @@ def describe(repository: RepositoryScan) -> list[str]:
 
 def ignored(repository: RepositoryScan, answers: Answers) -> list[str]:
     """Lines that ``.gitignore`` lacks."""
-    wanted = [RESULTS]
-    wanted += ["__pycache__/", ".venv/"] if answers.language == "Python" and answers.kind != "gcbm-gate" else []
+    lines = [RESULTS]
+    lines += ["__pycache__/", ".venv/"] if answers.language == "Python" and answers.kind != "gcbm-gate" else []
     if answers.model and not repository.stages:
-        wanted.append(f"/{answers.model}")
-    return [line for line in wanted if line.strip("/") not in {known.strip("/") for known in repository.ignored}]
+        lines.append(f"/{answers.model}")
+    if repository.mlflow:
+        lines += [line for line in ("mlruns/", "mlflow.db") if line.strip("/") not in repository.in_git]
+    if repository.hydra:
+        lines += ["outputs/", "multirun/"]
+    return [line for line in lines if line.strip("/") not in {known.strip("/") for known in repository.ignored}]
 
 
 def proposals(repository: RepositoryScan, answers: Answers, versions: Mapping[str, str | None]) -> list[Proposal]:
@@ -79,7 +92,7 @@ def proposals(repository: RepositoryScan, answers: Answers, versions: Mapping[st
     texts = {f"{place}flint-ml.yml": settings(answers)}
     # A second workflow of another name would run the gate twice.
     if not repository.gated:
-        texts[f".github/workflows/{answers.kind}.yml"] = workflow(answers)
+        texts[f".github/workflows/{answers.workflow or answers.kind}.yml"] = workflow(answers)
     if versions:
         pins = [f"{name}=={version}" if version else name for name, version in sorted(versions.items())]
         texts[f"{place}requirements.txt"] = "\n".join(pins) + "\n"

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MAX_BYTES = 1_000_000
-_METRICS = re.compile(r"(?:metric|score|result|evaluation)[^/\\]*\.(?:json|ya?ml|toml)$", re.IGNORECASE)
+_METRICS = re.compile(
+    r"(?:metric|score|result|evaluation)[^/\\]*\.(?:json|ya?ml|toml)$|(?:metric|score)s?\.(?:csv|tsv)$", re.IGNORECASE
+)
+_TEXT_METRICS = re.compile(r"(?:metric|score)[^/\\]*\.(?:txt|md|log)$", re.IGNORECASE)
 _PREDICTIONS = re.compile(r"pred[^/\\]*\.(?:csv|tsv|parquet)$", re.IGNORECASE)
 _MODELS = re.compile(r"\.(?:pkl|pickle|joblib|onnx|rds|pt|pth|h5|keras|cbm)$|model[^/\\]*\.json$", re.IGNORECASE)
 _DATA = re.compile(r"\.(?:csv|csv\.gz|tsv|parquet)$", re.IGNORECASE)
@@ -45,14 +48,28 @@ _PACKAGES = {
     "bs4": "beautifulsoup4",
 }
 _WORDS = ((r"train", 6), (r"fit|calibrat", 5), (r"model", 4), (r"pipeline|main|run", 3), (r"evaluat|score", 1))
-_NEVER = re.compile(r"(^|/)(test_|conftest|setup\.py|docs?/|tests?/|noxfile|fetch|download|plot|figure)")
+_NEVER = re.compile(r"(^|/)(test_|conftest|setup\.py|__init__\.py|docs?/|tests?/|noxfile|fetch|download|plot|figure)")
+# A web service or a page waits for visitors: a gate that starts it never ends.
+_SERVES = re.compile(
+    r"\b(?:FastAPI|Flask|Dash)\(|import streamlit|from streamlit|import gradio|uvicorn\.run|http\.server|app\.run\("
+    r"|shinyApp\(|library\(shiny\)|library\(plumber\)|import dash\b|django"
+)
+_CLASSES = re.compile(
+    r"Classifier\(|LogisticRegression\(|accuracy_score|f1_score|classification_report|CrossEntropy|family\s*=\s*binomial"
+)
+_FITS = re.compile(
+    r"\.fit(?:_transform)?\(|\.fit_generator\(|\btrain\(|\blm\(|\bglm\(|\bgam\(|\bnls\(|randomForest\(|ranger\(|plsr\(|xgb"
+    r"|lightgbm|\bcv\.glmnet\(|glmnet\(|\.backward\(|curve_fit\(|lstsq\(|minimize\(|mcmc|optim\("
+)
 
 
 @dataclass(frozen=True)
 class Script:
     """One script: its language, what it writes by name, the packages it imports.
 
-    ``score`` is how much it looks like the one that trains; ``data`` are tables it names.
+    ``classes`` says that it predicts classes; ``absolute`` are paths of somebody's machine; ``score`` is how much it
+    looks like the one that trains, ``evidence`` why it is taken for one that does (empty: it is not); ``data`` are
+    tables it names.
     """
 
     path: str
@@ -64,6 +81,10 @@ class Script:
     data: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     mlflow: bool = False
+    evidence: str = ""
+    absolute: tuple[str, ...] = ()
+    classes: bool = False
+    text_metrics: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -105,8 +126,26 @@ def _matching(texts: Sequence[str], pattern: re.Pattern[str]) -> tuple[str, ...]
 def _score(path: str, text: str) -> int:
     name = path.rpartition("/")[2].lower()
     points = max((worth for words, worth in _WORDS if re.search(words, name)), default=0)
-    fits = bool(re.search(r"\.fit\(|\blm\(|randomForest\(|ranger\(|train\(|plsr\(|glm\(|xgb", text))
+    fits = bool(_FITS.search(text))
     return points * 10 + (15 if fits else 0) - 2 * path.count("/")
+
+
+def _evidence(path: str, text: str, metrics: tuple[str, ...]) -> str:
+    """Why a script is taken for one that trains; empty for one that serves, or that nothing speaks for."""
+    if _SERVES.search(text):
+        return ""
+    name = path.rpartition("/")[2].lower()
+    called = next((words for words, worth in _WORDS if worth > 3 and re.search(words, name)), None)
+    fits = _FITS.search(text)
+    if fits:
+        return f"it calls {fits[0].strip('(').strip()}"
+    if metrics:
+        return f"it writes {metrics[0]}"
+    return "so it is called" if called else ""
+
+
+# Somebody's own machine: such a path is nowhere else.
+_ABSOLUTE = re.compile(r"""^(?:/(?:home|Users|mnt|media|content|kaggle)/|[A-Za-z]:[\\/]|~/)[^\s]""")
 
 
 def read_script(folder: Path, path: str) -> Script | None:
@@ -136,6 +175,10 @@ def read_script(folder: Path, path: str) -> Script | None:
         data=tuple(name for name in _matching(texts, _DATA) if name not in predictions),
         packages=_unique(packages),
         mlflow="mlflow" in packages,
+        evidence=_evidence(path, text, metrics),
+        classes=bool(_CLASSES.search(text)),
+        text_metrics=_matching(texts, _TEXT_METRICS),
+        absolute=_unique(part for part in texts if len(part) < 200 and _ABSOLUTE.match(part)),
     )
 
 

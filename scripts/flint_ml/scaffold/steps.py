@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from flint_ml.scaffold.plan import Answers, metric_lines
 from flint_ml.scaffold.scan import RepositoryScan
-from flint_ml.scaffold.storage import is_folder, storage_of
+from flint_ml.scaffold.storage import is_folder, scheme, storage_of
 
+# Remotes that people read from a web server: nobody pushes there.
+_READ_ONLY = {"http", "https"}
 PAGES = "https://github.com/moja-global/flint-ml-actions/blob/main/docs"
 
 
@@ -75,6 +77,9 @@ def steps_at_home(
     steps += _data_steps(repository, answers, machine)
     if ignore:
         commands = tuple(f"echo {shlex.quote(line)} >> .gitignore" for line in ignore)
+        if repository.ignore_open:
+            # Its last line has no end: what is added would become a part of it.
+            commands = ("echo >> .gitignore", *commands)
         steps.append(Step("Keep what a run makes out of Git", commands=commands))
     if not machine.packages:
         commands = (
@@ -98,6 +103,8 @@ def _data_steps(repository: RepositoryScan, answers: Answers, machine: Machine) 
     steps: list[Step] = []
     if not machine.dvc:
         steps.append(Step("Install DVC, which keeps data beside Git", commands=("pipx install dvc",)))
+    if repository.absent:
+        steps.append(Step("Bring the data, which are not in this clone", commands=("dvc pull",)))
     commands: list[str] = [] if repository.dvc else ["dvc init" if not repository.project else "dvc init --subdir"]
     if data := data_files(repository, answers):
         commands.append("dvc add " + " ".join(map(shlex.quote, data)))
@@ -122,14 +129,15 @@ def steps_on_github(repository: RepositoryScan, answers: Answers) -> list[Step]:
                 ),
             )
         )
-    elif answers.dvc:
+    elif answers.dvc and not repository.absent and scheme(repository.remote or "") not in _READ_ONLY:
         steps.append(Step("Bring the data there", commands=("dvc push",)))
     kind = storage_of(repository.remote)
-    if kind and kind.secrets:
+    if kind and (kind.secrets or kind.key_name):
+        names = kind.secrets or (f"{kind.key_name} < KEY-FILE",)
         steps.append(
             Step(
                 f"Give the repository the key to the data ({kind.name}; Settings → Secrets and variables → Actions)",
-                commands=tuple(f"gh secret set {name}" for name in kind.secrets),
+                commands=tuple(f"gh secret set {name}" for name in names),
             )
         )
     if answers.mlflow and answers.kind != "gcbm-gate":

@@ -11,7 +11,7 @@ class Storage:
     """One kind of remote: its name, secrets that the job passes on, and the module that DVC needs for it.
 
     ``ways`` are the sets of variables of which one is enough; ``direct`` where a secret's value is the variable's
-    value, and no file is needed.
+    value, and no file is needed; else ``key_name`` is the secret that holds the file.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Storage:
     module: str | None = None
     package: str | None = None
     direct: bool = True
+    key_name: str = ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -29,7 +30,14 @@ class Storage:
 S3 = Storage("S3", (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),), "dvc_s3", "dvc[s3]")
 _KINDS = {
     "s3": S3,
-    "gs": Storage("Google Cloud Storage", (("GOOGLE_APPLICATION_CREDENTIALS",),), "dvc_gs", "dvc[gs]", direct=False),
+    "gs": Storage(
+        "Google Cloud Storage",
+        (("GOOGLE_APPLICATION_CREDENTIALS",),),
+        "dvc_gs",
+        "dvc[gs]",
+        direct=False,
+        key_name="GCS_KEY",
+    ),
     "azure": Storage(
         "Azure",
         (
@@ -41,7 +49,7 @@ _KINDS = {
         "dvc_azure",
         "dvc[azure]",
     ),
-    "ssh": Storage("SSH", (), "dvc_ssh", "dvc[ssh]", direct=False),
+    "ssh": Storage("SSH", (), "dvc_ssh", "dvc[ssh]", direct=False, key_name="DVC_SSH_KEY"),
     "http": Storage("HTTP"),
     "https": Storage("HTTP"),
     "gdrive": Storage("Google Drive", (), "dvc_gdrive", "dvc[gdrive]"),

@@ -16,7 +16,11 @@ from flint_ml.metrics import USUAL
 _REFERENCE = re.compile(r"(^|[^a-z])(ref|reference|trusted|baseline|train|training|histor\w*)([^a-z]|$)")
 _CURRENT = re.compile(r"(^|[^a-z])(new|current|batch|incoming|latest|recent)([^a-z]|$)")
 _BENCHMARK = re.compile(r"(^|[^a-z])(bench\w*|hold-?_?out|test|validation)([^a-z]|$)")
-_NO_DATA = re.compile(r"(^|[^a-z])(metrics?|scores?|results?|importance|history|predictions?)([^a-z]|$)")
+# What a run makes, by its name or the folder that it lies in (DVCLive's among them).
+_NO_DATA = re.compile(
+    r"(^|[^a-z])(metrics?|scores?|results?|importances?|feat_imp|history|predictions?|preds?|dvclive|plots?|logs?|outputs?"
+    r"|reports?|loss|epochs?|curves?)([^a-z]|$)"
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def assign(tables: Sequence[TableFile], named: Sequence[str] = ()) -> Roles:
     predictions = next((t for t in tables if t.is_predictions), None)
     rest = [t for t in tables if not t.is_predictions and not _NO_DATA.search(t.path.lower())]
     benchmark = next((t for t in rest if _BENCHMARK.search(t.path.lower())), None)
-    data = [t for t in rest if t is not benchmark]
+    data = [t for t in rest if not _BENCHMARK.search(t.path.lower())]
     pairs = [
         (reference, current)
         for reference in data
@@ -111,6 +115,7 @@ def assign(tables: Sequence[TableFile], named: Sequence[str] = ()) -> Roles:
             pairs, key=lambda pair: posixpath.dirname(pair[0].path) != posixpath.dirname(pair[1].path)
         )
         return Roles(reference, current, benchmark, predictions)
-    wanted = [t for t in data if t.path in named or t.path.rpartition("/")[2] in named]
-    only = next(iter(wanted or data), None)
+    read = [t for t in data if t.path in named or t.path.rpartition("/")[2] in named]
+    trusted = [t for t in read or data if _REFERENCE.search(t.path.lower())]
+    only = next(iter(trusted or read or data), None)
     return Roles(None, None, benchmark, predictions, only)
