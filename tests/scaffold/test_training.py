@@ -113,6 +113,13 @@ def test_packages_are_the_projects_own_wherever_their_list_is(tmp_path: Path, na
     assert len(answers.install) == 1
 
 
+def test_the_list_of_the_root_serves_a_project_in_a_folder(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True)
+    make(tmp_path, {"requirements.txt": "numpy==2\n", "a/b/train.py": FIT})
+    answers = answer(scan_repository(tmp_path / "a/b"), {}, "3.13")
+    assert (answers.install, answers.packages_folder) == (("python -m pip install -r requirements.txt",), "")
+
+
 def test_dvc_is_among_what_is_installed(tmp_path: Path) -> None:
     files = {"dvc.yaml": "stages: {t: {cmd: c}}\n", ".dvc/config": "", "requirements.txt": "numpy==2\ndvclive\n"}
     assert chosen(tmp_path, files).install[-1] == "pipx install dvc"

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flint_ml.doctor.checks import Check, Project
-from flint_ml.dvc_project import dvc_root, never_run, read_pipelines, tracked
+from flint_ml.dvc_project import dvc_root, never_run, read_pipelines, refuse_files, tracked
 from flint_ml.scaffold import IN_THE_IMAGE, is_folder, scheme, storage_of, workflow_files
 
 AREA = "DVC"
@@ -122,8 +122,8 @@ def _pipeline(project: Project) -> Iterator[Check]:
         yield from _status(project)
 
 
-def _dvc(project: Project, *arguments: str) -> Any:
-    """What ``dvc … --json`` says; None where it could not."""
+def _dvc(project: Project, *arguments: str) -> tuple[Any, str]:
+    """What ``dvc … --json`` says, or None and the reason why it could not."""
     # Safe path: a file of the project that is called like one of Python's modules is not run.
     environment = {**project.env, "DVC_NO_ANALYTICS": "1", "PYTHONSAFEPATH": "1"}
     try:
@@ -136,21 +136,42 @@ def _dvc(project: Project, *arguments: str) -> Any:
             timeout=_SECONDS,
             env=environment,
         )
-        return json.loads(done.stdout) if done.returncode == 0 else None
-    except (OSError, subprocess.TimeoutExpired, ValueError):
-        return None
+        if done.returncode == 0:
+            return json.loads(done.stdout), ""
+        errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        return None, (errors or done.stderr.strip().splitlines() or ["no reason given"])[0][:200]
+    except subprocess.TimeoutExpired:
+        return None, f"no answer in {_SECONDS} s"
+    except (OSError, ValueError) as error:
+        return None, str(error)[:200]
 
 
 def _status(project: Project) -> Iterator[Check]:
-    state = _dvc(project, "status")
+    state, reason = _dvc(project, "status")
     if state is None:
-        yield Check(AREA, "warning", "`dvc status` could not say whether the pipeline is up to date", "run it yourself")
+        text = f"`dvc status` could not say whether the pipeline is up to date: {reason}"
+        yield Check(AREA, "warning", text, "run `dvc status` and follow what it says")
+    elif state and _only_absent(state):
+        text = f"data that are not in this clone: {', '.join(sorted(state)[:4])}"
+        yield Check(AREA, "warning", text, "dvc pull")
     elif state:
         names = ", ".join(sorted(state)[:4])
         fix = "dvc repro (for data: dvc add), dvc push, commit dvc.lock and *.dvc"
         yield Check(AREA, "warning", f"changed since the last run: {names}", fix)
     else:
         yield Check(AREA, "ok", "the pipeline is up to date")
+
+
+def _only_absent(state: Any) -> bool:
+    """Whether all that differs is that files are not here, as in a fresh clone: nothing was changed then."""
+    kinds = [
+        str(kind)
+        for changes in (state.values() if isinstance(state, dict) else [])
+        for change in (changes if isinstance(changes, list) else [])
+        for files in (change.values() if isinstance(change, dict) else ["changed"])
+        for kind in (files.values() if isinstance(files, dict) else ["changed"])
+    ]
+    return bool(kinds) and set(kinds) <= {"deleted", "not in cache"}
 
 
 def _remote(project: Project, root: Path, remote: Remote) -> Iterator[Check]:
@@ -185,15 +206,18 @@ def _self_hosted(project: Project) -> bool:
 
 
 def _pushed(project: Project, root: Path, remote: Remote) -> Iterator[Check]:
-    state = _dvc(project, "data", "status", "--not-in-remote")
+    refuse_files(project.git, root)
+    state, reason = _dvc(project, "data", "status", "--not-in-remote")
     if state is None:
-        fix = f"dvc push --remote {remote.name} shows the reason"
-        yield Check(AREA, "warning", f"the remote {remote.name} could not be asked whether it has the data", fix)
+        text = f"the remote {remote.name} could not be asked whether it has the data: {reason}"
+        yield Check(AREA, "warning", text, f"dvc pull --remote {remote.name} at a terminal says more")
         return
     missing = state.get("not_in_remote") or []
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         names = f"{', '.join(map(str, missing[:3]))}{more}"
-        yield Check(AREA, "failure", f"not on the remote: {names}", "dvc push")
+        here = [path for path in missing if (project.folder / str(path)).exists()]
+        fix = "dvc push" if here else "dvc push, from where the data were made: they are not in this clone"
+        yield Check(AREA, "failure", f"not on the remote: {names}", fix)
     else:
         yield Check(AREA, "ok", "all data are on the remote")

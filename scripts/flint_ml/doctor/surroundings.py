@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import platform
+import posixpath
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flint_ml.doctor.checks import Check, Project
+from flint_ml.dvc_project import joined, read_pipelines
 from flint_ml.errors import FlintError
-from flint_ml.scaffold import read_script, workflow_files
+from flint_ml.scaffold import Environment, Script, files_below, package_lists, read_script, workflow_files
 
 GCBM = "GCBM"
 MLFLOW = "MLflow"
@@ -114,18 +116,49 @@ def machine(project: Project) -> Iterator[Check]:
     if program and shutil.which(program) is None:
         fix = "pipx install dvc" if program == "dvc" else f"install {program}, or correct `command` under gate"
         yield Check(MACHINE, "warning", f"`{project.command}`: {program} is not on the PATH here", fix)
-    script = _script(project)
-    if script and not (project.folder / script).is_file():
-        fix = "correct `command` under gate in flint-ml.yml"
-        yield Check(MACHINE, "failure", f"`{project.command}`: there is no {script}", fix)
-    elif script and project.git.root is not None and not project.git.tracked(project.folder / script):
-        yield Check(MACHINE, "failure", f"{script} is not in Git: no runner will have it", f"git add {script}")
-    yield from _packages(project, program)
+    scripts = _scripts(project)
+    for script in scripts:
+        if not (project.folder / script).is_file():
+            fix = "correct `command` under gate in flint-ml.yml"
+            yield Check(MACHINE, "failure", f"`{project.command}`: there is no {script}", fix)
+        elif project.git.root is not None and not project.git.tracked(project.folder / script):
+            yield Check(MACHINE, "failure", f"{script} is not in Git: no runner will have it", f"git add {script}")
+    if program == "dvc" and not read_pipelines(project.git, None).below(project.subfolder).stages:
+        fix = "name what trains as `command` under gate in flint-ml.yml, or write a dvc.yaml"
+        yield Check(MACHINE, "failure", f"`{project.command}`: no dvc.yaml here has a stage", fix)
+    scanned = [found for script in scripts if (found := read_script(project.folder, script))]
+    scanned += [found for path in _piped(project) if (found := read_script(project.folder, path))]
+    yield from _own_paths(scanned)
+    yield from _packages(project, program, scanned)
 
 
-def _script(project: Project) -> str | None:
-    """The script that the command runs."""
-    return next((word for word in project.command.split()[1:] if word.lower().endswith((".py", ".r"))), None)
+def _scripts(project: Project) -> list[str]:
+    """The scripts that the command runs."""
+    words = [word.strip("'\"") for word in project.command.split()]
+    return list(dict.fromkeys(word for word in words if word.lower().endswith((".py", ".r")) and "(" not in word))
+
+
+def _piped(project: Project) -> list[str]:
+    """The scripts that the stages of the pipeline run."""
+    if not project.command.startswith("dvc "):
+        return []
+    stages = read_pipelines(project.git, None).below(project.subfolder).stages
+    paths = [
+        posixpath.relpath(joined(stage.folder, word), project.subfolder or ".")
+        for stage in stages
+        for word in stage.command.split()
+        if word.lower().endswith((".py", ".r"))
+    ]
+    return [path for path in dict.fromkeys(paths) if (project.folder / path).is_file()]
+
+
+def _own_paths(scripts: Sequence[Script]) -> Iterator[Check]:
+    """Paths that only somebody's own machine has."""
+    for script in scripts:
+        if script.absolute:
+            text = f"{script.path} names {script.absolute[0]}, which only one machine has"
+            fix = "write it relative to the project's folder (and no setwd)"
+            yield Check(MACHINE, "failure", text, fix)
 
 
 def _unpinned(text: str) -> list[str]:
@@ -134,17 +167,46 @@ def _unpinned(text: str) -> list[str]:
     return [line for line in lines if re.match(r"[A-Za-z0-9]", line) and not re.search(r"===?|@|\\$", line)]
 
 
-def _packages(project: Project, program: str) -> Iterator[Check]:
-    names = ("requirements.txt", "pyproject.toml", "environment.yml", "environment.yaml")
-    listed = project.folder / names[0]
-    if listed.is_file() and (loose := _unpinned(listed.read_text(encoding="utf-8", errors="replace"))):
-        fix = "python -m pip freeze > requirements.txt, in the environment that you train in"
-        text = f"requirements.txt names no version of {', '.join(loose[:4])}: next month's training is another one"
-        yield Check(MACHINE, "warning", text, fix)
-    if not program.startswith("python") or any((project.folder / name).is_file() for name in names):
+# Names that pip refuses, or that are parts of Python: a list that was written by hand holds them.
+_REFUSED = {"sklearn": "scikit-learn", "cv2": "opencv-python", "PIL": "pillow", "skimage": "scikit-image"}
+
+
+def _packages(project: Project, program: str, scripts: Sequence[Script]) -> Iterator[Check]:
+    language = "R" if program == "Rscript" else "Python"
+    lists = [
+        item for item in package_lists(project.folder, list(files_below(project.folder))) if item.language == language
+    ]
+    for item in lists:
+        if item.kind != "requirements.txt":
+            continue
+        if loose := _unpinned(item.text):
+            fix = f"python -m pip freeze > {item.path}, in the environment that you train in"
+            text = f"{item.path} names no version of {', '.join(loose[:4])}: next month's training is another one"
+            yield Check(MACHINE, "warning", text, fix)
+        names = [re.split(r"[\s=<>~!;\[]", line)[0] for line in item.text.splitlines()]
+        for name in names:
+            if name in _REFUSED or name in sys.stdlib_module_names:
+                right = _REFUSED.get(name)
+                fix = f"write {right}" if right else "take the line out: it is a part of Python"
+                yield Check(MACHINE, "failure", f"{item.path} names {name}, which pip cannot install", fix)
+    imported = {name: script.path for script in scripts if script.language == language for name in script.packages}
+    if not lists:
+        if imported or (not scripts and program.startswith("python")):
+            fix = f"{Path(sys.executable).name} -m pip freeze > requirements.txt, in the environment that you train in"
+            if language == "R":
+                fix = "Rscript -e 'renv::init()', and commit renv.lock"
+            yield Check(MACHINE, "failure", "no list of packages: a blank runner has none of yours", fix)
         return
-    script = read_script(project.folder, name) if (name := _script(project)) else None
-    if script is not None and not script.packages:
-        return
-    fix = f"{Path(sys.executable).name} -m pip freeze > requirements.txt, in the environment that you train in"
-    yield Check(MACHINE, "failure", "no list of packages: a blank runner has none of yours", fix)
+    best = min(lists, key=lambda item: len(_unlisted(imported, item)))
+    for name in _unlisted(imported, best):
+        whole = best.kind in {"uv.lock", "poetry.lock", "renv.lock", "Pipfile.lock"} or best.hashed
+        text = f"{imported[name]} imports {name}, which {best.path} does not list"
+        fix = f"add {name} to it" + ("" if whole else ", unless another package of the list brings it")
+        yield Check(MACHINE, "failure" if whole else "warning", text, fix)
+
+
+def _unlisted(imported: Mapping[str, str], environment: Environment) -> list[str]:
+    """Imported packages that a list does not name, whatever their case and dashes."""
+    text = re.sub(r"[-_.]+", "-", environment.text).lower()
+    plain = {name: re.sub(r"[-_.]+", "-", name).lower() for name in imported}
+    return [name for name in imported if not re.search(rf"(?<![a-z0-9-]){re.escape(plain[name])}", text)]

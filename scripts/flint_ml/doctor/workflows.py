@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from flint_ml.doctor.checks import Check, Project
 from flint_ml.doctor.datastore import default_remote
-from flint_ml.dvc_project import dvc_root
+from flint_ml.dvc_project import dvc_root, read_pipelines, within
 from flint_ml.errors import InputError
 from flint_ml.scaffold import storage_of, workflow_files
 from flint_ml.text.yaml import parse_yaml
@@ -112,11 +113,28 @@ def examine(project: Project) -> Iterator[Check]:
         ours += found
         loose += [f"{file.name}: {text}" for text in _unpinned(flow)] if found else []
         yield from _flow(project, flow, found, file.name)
+    yield from _ungated(project, ours)
     if not ours:
         yield Check(AREA, "warning", "no workflow uses flint-ml-actions", "flint-ml init writes one")
     if loose:
         fix = "name the commit: owner/name@<40 hex digits> # v1.2.3 (a tag can be moved)"
         yield Check(AREA, "warning", f"not pinned by commit: {', '.join(dict.fromkeys(loose[:4]))}", fix)
+
+
+def _ungated(project: Project, ours: Sequence[Use]) -> Iterator[Check]:
+    """Projects of this repository that no workflow gates."""
+    if not ours or project.git.root is None:
+        return
+    named = {str(use.given.get("working-directory", ".")).strip("/") for use in ours}
+    if any("${{" in name for name in named):
+        return
+    folders = {posixpath.dirname(stage.file) for stage in read_pipelines(project.git, None).stages}
+    gated = [name for name in named if name not in {"", "."}]
+    whole = bool({"", "."} & named) and (dvc_root(project.root) == project.root)
+    missing = sorted(folder for folder in folders if folder and not whole and not any(within(folder, g) for g in gated))
+    if missing:
+        fix = f"flint-ml init --working-directory {missing[0]}"
+        yield Check(AREA, "warning", f"no workflow gates {', '.join(missing[:4])}", fix)
 
 
 def _unpinned(flow: Mapping[str, Any]) -> list[str]:
@@ -133,6 +151,10 @@ def _flow(project: Project, flow: Mapping[str, Any], found: Sequence[Use], file:
     events = triggers(flow)
     checks = [check for use in found for check in _use(project, use, events)]
     checks += list(_branches(project, events, found, file))
+    if "pull_request_target" in events and not any(_checks_out_head(use.job) for use in found):
+        fix = "use `pull_request`; for forks two workflows (docs/report.md)"
+        text = f"{file}: pull_request_target checks out the base: the report would be about another tree"
+        checks.append(Check(AREA, "failure", text, fix))
     if "pull_request_target" in events and any(_checks_out_head(use.job) for use in found):
         fix = "use `pull_request`; for forks two workflows (docs/report.md)"
         text = f"{file}: pull_request_target checks out the pull request: a stranger's code would run with your secrets"
@@ -165,6 +187,7 @@ def _use(project: Project, use: Use, events: Mapping[str, Any]) -> Iterator[Chec
     yield from _runner(use)
     yield from _checkout(use, events)
     yield from _permissions(project, use, events)
+    yield from _large_files(project, use)
     yield from _credentials(project, use)
     yield from _training(project, use)
     if "timeout-minutes" not in use.job:
@@ -203,6 +226,19 @@ def _checkout(use: Use, events: Mapping[str, Any]) -> Iterator[Check]:
         fix = "fetch-depth: 0 under `with:` of actions/checkout"
         text = f"{use.place}: {use.name} compares with the base, which a checkout of depth {depth} lacks"
         yield Check(AREA, mark, text, fix)  # type: ignore[arg-type]
+
+
+def _large_files(project: Project, use: Use) -> Iterator[Check]:
+    """Files in Git LFS come only where the checkout asks for them."""
+    attributes = project.root / ".gitattributes"
+    if use.name not in _HISTORY or not attributes.is_file() or not use.checkouts:
+        return
+    given = use.checkouts[-1].get("with")
+    asked = str((given if isinstance(given, Mapping) else {}).get("lfs", "")).lower() == "true"
+    lines = "\n".join(str(step.get("run", "")) for step in use.before)
+    if "filter=lfs" in attributes.read_text("utf-8", "replace") and not asked and "git lfs pull" not in lines:
+        fix = "lfs: true under `with:` of actions/checkout"
+        yield Check(AREA, "failure", f"{use.place}: files in Git LFS are not checked out, only pointers to them", fix)
 
 
 def _posted_later(project: Project) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ class Environment:
         return bool(_DVC.search(self.text))
 
 
-def environments(folder: Path, files: Sequence[str]) -> list[Environment]:
+def package_lists(folder: Path, files: Sequence[str]) -> list[Environment]:
     """The project's lists, the most exact first; a list in a subfolder counts where its own folder has none."""
     found = []
     for path in files:
@@ -80,7 +81,7 @@ def install_lines(environment: Environment, folder: str) -> list[str]:
 
     ``folder`` is the project's folder, relative to the root of the repository; R's lists have actions of their own.
     """
-    path = f"{folder}/{environment.path}" if folder else environment.path
+    path = posixpath.normpath(posixpath.join(folder, environment.path))
     home = path.rpartition("/")[0]
     inside = f"cd {shlex.quote(home)} && " if home else ""
     kind, text = environment.kind, environment.text

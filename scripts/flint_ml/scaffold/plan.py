@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.scaffold.environments import install_lines, python_version
+from flint_ml.scaffold.environments import Environment, install_lines, python_version
 from flint_ml.scaffold.scan import RepositoryScan
 from flint_ml.scaffold.storage import storage_of
 from flint_ml.scaffold.tablefiles import Roles, TableFile, assign
@@ -202,6 +202,11 @@ def _install(repository: RepositoryScan, language: str, command: str) -> tuple[s
     return tuple(lines)
 
 
+def _folder_of(project: str, environment: Environment | None) -> str:
+    """Folder of a list of packages, relative to the root of the repository."""
+    return posixpath.dirname(posixpath.normpath(posixpath.join(project, environment.path))) if environment else ""
+
+
 def _lock(project: str) -> str:
     """``dvc.lock`` as hashFiles takes it: a pattern of GitHub's, within quotes, within an expression."""
     if not project:
@@ -261,7 +266,7 @@ def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) ->
         expect=(),
         install=_install(repository, language, command),
         packages=environment.kind if environment else None,
-        packages_folder=posixpath.dirname(posixpath.join(repository.project, environment.path)) if environment else "",
+        packages_folder=_folder_of(repository.project, environment),
         metrics=next(iter(metrics), "metrics.json"),
         all_metrics=metrics if repository.stages or say.get("metrics") else metrics[:1],
         pandoc="rmarkdown::render" in command or "quarto " in command,

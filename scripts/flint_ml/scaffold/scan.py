@@ -7,14 +7,14 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flint_ml.dvc_project import Pipelines, declared, dvc_root, project_folder, read_pipelines, tracked, within
 from flint_ml.errors import InputError
 from flint_ml.git import Git
-from flint_ml.scaffold.environments import Environment, environments
+from flint_ml.scaffold.environments import Environment, package_lists
 from flint_ml.scaffold.files import workflow_files
 from flint_ml.scaffold.scripts import Script, order, read_script
 from flint_ml.scaffold.tablefiles import TableFile, read_header
@@ -283,7 +283,7 @@ def scan_repository(folder: Path) -> RepositoryScan:
         candidates=tuple(candidates(folder, files, training, sorted(with_stages) if dvc is not None else ())),
         scripts=tuple(scripts),
         metrics=tuple(_metrics(git, project, files, scripts)),
-        environments=tuple(environments(folder, files)),
+        environments=tuple(_lists(folder, files, root)),
         mlflow=any(s.mlflow for s in scripts) or any((folder / name).exists() for name in _MLFLOW),
         workflows=tuple(texts),
         gated=tuple(gated),
@@ -295,6 +295,16 @@ def scan_repository(folder: Path) -> RepositoryScan:
         notes=tuple(_notes(pipelines, own_pipelines, files, readable)),
         **data,
     )
+
+
+def _lists(folder: Path, files: Sequence[str], root: Path | None) -> list[Environment]:
+    """Lists of packages of the project, else those of the repository's root."""
+    own = package_lists(folder, files)
+    if own or root is None or root == folder:
+        return own
+    names = sorted(path.name for path in root.iterdir() if path.is_file())
+    up = "../" * len(folder.relative_to(root).parts)
+    return [replace(item, path=f"{up}{item.path}") for item in package_lists(root, names)]
 
 
 def _data(git: Git, folder: Path, project: str, files: Sequence[str], dvc: bool) -> dict[str, Any]:
