@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from flint_ml.metrics.intervals.bootstrap import IntervalSettings
@@ -143,3 +146,14 @@ def test_explained() -> None:
 def test_a_tolerance_makes_a_duration_decide() -> None:
     assert resolve("latency_ms", {}).weight == 0
     assert resolve("latency_ms", {"latency_ms": Rule(tolerance="5 %")}).weight == 1
+
+
+def test_the_names_of_libraries_are_read_as_the_libraries_mean_them() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "metrics_names.csv"
+    with path.open(encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
+    said = [(row, meaning(row["name"])) for row in table]
+    assert len(said) > 400
+    assert sum(each.known for _, each in said) > 0.98 * len(said)
+    for row, each in said:
+        assert (each.direction if each.known else "not known", each.split) == (row["direction read"], row["split"])

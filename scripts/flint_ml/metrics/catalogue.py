@@ -198,7 +198,8 @@ METRICS = (
     _gain(
         "average precision",
         "prauc auprc aucpr ap averageprecision averageprecisionscore avgprec avgprecision meanaverageprecision map "
-        "map50 map75 map5095 ap50 ap75 map50b map5095b labelrankingaverageprecisionscore labelrankingaverageprecision "
+        "map50 map75 map5095 ap50 ap75 map50b map5095b retrievalmap "
+        "labelrankingaverageprecisionscore labelrankingaverageprecision "
         "multilabelrankingaverageprecision lrap rankingaverageprecision",
     ),
     _gain(
@@ -209,7 +210,8 @@ METRICS = (
     _gain("MCC", "mcc matthewscorrcoef matthewscorrelationcoefficient matthewscorr matthews phi phicoefficient"),
     _gain(
         "precision",
-        "precision precisionscore prec ppv positivepredictivevalue usersaccuracy useraccuracy correctness rprecision",
+        "precision precisionscore prec pre ppv positivepredictivevalue usersaccuracy useraccuracy correctness "
+        "rprecision",
         Score("precision", "classes", "precision", lambda x: s.precision(x)[:, -1]),
         Score("precision-macro", "classes", "precision", lambda x: s.mean_of_present(x, s.precision(x))),
     ),
@@ -250,7 +252,12 @@ METRICS = (
         "similarity",
         "cosinesimilarity cosinesim ssim msssim psnr peaksignalnoiseratio psnrb inceptionscore "
         "structuralsimilarity structuralsimilarityindexmeasure vif uqi clipscore snr sisnr sdr sisdr stoi pesq "
-        "signalnoiseratio signaldistortionratio",
+        "signalnoiseratio signaldistortionratio scaleinvariantsignaldistortionratio scaleinvariantsignalnoiseratio "
+        "complexscaleinvariantsignalnoiseratio speechreverberationmodulationenergyratio "
+        "shorttimeobjectiveintelligibility perceptualevaluationspeechquality deepnoisesuppressionmeanopinionscore "
+        "nonintrusivespeechqualityassessment multiscalestructuralsimilarityindexmeasure universalimagequalityindex "
+        "visualinformationfidelity clipimagequalityassessment videomultimethodassessmentfusion vmaf arniqa qnr "
+        "qualitywithnoreference",
     ),
     _gain("silhouette", "silhouette silhouettescore calinskiharabasz calinskiharabaszscore dunnindex"),
     _gain(
@@ -306,7 +313,8 @@ METRICS = (
     _error(
         "FID",
         "fid kid frechetinceptiondistance kernelinceptiondistance lpips totalvariation ergas sam "
-        "spectralanglemapper learnedperceptualimagepatchsimilarity",
+        "spectralanglemapper learnedperceptualimagepatchsimilarity spatialdistortionindex "
+        "deepimagestructureandtexturesimilarity errorrelativeglobaldimensionlesssynthesis lipvertexerror",
     ),
     _error("loss", "loss cost linex"),
     _error("error", "error"),

@@ -69,7 +69,7 @@ _NATURE = _words_of(
 _GENERAL = frozenset(("loss", "error", "cost", "score", "time", "n", "count", "samples", "quantile"))
 # Names of metrics that are also plain words: alone they name the metric, beside others they are a subject.
 _AMBIGUOUS = _words_of(
-    "map far fair lin rand spec sens sam hit hits ter loo em ap ks skill phi roc fid kid mer wil vif sdr snr ef oa "
+    "map pre far fair lin rand spec sens sam hit hits ter loo em ap ks skill phi roc fid kid mer wil vif sdr snr ef oa "
     "memory topk concordance selectivity correctness matthews size l1 l2 kl s sec wis"
 )
 _MOST_WORDS, _MOST_SUBJECT = 8, 3
@@ -151,6 +151,8 @@ def meaning(name: str, path: str = "") -> Meaning:
         hits = _hits(words)
         if not hits:
             continue
+        # scikit-learn's `f1_samples` is an average over samples, not their number.
+        hits = [hit for hit in hits if hit.alias != "samples"] or hits
         hit = max(hits, key=lambda h: (h.end - h.start, len(h.alias), h.end))
         others = [word for place, part in enumerate(parts) if place != number for word in part]
         return _read(hit, words, others, split)
