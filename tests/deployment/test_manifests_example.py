@@ -39,6 +39,6 @@ def test_what_kustomize_and_argo_cd_name_is_there() -> None:
 def test_the_path_of_the_version_in_an_overlay() -> None:
     for overlay in ("staging", "production"):
         file = f"{overlay}/kustomization.yaml"
-        path = "configMapGenerator[name=soc-model].literals[1]"
+        path = "configMapGenerator[name=soc-model].literals[MODEL_VERSION]"
         assert find((MANIFESTS / file).read_text(), path, file).value == "MODEL_VERSION=0"
         assert path in (MANIFESTS / "README.md").read_text()

@@ -135,5 +135,5 @@ def test_the_example_manifests() -> None:
     folder = Path(__file__).parents[2] / "examples" / "manifests"
     for stage in ("staging", "production"):
         text = (folder / stage / "kustomization.yaml").read_text()
-        changed = replace(text, "configMapGenerator[name=soc-model].literals[1]", "MODEL_VERSION=7", stage)
+        changed = replace(text, "configMapGenerator[name=soc-model].literals[MODEL_VERSION]", "MODEL_VERSION=7", stage)
         assert changed == text.replace("MODEL_VERSION=0 ", "MODEL_VERSION=7 ")

@@ -48,6 +48,11 @@ FILES = {
     "misspelt.yaml": DEPLOYMENT.replace(b"selector", b"replicsa: 2\r\n    selector"),
     "number.yaml": DEPLOYMENT.replace(b'"1"', b"1"),
     "rollout.yaml": b"apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: r}\nspec: {v: '1'}\n",
+    "replicas.yaml": b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: r}\nspec:\n  replicas: 2\n"
+    b"  selector: {matchLabels: {app: r}}\n  template:\n    metadata: {labels: {app: r}}\n"
+    b"    spec: {containers: [{name: r, image: r}]}\n",
+    "broken/kustomization.yaml": b"resources: [values.yaml, gone.yaml]\n",
+    "broken/values.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  version: '1'\n",
     "latin.yaml": "a: é\n".encode("latin-1"),
     "odd.yaml": b"empty:\nblock: |\n  1\ntagged: !int 1\ntwice: 1\ntwice: 2\n",
     "tab.yaml": b"a:\n\tb: 1\n",
@@ -64,6 +69,7 @@ def filled(registry_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     store.ensure_model("soc")
     made = store.create_run(store.experiment("soc"), "soc", {})
     tags = {
+        "flint_ml.gate": "approved",
         "flint_ml.commit": "c0ffee",
         "flint_ml.repository": "https://github.com/o/r",
         "flint_ml.pull_request": "12",
@@ -119,7 +125,7 @@ class Use:
         out = io.StringIO()
         outputs = self.folder / "outputs"
         outputs.touch()
-        env = {"GITHUB_OUTPUT": str(outputs)}
+        env = {"GITHUB_OUTPUT": str(outputs), "GITHUB_ACTOR": "ana"}
         context = Context(
             on_github=True,
             workspace=self.folder,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from flint_ml.commands.registry import ModelName, existing_registry, tracking_uri_field
+from flint_ml.commands.registry import ModelName, existing_registry, person, tracking_uri_field
 from flint_ml.errors import InputError
 from flint_ml.record import Column, Finding, Table, now
 from flint_ml.registry import GATE, Promotion, connect, history_of, promote, version_named
@@ -33,7 +33,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     address = existing_registry(inputs.tracking_uri, job)
     store = connect(address, job.env)
     version = version_named(store, inputs.model_name, inputs.version, rollback=inputs.rollback)
-    entry = {"at": now(), "by": job.env.get("GITHUB_ACTOR"), "run": job.context.run_url}
+    entry = {"at": now(), "by": person(job) or None, "run": job.context.run_url}
     reason = " ".join(inputs.reason.split())
     # Going back is an emergency; what was in Production once needs no new word of the gate.
     promotion = promote(
@@ -53,7 +53,10 @@ def _outcome(inputs: Inputs, promotion: Promotion, history: list[dict[str, Any]]
                 severity="error",
                 code="gate-refused",
                 message=f"the gate did not approve {title}: {promotion.refused}",
-                hint="promote a version that it approved, or give `reason`, which the registry keeps",
+                hint="promote a version that it approved, run the gate and register-model again for this one, or say "
+                f"why: "
+                f'`flint-ml promote --model-name "{inputs.model_name}" --version {version.number} --reason "…"`, which '
+                "the registry keeps",
             )
         )
         headline, message = f"{title} was not promoted; {promotion.refused}", "not promoted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -21,6 +22,16 @@ def tracking_uri_field() -> str:
     """The input `tracking-uri`, the same everywhere."""
     text: str = Field("", description=TRACKING_URI)
     return text
+
+
+def person(job: Job) -> str:
+    """Who asks for this: the account that started the workflow, or the person at the terminal."""
+    if job.context.on_github or job.env.get("GITHUB_ACTOR"):
+        return job.env.get("GITHUB_ACTOR", "")
+    try:
+        return job.git.setting("user.name") or getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def address_of(tracking_uri: str, job: Job) -> Address:

@@ -42,6 +42,8 @@ class Switch:
         The commit message: what is done, for which version, which change, and why (empty: because it is asked for).
     ready
         Called with the version before anything is changed; raises where it cannot be checked.
+    highest
+        The highest version that the registry knows; None where that is not to be checked.
     live_url
         Address of the Service, checked after the switch; empty for none.
     """
@@ -55,6 +57,7 @@ class Switch:
     ready: Callable[[int], None] = field(default=lambda _number: None)
     live_url: str = ""
     rollback: bool = False
+    highest: Callable[[], int | None] = field(default=lambda: None)
     say: Callable[[str], None] = field(default=lambda _text: None)
 
 
@@ -93,7 +96,7 @@ class _State:
 
 
 def _state(remote: Remote, tip: str, switch: Switch) -> _State:
-    live = current(remote, tip, switch.selector.file, switch.selector.path)
+    live = current(remote, tip, switch.selector)
     if live not in switch.colours:
         raise InputError(
             f"the selector names `{live}`, which is none of: {', '.join(switch.colours)}",
@@ -102,9 +105,7 @@ def _state(remote: Remote, tip: str, switch: Switch) -> _State:
             hint="name the colours in `colours` as the selector does",
         )
     idle = next(name for name in switch.colours if name != live)
-    values = {
-        name: current(remote, tip, colour.target.file, colour.target.path) for name, colour in switch.colours.items()
-    }
+    values = {name: current(remote, tip, colour.target) for name, colour in switch.colours.items()}
     return _State(live, idle, values)
 
 
@@ -202,7 +203,7 @@ def switch_colours(remote: Remote, switch: Switch, more_time: Callable[[], None]
 
     def deploy_idle(tip: str) -> Edit:
         _check_unmoved(before, _state(remote, tip, switch))
-        return plan(remote, tip, idle.target, new)
+        return plan(remote, tip, idle.target, new, switch.highest())
 
     def point(tip: str) -> Edit:
         _check_unmoved(replace(before, values={**before.values, before.idle: new}), _state(remote, tip, switch))

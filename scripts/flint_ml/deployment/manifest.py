@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flint_ml.deployment import schemas
-from flint_ml.deployment.yaml_edit import decode, encode, find, replace
+from flint_ml.deployment.meaning import Meaning, check_meaning, is_kubernetes_number, marked, marked_path, named_path
+from flint_ml.deployment.overlay import check_overlays
+from flint_ml.deployment.yaml_edit import Scalar, decode, encode, find, line_of, replace
 from flint_ml.errors import InputError
 from flint_ml.git import Remote
 from flint_ml.record import Finding
@@ -23,14 +25,19 @@ class Target:
     ----------
     template
         The value, with ``{version}`` for the number: ``{version}``, ``registry.example.org/api:{version}``.
+    path
+        Empty: the value behind which the comment ``# flint-ml: MODEL`` stands.
     kubernetes
         Version of Kubernetes that the manifest is checked for.
+    model
+        The registered model whose version it is; empty for a value that is not a version (a selector).
     """
 
     file: str
     path: str
     template: str = "{version}"
     kubernetes: str = ""
+    model: str = ""
 
     def text(self, number: int) -> str:
         """The value for a version."""
@@ -52,6 +59,7 @@ class Edit:
     after: bytes
     old: str
     new: str
+    path: str
     findings: tuple[Finding, ...] = field(default=())
 
     @property
@@ -117,25 +125,64 @@ def read_manifest(remote: Remote, commit: str, file: str) -> bytes:
     )
 
 
-def current(remote: Remote, commit: str, file: str, path: str) -> str:
-    """The value that stands at ``path`` now."""
-    return find(decode(read_manifest(remote, commit, file), file), path, file).value
+def path_in(remote: Remote, commit: str, target: Target) -> str:
+    """The path of the target's value: as it was given, or found by our comment."""
+    if target.path:
+        return target.path
+    return marked_path(decode(read_manifest(remote, commit, target.file), target.file), target.file, target.model)
 
 
-def plan(remote: Remote, commit: str, target: Target, new: str) -> Edit:
-    """The manifest at ``commit`` with the new value, held against the schemas if anything changes.
+def current(remote: Remote, commit: str, target: Target) -> str:
+    """The value that stands at the target now."""
+    text = decode(read_manifest(remote, commit, target.file), target.file)
+    return find(text, path_in(remote, commit, target), target.file).value
+
+
+def plan(remote: Remote, commit: str, target: Target, new: str, highest: int | None = None) -> Edit:
+    """The manifest at ``commit`` with the new value; what it is part of is built and held against the schemas.
+
+    Parameters
+    ----------
+    highest
+        The highest version that the registry knows. With it, only a value that is a version is written over.
 
     Raises
     ------
     InputError
-        If the value cannot be found or set, or Kubernetes would not take the result.
+        If the value cannot be found or set, is not a version, or Kubernetes would not take the result.
     """
     data = read_manifest(remote, commit, target.file)
     text = decode(data, target.file)
-    old = find(text, target.path, target.file).value
+    path = path_in(remote, commit, target)
+    scalar = find(text, path, target.file)
+    old = scalar.value
+    if highest is not None:
+        check_meaning(text, path, target.file, Meaning(target.model, target.number, target.template, highest), scalar)
     if old == new:
-        return Edit(target.file, data, data, old, new)
-    changed = replace(text, target.path, new, target.file)
+        return Edit(target.file, data, data, old, new, path)
+    by_name = named_path(text, path, target.file, scalar) if highest is not None else ""
+    changed = replace(text, path, new, target.file)
+    kubernetes = target.kubernetes or schemas.latest()
     patch = schemas.is_patch(target.file, lambda name: remote.read(commit, name))
-    findings = schemas.check(changed, target.file, target.kubernetes or schemas.latest(), patch=patch)
-    return Edit(target.file, data, encode(changed, data), old, new, tuple(findings))
+    findings = schemas.check(changed, target.file, kubernetes, patch=patch)
+    if highest is not None and not marked(text, scalar, target.model):
+        _refuse_kubernetes_number(text, path, target, scalar)
+    if by_name:
+        message = f"`{path}` counts items, and a line that somebody adds above moves it; write `{by_name}`"
+        findings.append(Finding(severity="info", code="bare-index", message=message))
+    after = encode(changed, data)
+    findings += check_overlays(remote, commit, {target.file: after}, kubernetes)
+    return Edit(target.file, data, after, old, new, path, tuple(findings))
+
+
+def _refuse_kubernetes_number(text: str, path: str, target: Target, scalar: Scalar) -> None:
+    """Numbers in Kubernetes' own resources are settings of its: replicas, ports, seconds. Versions are texts there."""
+    if not is_kubernetes_number(scalar) or not schemas.is_resource_at(text, target.file, scalar.line):
+        return
+    raise InputError(
+        f"line {scalar.line} is `{line_of(text, scalar.line)}`: `{path}` is a number "
+        "that Kubernetes reads, not a version",
+        where=f"{target.file}:{scalar.line}",
+        hint="name the variable, label or image that holds the version",
+        code="foreign-value",
+    )

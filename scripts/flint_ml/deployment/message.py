@@ -18,12 +18,18 @@ class Origin:
         Its address, as it may be shown.
     run
         Address of the workflow run that deploys.
+    by
+        The person who deploys.
+    reason
+        Why a version goes there that the gate did not approve.
     """
 
     model: str
     number: int
     registry: str = ""
     run: str | None = None
+    by: str = ""
+    reason: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -57,7 +63,10 @@ def commit_message(origin: Origin, place: str, old: str, new: str, *, verb: str 
         "Model-Code": origin.code,
         "Model-Pull-Request": origin.pull_request,
         "Model-Run": origin.tags.get("flint_ml.run"),
+        "Model-Gate": origin.tags.get("flint_ml.gate"),
         "Deploy-Run": origin.run,
+        "Deployed-By": origin.by,
+        "Deploy-Reason": origin.reason,
     }
     lines = [f"{name}: {_line(value)}" for name, value in trailers.items() if value]
     subject = _line(f"{verb} {origin.title}")

@@ -46,6 +46,7 @@ class Deployment:
     number: int
     old: str
     new: str
+    path: str = ""
     commit: str | None = None
     pull: Pull | None = None
     tries: int = 0
@@ -62,6 +63,8 @@ class Order:
         Asks the registry for the number of the version; asked again at each try.
     message
         The commit message for a version and a change.
+    highest
+        The highest version that the registry knows; None where what stands there is not to be checked.
     rollback
         Whether an older version than the one in the manifest is meant.
     """
@@ -71,6 +74,7 @@ class Order:
     ask_version: Callable[[], int]
     message: Callable[[int, Edit], str]
     rollback: bool = False
+    highest: Callable[[], int | None] = field(default=lambda: None)
     say: Callable[[str], None] = field(default=lambda _text: None)
 
 
@@ -137,14 +141,14 @@ def push(remote: Remote, order: Order) -> Deployment:
     while True:
         tip = tip_of(remote, order.branch)
         number = order.ask_version()
-        edit = plan(remote, tip, order.target, order.target.text(number))
+        edit = plan(remote, tip, order.target, order.target.text(number), order.highest())
         first = first or edit.old
         if tip == made:
-            return Deployment("changed", number, first, edit.new, tip, tries=tries)
+            return Deployment("changed", number, first, edit.new, edit.path, tip, tries=tries)
         if edit.old == edit.new:
-            return Deployment("same", number, edit.old, edit.new, tries=tries)
+            return Deployment("same", number, edit.old, edit.new, edit.path, tries=tries)
         if _older(order, edit.old, number, first):
-            return Deployment("newer", number, edit.old, edit.new, tries=tries)
+            return Deployment("newer", number, edit.old, edit.new, edit.path, tries=tries)
         made = remote.commit(tip, edit.files, order.message(number, edit))
         tries += 1
         try:
@@ -152,7 +156,7 @@ def push(remote: Remote, order: Order) -> Deployment:
         except PushLostError as lost:
             wait(remote, tries, str(lost), order.say)
             continue
-        return Deployment("changed", number, edit.old, edit.new, made, tries=tries, findings=edit.findings)
+        return Deployment("changed", number, edit.old, edit.new, edit.path, made, tries=tries, findings=edit.findings)
 
 
 def head_branch(branch: str, target: Target, model: str) -> str:
@@ -175,18 +179,18 @@ def propose(remote: Remote, order: Order, pulls: Pulls, model: str) -> Deploymen
         tip = tip_of(remote, order.branch)
         theirs = remote.fetch(head)
         number = order.ask_version()
-        edit = plan(remote, tip, order.target, order.target.text(number))
+        edit = plan(remote, tip, order.target, order.target.text(number), order.highest())
         first = first or edit.old
         if edit.old == edit.new:
-            return Deployment("same", number, edit.old, edit.new, tries=tries)
+            return Deployment("same", number, edit.old, edit.new, edit.path, tries=tries)
         pull = pulls.find(head, order.branch) if theirs else None
         proposed = _proposed(remote, theirs, order.target) if theirs and pull else None
         newest = max((edit.old, proposed or edit.old), key=lambda text: order.target.number(text) or 0)
         if _older(order, newest, number, first):
-            return Deployment("newer", number, newest, edit.new, pull=pull, tries=tries)
+            return Deployment("newer", number, newest, edit.new, edit.path, pull=pull, tries=tries)
         message = order.message(number, edit)
         if theirs and pull and read_manifest(remote, theirs, edit.file) == edit.after:
-            return Deployment("same", number, edit.old, edit.new, pull=pull, tries=tries)
+            return Deployment("same", number, edit.old, edit.new, edit.path, pull=pull, tries=tries)
         made = remote.commit(tip, edit.files, message)
         tries += 1
         try:
@@ -195,12 +199,12 @@ def propose(remote: Remote, order: Order, pulls: Pulls, model: str) -> Deploymen
             wait(remote, tries, str(lost), order.say)
             continue
         opened = pulls.put(pull, head, order.branch, message)
-        return Deployment("changed", number, edit.old, edit.new, made, opened, tries, edit.findings)
+        return Deployment("changed", number, edit.old, edit.new, edit.path, made, opened, tries, edit.findings)
 
 
 def _proposed(remote: Remote, commit: str, target: Target) -> str | None:
     """The value in the open pull request, None where its manifest has none there."""
     try:
-        return current(remote, commit, target.file, target.path)
+        return current(remote, commit, target)
     except InputError:
         return None

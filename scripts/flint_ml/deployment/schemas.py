@@ -9,7 +9,7 @@ from typing import Any
 
 from flint_ml.errors import InputError
 from flint_ml.record import Finding
-from flint_ml.text.yaml import parse_documents
+from flint_ml.text.yaml import compose_documents, parse_documents
 
 _API_VERSION = re.compile(r"^([a-z0-9.-]+/)?v[a-z0-9]+$")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -59,6 +59,13 @@ def _resources(data: Any) -> Iterator[dict[str, Any]]:
             yield from _resources(item)
         return
     yield data
+
+
+def is_resource_at(text: str, file: str, line: int) -> bool:
+    """Whether the line belongs to a resource with a kind (not to Helm's values or Kustomize's own file)."""
+    nodes = [node for node in compose_documents(text, file) if int(node.start_mark.line) < line]
+    data = parse_documents(text, file)
+    return bool(nodes) and any(_resources(data[len(nodes) - 1]))
 
 
 def _check_one(resource: dict[str, Any], file: str, version: str, patch: bool) -> Finding | None:

@@ -2,7 +2,8 @@
 
 A path is keys with dots between them, such as ``spec.containers[name=api].env[name=MODEL_VERSION].value``.
 ``[2]`` is an item of a list by number, ``[name=api]`` by one of its values (also a deeper one:
-``[metadata.name=api]``). A key with dots is quoted: ``metadata.annotations."example.org/model"``. At the beginning,
+``[metadata.name=api]``), ``[MODEL_VERSION]`` by its name: the item with that ``name``, or a text such as
+``MODEL_VERSION=3``. A key with dots is quoted: ``metadata.annotations."example.org/model"``. At the beginning,
 ``[kind=Deployment]`` picks documents of a file with several.
 """
 
@@ -22,24 +23,27 @@ _STRING = "tag:yaml.org,2002:str"
 _BOM = b"\xef\xbb\xbf"
 _TOKEN = re.compile(
     r"""\.?"(?P<quoted>[^"]+)" | \[(?P<index>\d+)\] | \["(?P<bracketed>[^"]+)"\]
-    | \[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\] | \.?(?P<plain>[^.\[\]"]+)""",
+    | \[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\] | \[(?P<item>[A-Za-z_][^\[\]="]*)\] | \.?(?P<plain>[^.\[\]"]+)""",
     re.VERBOSE,
 )
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a path: a key, a number in a list, or a condition ``key=value`` on the items of a list."""
+    """One step of a path: a key, a number in a list, a condition ``key=value`` on its items, or an item's name."""
 
     key: str = ""
     index: int | None = None
     value: str | None = None
+    item: str | None = None
 
     def __str__(self) -> str:
         if self.index is not None:
             return f"[{self.index}]"
         if self.value is not None:
             return f"[{self.key}={self.value}]"
+        if self.item is not None:
+            return f"[{self.item}]"
         return f'"{self.key}"' if "." in self.key else self.key
 
 
@@ -82,6 +86,8 @@ def parse_path(text: str) -> list[Step]:
             break
         if match["index"] is not None:
             steps.append(Step(index=int(match["index"])))
+        elif match["item"] is not None:
+            steps.append(Step(item=match["item"].strip()))
         elif match["value"] is not None:
             steps.append(Step(key=match["key"].strip(), value=match["value"].strip().strip("\"'")))
         else:
@@ -135,7 +141,14 @@ def _next(node: Any, step: Step) -> list[Any]:
         return list(items[step.index : step.index + 1])
     if step.value is not None:
         return [item for item in node.value if _matches(item, step.key, step.value)] if node.id == "sequence" else []
+    if step.item is not None:
+        return [item for item in node.value if _is_item(item, step.item)] if node.id == "sequence" else []
     return [value for name, value in _children(node) if name == step.key] if node.id == "mapping" else []
+
+
+def _is_item(node: Any, name: str) -> bool:
+    """Whether an item of a list has the name, or is a text such as ``NAME=value``."""
+    return str(node.value).partition("=")[0] == name if node.id == "scalar" else _matches(node, "name", name)
 
 
 def leaves(node: Any, prefix: str = "", depth: int = 0) -> Iterator[str]:
@@ -147,6 +160,8 @@ def leaves(node: Any, prefix: str = "", depth: int = 0) -> Iterator[str]:
         if node.id == "sequence":
             named = next((v.value for k, v in _children(child) if k == "name" and v.id == "scalar"), None)
             step = f"[name={named}]" if named else name
+            if child.id == "scalar" and re.match(r"[A-Za-z_][\w.-]*=", str(child.value)):
+                step = f"[{str(child.value).partition('=')[0]}]"
             yield from leaves(child, prefix + step, depth + 1)
         else:
             step = f'"{name}"' if "." in name else name
@@ -164,6 +179,25 @@ def _suggestion(roots: Sequence[Any], path: str) -> str:
 
 def _line(node: Any) -> int:
     return int(node.start_mark.line) + 1
+
+
+def line_of(text: str, number: int) -> str:
+    """The line of the file with that number, as messages show it."""
+    lines = text.splitlines()
+    return lines[number - 1].strip()[:120] if 0 < number <= len(lines) else ""
+
+
+def leaf_paths(roots: Sequence[Any]) -> Iterator[str]:
+    """Paths of all values of a file; with several documents each begins with what picks its own."""
+    for root in roots:
+        prefix = ""
+        if len(roots) > 1 and root.id == "mapping":
+            named = next((str(v.value) for k, v in _children(root) if k == "kind" and v.id == "scalar"), "")
+            metadata = next((v for k, v in _children(root) if k == "metadata" and v.id == "mapping"), None)
+            name = next((str(v.value) for k, v in _children(metadata) if k == "name"), "") if metadata else ""
+            prefix = (f"[kind={named}]" if named else "") + (f"[metadata.name={name}]" if name else "")
+        for leaf in leaves(root):
+            yield f"{prefix}{'.' if prefix and not leaf.startswith('[') else ''}{leaf}"
 
 
 def _walk(root: Any, steps: Sequence[Step], file: str) -> Any | None:
@@ -184,7 +218,7 @@ def _walk(root: Any, steps: Sequence[Step], file: str) -> Any | None:
                 "."
             )
             raise InputError(
-                f"`{reached}` stands there {len(nodes)} times",
+                f"`{reached}` stands there {len(nodes)} times, in lines {', '.join(str(_line(n)) for n in nodes[:8])}",
                 where=f"{file}:{_line(nodes[1])}",
                 hint="keep one of them, or name the item more closely, such as `[1]`",
                 code="ambiguous-path",
@@ -224,7 +258,10 @@ def find(text: str, path: str, file: str) -> Scalar:
     hits = [node for root in roots if (node := _walk(root, steps, file)) is not None]
     if not hits:
         _refuse_merged(text, roots, steps, file)
-        raise InputError(f"there is no `{path}`", where=file, hint=_suggestion(every, path), code="unknown-path")
+        line = _deepest_line(roots, steps)
+        ends = f"; it ends in line {line}, `{line_of(text, line)}`" if line else ""
+        where = f"{file}:{line}" if line else file
+        raise InputError(f"there is no `{path}`{ends}", where=where, hint=_suggestion(every, path), code="unknown-path")
     if len(hits) > 1:
         kinds = [next((str(v.value) for k, v in _children(root) if k == "kind"), "?") for root in roots]
         raise InputError(
@@ -234,6 +271,36 @@ def find(text: str, path: str, file: str) -> Scalar:
             code="ambiguous-path",
         )
     return _scalar(text, hits[0], path, file)
+
+
+def _deepest_line(roots: Sequence[Any], steps: Sequence[Step]) -> int:
+    """The line that the steps lead to before they lead nowhere; 0 where the first one does."""
+    deepest, line = 0, 0
+    for root in roots:
+        node = root
+        for depth, step in enumerate(steps, 1):
+            nodes = _next(node, step)
+            if not nodes:
+                break
+            node = nodes[0]
+            if depth > deepest:
+                deepest, line = depth, _key_line(root, node)
+    return line
+
+
+def _key_line(root: Any, node: Any) -> int:
+    """The line of the key that a node stands under: a mapping begins only in the line below it."""
+    stack = [root]
+    while stack:
+        current = stack.pop()
+        if current.id == "mapping":
+            for key, value in current.value:
+                if value is node:
+                    return _line(key)
+                stack.append(value)
+        elif current.id == "sequence":
+            stack += current.value
+    return _line(node)
 
 
 def _refuse_merged(text: str, roots: Sequence[Any], steps: Sequence[Step], file: str) -> None:
@@ -259,7 +326,8 @@ def _scalar(text: str, node: Any, path: str, file: str) -> Scalar:
     if node.id != "scalar":
         below = [name for name, _ in _children(node)][:8]
         raise InputError(
-            f"`{path}` is a {'list' if node.id == 'sequence' else 'mapping'}, not a single value",
+            f"`{path}` in line {_line(node)}, `{line_of(text, _line(node))}`, is a "
+            f"{'list' if node.id == 'sequence' else 'mapping'}, not a single value",
             where=where,
             hint=f"go on to one of: {', '.join(below)}" if below else "name a single value",
             code="not-a-value",
@@ -269,7 +337,7 @@ def _scalar(text: str, node: Any, path: str, file: str) -> Scalar:
     if not written or node.style in {"|", ">"} or written.startswith("!"):
         what = "empty" if not written else "given a tag" if written.startswith("!") else "a block of text"
         raise InputError(
-            f"`{path}` is {what}",
+            f"`{path}` in line {_line(node)}, `{line_of(text, _line(node))}`, is {what}",
             where=where,
             hint='write a first value on the line, such as "0"',
             code="not-a-value",

@@ -157,6 +157,10 @@ class Remote:
             return None
         return self._ask("read the file", "cat-file", "blob", f"{commit}:{path}")
 
+    def archive(self, commit: str) -> bytes:
+        """All files at ``commit`` as a tar archive."""
+        return self._ask("read the files", "archive", "--format=tar", commit)
+
     def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
         """A new commit on ``parent`` with the contents of ``files`` changed; it is not pushed."""
         index = {"GIT_INDEX_FILE": str(self.folder / "index")}

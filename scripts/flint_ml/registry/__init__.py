@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flint_ml.registry.register import ATTACHMENTS_FOLDER, MODEL_FOLDER, Registration, Submission, register_model
     from flint_ml.registry.stages import (
         GATE,
+        OVERRIDE,
         Move,
         Promotion,
         history_of,
@@ -59,6 +60,7 @@ _HOME = {
     "MODEL_FOLDER": "register",
     "ModelFiles": "model_files",
     "Move": "stages",
+    "OVERRIDE": "stages",
     "Promotion": "stages",
     "Registration": "register",
     "Source": "version",
@@ -100,6 +102,7 @@ __all__ = [
     "ATTACHMENTS_FOLDER",
     "GATE",
     "MODEL_FOLDER",
+    "OVERRIDE",
     "WAYS_TO_HOST",
     "Address",
     "Approval",

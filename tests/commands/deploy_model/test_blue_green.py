@@ -41,7 +41,7 @@ def filled(registry_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         # Beside the model or in its folder; version 3 has none.
         for place in {1: ["flint-ml"], 2: ["model"]}.get(number, []):
             store.upload(made, f"{place}/samples.json", samples)
-        store.create_version("soc", f"{made.artifact_uri}/model", made.id, {}, "")
+        store.create_version("soc", f"{made.artifact_uri}/model", made.id, {"flint_ml.gate": "approved"}, "")
     store.set_alias("soc", "staging", 2)
     return folder / "mlflow.db"
 

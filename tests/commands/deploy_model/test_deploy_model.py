@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from flint_ml.registry.address import resolve
+from flint_ml.registry.store import connect
 from helpers.deployment import DEPLOYMENT, FILES, Use
 from helpers.git_server import TOKEN, commits, content, git
+from helpers.git_server import change as git_change
 
 pytest_plugins = ("helpers.mlflow_server", "helpers.deployment")
 
@@ -26,6 +29,8 @@ def test_push_changes_that_value_only(use: Use) -> None:
         "Model-Pull-Request: https://github.com/o/r/pull/12",
         "Model-Run: https://github.com/o/r/actions/runs/5",
         f"Deploy-Run: {use.server.url}/o/r/actions/runs/77",
+        "Model-Gate: approved",
+        "Deployed-By: ana",
     ):
         assert link in message
     tip = git("rev-parse", "main", folder=repository)
@@ -85,4 +90,30 @@ def test_places(use: Use, given: dict[str, str], file: str, old: bytes, new: byt
     assert code == 0, record
     assert content(use.server.repository, file) == FILES[file].replace(old, new)
     unknown = [finding["code"] for finding in record["findings"]]
-    assert unknown == (["unknown-kind"] if file == "rollout.yaml" else [])
+    expected = {"rollout.yaml": ["unknown-kind"], "staging/deployment.yaml": ["bare-index"]}
+    assert unknown == expected.get(file, [])
+
+
+def test_a_reason_stands_in_commit_and_record(use: Use) -> None:
+    store = connect(resolve("", {}, use.folder), {})
+    third = store.version("soc", 3)
+    assert third is not None
+    store.create_version("soc", third.source, third.run_id or "", {"flint_ml.gate": "review"}, "")
+    code, record = use(version="4", reason="the storm model is wanted\ntoday")
+    assert code == 0, record
+    message = git("log", "-1", "--format=%B", "main", folder=use.server.repository)
+    assert "Deploy-Reason: the storm model is wanted today\n" in message
+    assert "Model-Gate: review\n" in message
+    assert (record["details"]["reason"], record["details"]["by"]) == ("the storm model is wanted today", "ana")
+    assert ["by", "ana"] in record["tables"][0]["rows"]
+
+
+def test_a_comment_of_ours_names_the_value(use: Use) -> None:
+    git_change(use.server.repository, "helm/values.yaml", b"a: 1\nmodel:\n  pinned: v7-old  # flint-ml: soc\n")
+    code, record = use(file="helm/values.yaml", path="")
+    assert code == 0, record
+    after = content(use.server.repository, "helm/values.yaml")
+    assert after == b'a: 1\nmodel:\n  pinned: "3"  # flint-ml: soc\n'
+    assert "helm/values.yaml: model.pinned: v7-old -> 3" in git(
+        "log", "-1", "--format=%B", folder=use.server.repository
+    )

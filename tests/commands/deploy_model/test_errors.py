@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from flint_ml.registry.address import resolve
+from flint_ml.registry.store import connect
 from helpers.deployment import DEPLOYMENT, PATH, Use
 from helpers.documented_errors import PAGE, documented
 from helpers.git_server import READER, change, git, serve
@@ -57,6 +59,14 @@ def forbid_pulls(use: Use) -> None:
     use.server.github.forbid_pulls = True
 
 
+def unapproved(use: Use) -> None:
+    """Version 4 was registered without the gate."""
+    store = connect(resolve("", {}, use.folder), {})
+    third = store.version("soc", 3)
+    assert third is not None
+    store.create_version("soc", third.source, third.run_id or "", {"flint_ml.gate": "review"}, "")
+
+
 def registry_gone(use: Use) -> None:
     (use.folder / "mlflow.db").unlink()
 
@@ -73,6 +83,16 @@ FAULTS = {
     "a folder": Fault({"file": "staging"}, "no-manifest", "is a folder"),
     "a path out of the repository": Fault({"file": "../x.yaml"}, "invalid-input", "not a path inside"),
     "a path that leads nowhere": Fault({"path": PATH.replace("MODEL_", "MODL_")}, "unknown-path", f"mean `{PATH}`?"),
+    "a path to something else": Fault(
+        {"path": PATH.replace("MODEL_VERSION", "LOG")}, "foreign-value", f"would fit at `{PATH}`"
+    ),
+    "a number of Kubernetes": Fault({"file": "replicas.yaml", "path": "spec.replicas"}, "foreign-value", "a setting"),
+    "a version that the gate did not approve": Fault(
+        {"version": "4"}, "not-approved", "which stands in the commit", before=unapproved
+    ),
+    "an overlay that does not build": Fault(
+        {"file": "broken/values.yaml", "path": "data.version"}, "overlay", "nothing was pushed"
+    ),
     "a path to more than a value": Fault({"path": "spec.template"}, "not-a-value", "is a mapping"),
     "no path at all": Fault({"path": "spec["}, "invalid-path", "is not a path"),
     "several documents": Fault({"file": "many.yaml", "path": "data.v"}, "ambiguous-path", "[kind=ConfigMap]"),
@@ -87,7 +107,7 @@ FAULTS = {
     "a Helm template": Fault({"file": "template.yaml", "path": "a"}, "invalid-yaml", "values.yaml"),
     "not UTF-8": Fault({"file": "latin.yaml", "path": "a"}, "invalid-yaml", "not UTF-8"),
     "a pointer of Git LFS": Fault({"file": "lfs.yaml", "path": "version"}, "lfs-pointer", "Git LFS"),
-    "a misspelt key": Fault({"file": "misspelt.yaml", "path": "metadata.name"}, "invalid-manifest", "replicsa"),
+    "a misspelt key": Fault({"file": "misspelt.yaml"}, "invalid-manifest", "replicsa"),
     "a number where text belongs": Fault({"file": "number.yaml"}, "invalid-manifest", "put the value in quotes"),
     "a Kubernetes that is not known": Fault({"kubernetes_version": "1.99"}, "invalid-input", "Kubernetes 1.99"),
     "a version that was deleted": Fault({"version": "9"}, "no-version", "no version 9"),

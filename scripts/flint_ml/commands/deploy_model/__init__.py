@@ -11,7 +11,7 @@ from typing import Any
 
 from flint_ml.commands.deploy_model.blue_green import outcome_of, switch_of
 from flint_ml.commands.deploy_model.inputs import Inputs
-from flint_ml.commands.registry import existing_registry
+from flint_ml.commands.registry import existing_registry, person
 from flint_ml.deployment import (
     SAMPLES_FILE,
     Deployment,
@@ -33,7 +33,7 @@ from flint_ml.deployment import (
 from flint_ml.errors import InputError
 from flint_ml.git import Address, Login, Remote, check_login, git_environment, parse_address
 from flint_ml.record import Column, Finding, Table
-from flint_ml.registry import ATTACHMENTS_FOLDER, MODEL_FOLDER, Version, connect, version_named
+from flint_ml.registry import ATTACHMENTS_FOLDER, GATE, MODEL_FOLDER, OVERRIDE, Version, connect, version_named
 from flint_ml.runner import Action, Job, Outcome
 
 SAMPLES = (f"{ATTACHMENTS_FOLDER}/{SAMPLES_FILE}", f"{MODEL_FOLDER}/{SAMPLES_FILE}")
@@ -41,8 +41,15 @@ SAMPLES = (f"{ATTACHMENTS_FOLDER}/{SAMPLES_FILE}", f"{MODEL_FOLDER}/{SAMPLES_FIL
 
 def run(inputs: Inputs, job: Job) -> Outcome:
     """Look at the manifests, ask the registry, set the version, push or propose."""
-    target = Target(check_target(inputs.file, inputs.value), inputs.path, inputs.value, inputs.kubernetes_version)
-    parse_path(inputs.path)
+    target = Target(
+        check_target(inputs.file, inputs.value),
+        inputs.path,
+        inputs.value,
+        inputs.kubernetes_version,
+        inputs.model_name,
+    )
+    if inputs.path:
+        parse_path(inputs.path)
     place, login = _login(inputs, job)
     pulls = _pulls(place, login, job) if inputs.mode == "pull-request" else None
     registry = _Registry(inputs, job)
@@ -56,7 +63,7 @@ def run(inputs: Inputs, job: Job) -> Outcome:
             switch = switch_of(inputs, branch, registry, job.say)
             switched = switch_colours(remote, switch, lambda: remote.extend(inputs.timeout))
             return outcome_of(inputs, shown, branch, switched, place.web)
-        order = Order(branch, target, registry.number, registry.message, rollback=inputs.rollback, say=job.say)
+        order = Order(branch, target, registry.number, registry.message, inputs.rollback, registry.highest, job.say)
         done = propose(remote, order, pulls, inputs.model_name) if pulls else push(remote, order)
     return _outcome(inputs, (shown, branch), _url(place, done), done=done, origin=registry.origin(done.number))
 
@@ -102,14 +109,35 @@ class _Registry:
         self.shown = address.shown(job.workspace.root)
         self.store = connect(address, job.env)
         self.known: dict[int, Version] = {}
+        self.by = person(job)
+        self.reason = " ".join(inputs.reason.split())
 
     def number(self) -> int:
         version = version_named(self.store, self.inputs.model_name, self.inputs.version, rollback=False)
         self.known[version.number] = version
+        gate = version.tags.get(GATE, "not registered by flint-ml")
+        if gate != "approved" and not self._reason(version):
+            raise InputError(
+                f"the gate did not approve {self.inputs.model_name} version {version.number} (gate: {gate})",
+                where="version",
+                hint="run the gate and register-model again for it, deploy a version that it approved, or give "
+                "`reason`, which stands in the commit",
+                code="not-approved",
+            )
         return version.number
 
+    def _reason(self, version: Version) -> str:
+        """Why a version is deployed that the gate did not approve; promote may have asked for it already."""
+        return self.reason or version.tags.get(OVERRIDE, "")
+
+    def highest(self) -> int:
+        """The highest version that the registry knows."""
+        return max((version.number for version in self.store.versions(self.inputs.model_name)), default=0)
+
     def origin(self, number: int) -> Origin:
-        return Origin(self.inputs.model_name, number, self.shown, self.run, self.known[number].tags)
+        version = self.known[number]
+        reason = self._reason(version) if version.tags.get(GATE) != "approved" else self.reason
+        return Origin(self.inputs.model_name, number, self.shown, self.run, self.by, reason, version.tags)
 
     def samples(self, number: int) -> Samples:
         """The samples that were registered with the version; said where there are none."""
@@ -129,7 +157,7 @@ class _Registry:
         return commit_message(self.origin(number), where, edit.old, edit.new, verb=verb, reason=reason)
 
     def message(self, number: int, edit: Edit) -> str:
-        return commit_message(self.origin(number), f"{edit.file}: {self.inputs.path}", edit.old, edit.new)
+        return commit_message(self.origin(number), f"{edit.file}: {edit.path}", edit.old, edit.new)
 
 
 def _findings(inputs: Inputs, done: Deployment) -> list[Finding]:
@@ -170,11 +198,14 @@ def _outcome(inputs: Inputs, place: tuple[str, str], url: str | None, *, done: D
     )
     rows: list[list[Any]] = [
         ["version", f"models:/{origin.model}/{origin.number}"],
-        ["manifest", f"{inputs.file}: {inputs.path}"],
+        ["manifest", f"{inputs.file}: {done.path or inputs.path}"],
         ["value", f"{done.old} → {done.new}" if changed else done.old],
         ["manifests", f"{manifests}, branch {branch}"],
         ["commit", done.commit or "none, nothing changed"],
         ["pull request of the model", origin.pull_request or "unknown"],
+        ["gate", origin.tags.get(GATE, "unknown")],
+        ["by", origin.by or "unknown"],
+        *([["reason", origin.reason]] if origin.reason else []),
     ]
     return Outcome(
         "warned" if done.result == "newer" else "passed",
@@ -198,6 +229,9 @@ def _outcome(inputs: Inputs, place: tuple[str, str], url: str | None, *, done: D
             "tries": done.tries,
             "strategy": inputs.strategy,
             "mode": inputs.mode,
+            "by": origin.by,
+            "reason": origin.reason,
+            "gate": origin.tags.get(GATE),
         },
         outputs={"changed": changed, "version": done.number, "commit": done.commit, "url": url},
     )

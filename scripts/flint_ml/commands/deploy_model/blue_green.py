@@ -43,6 +43,9 @@ class Registered(Protocol):
     def samples(self, number: int) -> Samples:
         """The samples that were registered with a version."""
 
+    def highest(self) -> int:
+        """The highest version that the registry knows."""
+
     def say_it(self, verb: str, where: str, number: int, edit: Edit, reason: str) -> str:
         """The commit message."""
 
@@ -76,7 +79,7 @@ def switch_of(inputs: Inputs, branch: str, registry: Registered, say: Callable[[
     targets: dict[str, Target] = {}
     for name, colour in colours.items():
         file = check_target(colour.file, inputs.value)
-        targets[name] = Target(file, colour.path, inputs.value, inputs.kubernetes_version)
+        targets[name] = Target(file, colour.path, inputs.value, inputs.kubernetes_version, inputs.model_name)
     if len({(target.file, target.path) for target in targets.values()}) == 1:
         raise _invalid("colours", "both colours have their version at the same place", "give each its own")
     paths = {target.file: target.path for target in targets.values()}
@@ -107,6 +110,7 @@ def switch_of(inputs: Inputs, branch: str, registry: Registered, say: Callable[[
         ready,
         _address("live-url", inputs.live_url) if inputs.live_url else "",
         inputs.rollback,
+        registry.highest,
         say,
     )
 

@@ -61,9 +61,10 @@ class Inputs(ActionInputs):
     tracking_uri: str = tracking_uri_field()
     file: str = Field(description="Manifest in that repository, such as `staging/kustomization.yaml`.", min_length=1)
     path: str = Field(
+        "",
         description="Place of the value in it, such as `spec.template.spec.containers[name=api]."
-        "env[name=MODEL_VERSION].value`.",
-        min_length=1,
+        "env[name=MODEL_VERSION].value` or `configMapGenerator[name=soc].literals[MODEL_VERSION]`. Default: the value "
+        "behind which the comment `# flint-ml: MODEL-NAME` stands.",
     )
     value: str = Field("{version}", description="What is written there; `{version}` stands for the number.")
     strategy: Literal["rolling", "blue-green"] = Field(
@@ -98,6 +99,9 @@ class Inputs(ActionInputs):
         le=7200,
     )
     rollback: bool = Field(False, description="Allow an older version than the one in the manifest.")
+    reason: str = Field(
+        "", description="Why, where the gate did not approve the version; it stands in the commit.", max_length=1000
+    )
     kubernetes_version: str = Field(
         "",
         description="Kubernetes that the manifest is checked for, such as `1.33`. Default: the newest known.",
