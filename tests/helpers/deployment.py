@@ -51,8 +51,6 @@ FILES = {
     "replicas.yaml": b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: r}\nspec:\n  replicas: 2\n"
     b"  selector: {matchLabels: {app: r}}\n  template:\n    metadata: {labels: {app: r}}\n"
     b"    spec: {containers: [{name: r, image: r}]}\n",
-    "broken/kustomization.yaml": b"resources: [values.yaml, gone.yaml]\n",
-    "broken/values.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  version: '1'\n",
     "latin.yaml": "a: é\n".encode("latin-1"),
     "odd.yaml": b"empty:\nblock: |\n  1\ntagged: !int 1\ntwice: 1\ntwice: 2\n",
     "tab.yaml": b"a:\n\tb: 1\n",

@@ -9,7 +9,7 @@ import pytest
 from flint_ml.errors import InputError
 from flint_ml.record import Badge, Column, Figure, Provenance, Record, Table
 from flint_ml.registry import card
-from flint_ml.registry.model_files import described_as_mlflow, read_model, training_run
+from flint_ml.registry.model_files import described_as_mlflow, read_model, trained_python, training_run
 from flint_ml.registry.version import Source
 
 
@@ -117,3 +117,59 @@ def test_the_run_that_trained_a_model_is_read_from_mlmodel(tmp_path: Path) -> No
     assert training_run(read_model(tmp_path, "m")) == "abc123"
     (tmp_path / "MLmodel").write_text("flavors: {}\n")
     assert training_run(read_model(tmp_path, "m")) is None
+
+
+def test_the_card_as_a_page_shows_its_pictures_and_runs_nothing(tmp_path: Path) -> None:
+    picture = tmp_path / "error.png"
+    picture.write_bytes(b"png")
+    text = "# soc\n\n| what | value |\n|---|---|\n| a | `b` |\n\n![errors](figures/a/error.png)\n\n<script>x</script>\n"
+    text += '![gone](figures/gone.png) [run](https://h/r)\n\n```r\nreadRDS("m.rds")\n```\n'
+    page = card.card_page(text, "soc <b>", {"figures/a/error.png": picture})
+    assert 'src="data:image/png;base64,cG5n"' in page
+    assert "gone.png" not in page
+    assert "<script>" not in page
+    assert "<title>soc &lt;b&gt;</title>" in page
+    assert "<td><code>b</code></td>" in page
+    assert 'href="https://h/r"' in page
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("m.rds", 'readRDS("model/m.rds")'),
+        ("m.RDS", 'readRDS("model/m.RDS")'),
+        ("m.RData", 'load("model/m.RData")'),
+        ("m.pkl", "download_artifacts"),
+    ],
+)
+def test_the_way_back_is_in_the_language_of_the_model(tmp_path: Path, file: str, words: str) -> None:
+    (tmp_path / file).write_bytes(b"m")
+    model = read_model(tmp_path / file, file)
+    text = card.model_card("soc", Source(), model, records=[], pictures={}, owner=card.Rights())
+    assert words in text
+    assert (model.kind, "pyfunc" in text) == ("file" if file == "m.pkl" else "r", False)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "python"),
+    [
+        (".python-version", "3.12.4\n", "3.12.4"),
+        ("environment.yml", "dependencies:\n  - python=3.10\n", "3.10"),
+        ("conda.yaml", "dependencies:\n- python==3.9.18\n", "3.9.18"),
+        ("pyproject.toml", '[project]\nrequires-python = ">=3.13,<4"\n', "3.13"),
+        (".python-version", "pypy\n", None),
+        ("requirements.txt", "numpy\n", None),
+    ],
+)
+def test_the_python_that_trained(tmp_path: Path, file: str, text: str, python: str | None) -> None:
+    from mlflow.models import Model
+    from mlflow.utils.environment import _PythonEnv
+
+    (tmp_path / file).write_text(text)
+    assert trained_python(tmp_path) == python
+    (tmp_path / "m.onnx").write_bytes(b"onnx")
+    described_as_mlflow(read_model(tmp_path / "m.onnx", "m"), tmp_path / "made", python)
+    flavor = Model.load(str(tmp_path / "made")).flavors["python_function"]
+    assert flavor.get("python_version") == python
+    if python:
+        assert _PythonEnv.from_yaml(tmp_path / "made" / "python_env.yaml").python == python

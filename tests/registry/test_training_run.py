@@ -13,10 +13,12 @@ from flint_ml.registry import version as identity
 from flint_ml.registry.address import resolve
 from flint_ml.registry.model_files import read_model
 from flint_ml.registry.register import Submission, register_model
+from flint_ml.registry.stages import promote
 from flint_ml.registry.store import Run, Store, connect
 
 pytest_plugins = ("helpers.mlflow_server",)
 
+GATE = identity.GATE
 COMMIT = "mlflow.source.git.commit"
 
 
@@ -182,3 +184,62 @@ def test_byte_code_of_a_loaded_model_is_no_part_of_it(tmp_path: Path) -> None:
     before = read_model(tmp_path / "m", "m").sha256
     (tmp_path / "m" / "code" / "__pycache__" / "model.cpython-313.pyc").write_bytes(b"\0")
     assert read_model(tmp_path / "m", "m").sha256 == before
+
+
+def test_registered_again_after_a_gate_that_passed(
+    store: Store, submission: Submission, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """First at a terminal, without the gate; then by the gate: the version has the gate's word, metrics and files."""
+    run = trained(store, submission, ("MLmodel", "weights.json"))
+    (tmp_path / "model-card.md").write_text("first")
+    at_terminal = replace(
+        submission,
+        tags={GATE: "not required", "flint_ml.metrics": "{}", "gate": "not required"},
+        metrics={"rmse": 9.0},
+        attachments={"model-card.md": tmp_path / "model-card.md"},
+        description="gate: not required.",
+    )
+    first = register_model(store, at_terminal)
+    assert (first.created, first.trained) == (True, True)
+    refused = promote(store, first.version, {}, "")
+    assert refused.refused == "gate: not required"
+    (tmp_path / "model-card.md").write_text("second")
+    by_gate = replace(
+        at_terminal,
+        tags={GATE: "approved", "gate": "approved", "metric": "rmse 1.25"},
+        metrics={"rmse": 1.25},
+        description="gate: approved.",
+    )
+    second = register_model(store, by_gate)
+    assert (second.version.number, second.created, second.trained) == (1, False, True), "its run was found"
+    assert second.approved_before == "not required"
+    tags = second.version.tags
+    assert (tags[GATE], tags["metric"], "flint_ml.metrics" in tags) == ("approved", "rmse 1.25", False)
+    after = store.run(run.id)
+    assert after is not None
+    assert after.metrics["rmse"] == 1.25
+    assert store.read(run, "flint-ml/model-card.md") == b"second"
+    shown = store.client.get_model_version(submission.name, "1").description
+    assert shown.startswith("gate: approved. [Model card](#/experiments/")
+    assert promote(store, second.version, {"by": "ana"}, "").changed
+    # A gate's word is never lost again, and asking once more changes nothing.
+    for later in (at_terminal, by_gate):
+        again = register_model(store, later)
+        assert (again.approved_before, again.version.tags[GATE]) == ("", "approved")
+
+
+def test_an_approval_that_was_interrupted_is_finished(sqlite_store: Store, submission: Submission) -> None:
+    store = sqlite_store
+    register_model(store, replace(submission, tags={GATE: "review", "flint_ml.gate_reasons": "drift"}))
+
+    class Dying:
+        def __getattr__(self, method: str) -> object:
+            if method == "set_tag":
+                raise KeyboardInterrupt
+            return getattr(store, method)
+
+    approved = replace(submission, tags={GATE: "approved"})
+    with pytest.raises(KeyboardInterrupt):
+        register_model(Dying(), approved)  # type: ignore[arg-type]
+    done = register_model(store, approved)
+    assert (done.version.tags[GATE], "flint_ml.gate_reasons" in done.version.tags) == ("approved", False)

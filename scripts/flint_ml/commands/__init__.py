@@ -22,6 +22,7 @@ SUMMARIES = {
     "register-model": "a new version in the MLflow registry, traceable to code and data",
     "deploy-model": "set the version that a cluster serves, in its manifests repository",
     "promote": "move a version to Production, or back to the one before",
+    "registry": "the versions of a model: gate, metric, stage, commit",
     "gate": "the whole gate in one step: data, drift, your command, metrics, report",
     "gate-plan": "say which steps the gate would run here (the root action asks this)",
     "open-issue": "one issue for one trouble, kept up to date, closed when it is over",

@@ -18,6 +18,8 @@ from flint_ml.errors import InputError
 from flint_ml.hashing import write_atomically
 from flint_ml.record import Column, Finding, Metric, Table
 from flint_ml.registry import (
+    CARD_PAGE,
+    GATE,
     WAYS_TO_HOST,
     Address,
     Approval,
@@ -28,6 +30,8 @@ from flint_ml.registry import (
     Store,
     Submission,
     Version,
+    base_metrics,
+    card_page,
     connect,
     described_as_mlflow,
     description,
@@ -46,6 +50,7 @@ from flint_ml.registry import (
     read_rights,
     register_model,
     run_tags,
+    trained_python,
     training_run,
     version_tags,
 )
@@ -177,12 +182,15 @@ def _submission(
 ) -> Submission:
     """Everything that goes into the registry; ``folder`` takes what is written for it until it is stored."""
     name, metrics, params = inputs.model_name, metrics_of(gate.records), _params(inputs, job)
+    base = base_metrics(gate.records)
     key = idempotency_key(name, source.commit, source.fingerprint, model.sha256)
     rights = read_rights(job.workspace.base)
     pictures = pictures_of(gate.records, job.results_dir)
     origin = provenance(source, model, {"key": key, "metrics": metrics, "params": params})
+    text = model_card(name, source, model, records=gate.records, pictures=pictures, owner=rights)
     written = {
-        "model-card.md": model_card(name, source, model, records=gate.records, pictures=pictures, owner=rights),
+        "model-card.md": text,
+        CARD_PAGE: card_page(text, name, pictures),
         "provenance.json": json.dumps(origin, indent=1, ensure_ascii=False) + "\n",
         **{f"records/{record.name}.json": record.to_json() for record in gate.records},
         **_samples(inputs, job),
@@ -190,8 +198,8 @@ def _submission(
     for file, text in written.items():
         write_atomically(folder / file, text)
     if model.kind == "onnx":
-        model = described_as_mlflow(model, folder / "onnx")
-    tags = version_tags(source, model, metrics)
+        model = described_as_mlflow(model, folder / "onnx", trained_python(job.workspace.base))
+    tags = version_tags(source, model, metrics, base)
     return Submission(
         name=name,
         experiment=inputs.experiment or name,
@@ -207,7 +215,7 @@ def _submission(
             **pictures,
             **project_files(job.workspace.base, _limit(job)),
         },
-        description=description(source, model),
+        description=description(source, model, metrics, base),
         training_run=training_run(model),
     )
 
@@ -228,12 +236,14 @@ def _headline(inputs: Inputs, submission: Submission, registration: Registration
     commit = submission.tags.get("flint_ml.commit", "")[:7]
     did = "registered" if registration.created else "was already registered"
     text = f"{inputs.model_name} version {registration.version.number} {did}" + (f" from {commit}" if commit else "")
+    if registration.approved_before:
+        text += f", and approved since: its gate said `{registration.approved_before}`, now `{submission.tags[GATE]}`"
     if move is not None and move.moved:
         before = move.previous if move.previous not in (None, move.version) else None
         text += f", in {inputs.stage}" + (f" (before: version {before})" if before else "")
     elif move is not None:
         text += f"; {inputs.stage} stays at the newer version {move.version}"
-    if submission.model.kind in {"file", "folder"}:
+    if submission.model.kind in {"r", "file", "folder"}:
         text += f"; stored as a {submission.model.described}, which MLflow keeps but cannot serve"
     return text
 
@@ -285,7 +295,7 @@ def _outcome(
         ["data", source.fingerprint or "no DVC-tracked data"],
         ["training", f"MLflow run {version.run_id}" if registration.trained else "logged here, no run of it was found"],
         ["model", f"{model.name}, {model.size:,} bytes, sha256 {model.sha256[:16]}…"],
-        ["gate", source.gate],
+        ["gate", version.tags.get(GATE, source.gate)],
     ]
     staged = bool(move and move.moved)
     return Outcome(
@@ -303,7 +313,8 @@ def _outcome(
             "created": registration.created,
             "key": submission.key,
             "registry": shown,
-            "gate": source.gate,
+            "gate": version.tags.get(GATE, source.gate),
+            "gate_before": registration.approved_before or None,
             "stage": inputs.stage if staged else None,
             "previous_version": move.previous if move else None,
             "fingerprint": source.fingerprint,

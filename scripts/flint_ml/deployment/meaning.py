@@ -50,7 +50,7 @@ class Meaning:
         if number is not None:
             name = _leaf(path)
             if self.template == "{version}" and _SETTING.search(name) and not _VERSION.search(name):
-                return f"`{name}` is a setting, not a version"
+                return f"is a setting (`{name}`), not a version"
             if number > self.highest:
                 return f"is not a version of {self.model}, whose highest one is {self.highest}"
             return ""

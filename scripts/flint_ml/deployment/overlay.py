@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import re
 import shutil
 import subprocess
 import tarfile
@@ -176,7 +177,8 @@ def _built(command: list[str], folder: Path, what: str) -> str:
             code="overlay",
         ) from None
     if done.returncode:
-        said = " ".join(done.stderr.replace(str(folder), ".").split())[-400:]
+        words = re.sub(r"^[EWIF]\d{4} .*?\] ", "", done.stderr, flags=re.MULTILINE)  # when and where it was logged
+        said = " ".join(words.replace(str(folder), ".").split())[-400:]
         raise InputError(
             f"{what} does not build, and nothing was pushed: {said}",
             where=what,

@@ -335,10 +335,12 @@ def _scalar(text: str, node: Any, path: str, file: str) -> Scalar:
     start, end = int(node.start_mark.index), int(node.end_mark.index)
     written = text[start:end]
     if not written or node.style in {"|", ">"} or written.startswith("!"):
+        # Nothing has no line of its own: it is told by that of its key.
+        line = _line(node) if written else text[:start].rstrip().count("\n") + 1
         what = "empty" if not written else "given a tag" if written.startswith("!") else "a block of text"
         raise InputError(
-            f"`{path}` in line {_line(node)}, `{line_of(text, _line(node))}`, is {what}",
-            where=where,
+            f"`{path}` in line {line}, `{line_of(text, line)}`, is {what}",
+            where=f"{file}:{line}",
             hint='write a first value on the line, such as "0"',
             code="not-a-value",
         )

@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     from flint_ml.registry.address import WAYS_TO_HOST, Address, check_model_name, resolve
     from flint_ml.registry.approval import Approval, gate_approval
     from flint_ml.registry.baseline import find_registered, parse_address
-    from flint_ml.registry.card import model_card, pictures_of, project_files, read_rights
-    from flint_ml.registry.model_files import ModelFiles, described_as_mlflow, read_model, training_run
-    from flint_ml.registry.register import ATTACHMENTS_FOLDER, MODEL_FOLDER, Registration, Submission, register_model
+    from flint_ml.registry.card import card_page, model_card, pictures_of, project_files, read_rights
+    from flint_ml.registry.model_files import ModelFiles, described_as_mlflow, read_model, trained_python, training_run
+    from flint_ml.registry.register import (
+        ATTACHMENTS_FOLDER,
+        CARD_PAGE,
+        MODEL_FOLDER,
+        Registration,
+        Submission,
+        register_model,
+    )
     from flint_ml.registry.stages import (
-        GATE,
         OVERRIDE,
         Move,
         Promotion,
@@ -39,7 +45,9 @@ if TYPE_CHECKING:
     )
     from flint_ml.registry.store import Store, Version, connect
     from flint_ml.registry.version import (
+        GATE,
         Source,
+        base_metrics,
         description,
         flatten,
         from_repository,
@@ -56,7 +64,8 @@ _HOME = {
     "ATTACHMENTS_FOLDER": "register",
     "Address": "address",
     "Approval": "approval",
-    "GATE": "stages",
+    "CARD_PAGE": "register",
+    "GATE": "version",
     "MODEL_FOLDER": "register",
     "ModelFiles": "model_files",
     "Move": "stages",
@@ -68,6 +77,8 @@ _HOME = {
     "Submission": "register",
     "Version": "store",
     "WAYS_TO_HOST": "address",
+    "base_metrics": "version",
+    "card_page": "card",
     "check_model_name": "address",
     "connect": "store",
     "described_as_mlflow": "model_files",
@@ -93,6 +104,7 @@ _HOME = {
     "register_model": "register",
     "resolve": "address",
     "run_tags": "version",
+    "trained_python": "model_files",
     "training_run": "model_files",
     "version_named": "stages",
     "version_tags": "version",
@@ -100,6 +112,7 @@ _HOME = {
 
 __all__ = [
     "ATTACHMENTS_FOLDER",
+    "CARD_PAGE",
     "GATE",
     "MODEL_FOLDER",
     "OVERRIDE",
@@ -114,6 +127,8 @@ __all__ = [
     "Store",
     "Submission",
     "Version",
+    "base_metrics",
+    "card_page",
     "check_model_name",
     "connect",
     "described_as_mlflow",
@@ -139,6 +154,7 @@ __all__ = [
     "register_model",
     "resolve",
     "run_tags",
+    "trained_python",
     "training_run",
     "version_named",
     "version_tags",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tabulate import tabulate
 
@@ -15,6 +18,12 @@ from flint_ml.registry.version import Source
 from flint_ml.text import markdown
 from flint_ml.text.yaml import parse_yaml
 
+_PICTURE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".svg": "svg+xml"}
+_STYLE = (
+    "<style>body{font:15px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:0 1em}"
+    "td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}table{border-collapse:collapse}"
+    "img{max-width:100%}pre{background:#f4f4f4;padding:.7em}</style>"
+)
 MAX_FIGURES, MAX_FIGURE_BYTES, MAX_ROWS = 30, 5 * 1024 * 1024, 40
 # Environment, pipeline, licence and citation, where a project has them.
 PROJECT_FILES = (
@@ -25,6 +34,8 @@ PROJECT_FILES = (
     "uv.lock",
     "poetry.lock",
     "renv.lock",
+    "sessionInfo.txt",
+    ".python-version",
     "dvc.yaml",
     "dvc.lock",
     "params.yaml",
@@ -112,6 +123,29 @@ def _facts(source: Source, model: ModelFiles, owner: Rights) -> list[tuple[str, 
     return rows
 
 
+def card_page(text: str, title: str, pictures: Mapping[str, Path]) -> str:
+    """The card as one page with its pictures inside, as MLflow's own pages show it.
+
+    Parameters
+    ----------
+    text
+        The card as Markdown, as :func:`model_card` writes it.
+    """
+    from markdown_it import MarkdownIt
+
+    def inside(match: re.Match[str]) -> str:
+        path = pictures.get(unquote(html.unescape(match["name"])))
+        kind = _PICTURE_TYPES.get(path.suffix.lower()) if path else None
+        if path is None or kind is None:
+            return 'src=""'
+        return f'src="data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"'
+
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = re.sub(r'src="(?P<name>[^"]*)"', inside, body)
+    head = f"<head><meta charset=utf-8><title>{html.escape(title)}</title>{_STYLE}</head>"
+    return f"<!doctype html><html>{head}<body>{body}</body></html>\n"
+
+
 def model_card(
     name: str,
     source: Source,
@@ -138,9 +172,20 @@ def model_card(
             if f"figures/{figure.path}" in pictures:
                 alt = markdown.escape(figure.alt).replace("]", ")")
                 lines += ["", f"![{alt}]({quote(f'figures/{figure.path}')})", "", f"_{markdown.escape(figure.title)}_"]
-    lines += ["", "## Use it", "", "```python"]
+    return "\n".join([*lines, "", "## Use it", "", *_use(name, model), ""])
+
+
+def _use(name: str, model: ModelFiles) -> list[str]:
+    """Lines that bring the model back, in the language that it was made in."""
     if model.kind in {"mlflow", "onnx"}:
-        lines += ["import mlflow", f'model = mlflow.pyfunc.load_model("models:/{name}@staging")']
-    else:
-        lines += ["import mlflow", f'folder = mlflow.artifacts.download_artifacts("models:/{name}@staging")']
-    return "\n".join([*lines, "```", ""])
+        return ["```python", "import mlflow", f'model = mlflow.pyfunc.load_model("models:/{name}@staging")', "```"]
+    file = model.files[0].name
+    fetch = f'folder = mlflow.artifacts.download_artifacts("models:/{name}@staging")'
+    if model.kind != "r":
+        return ["```python", "import mlflow", fetch, "```"]
+    shell = f"mlflow artifacts download --artifact-uri 'models:/{name}@staging' --dst-path model"
+    read = f'model <- readRDS("model/{file}")'
+    if not file.lower().endswith(".rds"):
+        read = f'load("model/{file}")  # the objects keep the names that they were saved with'
+    lines = ["An R object; R and the packages that made it are needed to use it.", "", "```sh", shell, "```", ""]
+    return [*lines, "```r", read, "```"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -12,9 +13,16 @@ from typing import Literal
 from flint_ml.errors import InputError
 from flint_ml.text.yaml import parse_yaml
 
-Kind = Literal["mlflow", "onnx", "file", "folder"]
+Kind = Literal["mlflow", "onnx", "r", "file", "folder"]
+# Where a project says which Python it trains with, the most exact place first.
+_PYTHON_FILES = (
+    (".python-version", r"^\s*(?:cpython-?)?(3\.\d+(?:\.\d+)?)\s*$"),
+    ("environment.yml", r"^\s*-\s*python\s*=+\s*(3\.\d+(?:\.\d+)?)"),
+    ("conda.yaml", r"^\s*-\s*python\s*=+\s*(3\.\d+(?:\.\d+)?)"),
+    ("pyproject.toml", r"""^requires-python\s*=\s*["'](?:==|~=|>=)\s*(3\.\d+(?:\.\d+)?)"""),
+)
+_R_FILES = (".rds", ".rdata", ".rda")
 _BLOCK = 1 << 20
-_PYTHON = "3.11"
 # What serving needs; unpinned, because nothing here knows what the file was made with.
 _REQUIREMENTS = ("mlflow", "onnx", "onnxruntime", "pandas")
 
@@ -50,6 +58,7 @@ class ModelFiles:
         words = {
             "mlflow": "MLflow model",
             "onnx": "ONNX model",
+            "r": "R object",
             "file": "plain file",
             "folder": f"plain folder of {len(self.files)} files",
         }
@@ -149,7 +158,8 @@ def read_model(path: Path, shown: str, root: Path | None = None) -> ModelFiles:
             code="model-empty",
         )
     if path.is_file():
-        kind: Kind = "onnx" if path.suffix.lower() == ".onnx" else "file"
+        suffix = path.suffix.lower()
+        kind: Kind = "onnx" if suffix == ".onnx" else "r" if suffix in _R_FILES else "file"
         return ModelFiles(kind, path.name, tuple(files), files[0].sha256)
     total = hashlib.sha256()
     for file in files:
@@ -157,18 +167,35 @@ def read_model(path: Path, shown: str, root: Path | None = None) -> ModelFiles:
     return ModelFiles("mlflow" if "MLmodel" in names else "folder", path.name, tuple(files), total.hexdigest())
 
 
-def described_as_mlflow(model: ModelFiles, folder: Path) -> ModelFiles:
+def trained_python(project: Path) -> str | None:
+    """The version of Python that a project trains with, as its own files say; None where they do not."""
+    for name, pattern in _PYTHON_FILES:
+        path = project / name
+        if path.is_file() and path.stat().st_size < 1 << 20:
+            match = re.search(pattern, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+            if match:
+                return str(match[1])
+    return None
+
+
+def described_as_mlflow(model: ModelFiles, folder: Path, python: str | None = None) -> ModelFiles:
     """``model`` of one ONNX file with ``MLmodel`` and environment files beside it, written to ``folder``.
 
-    The hash stays that of the ONNX file: what is generated is no part of the model's identity.
+    The hash stays that of the ONNX file: what is generated is not a part of the model's identity.
+
+    Parameters
+    ----------
+    python
+        The version of Python that trained it, such as ``3.11.7``; None where nobody knows, and nothing is said then.
     """
     name = model.files[0].name
     texts = {
-        "MLmodel": _mlmodel(name),
+        "MLmodel": _mlmodel(name, python),
         "requirements.txt": "".join(f"{package}\n" for package in _REQUIREMENTS),
-        "python_env.yaml": f'python: "{_PYTHON}"\nbuild_dependencies: [pip]\ndependencies: [-r requirements.txt]\n',
+        "python_env.yaml": (f'python: "{python}"\n' if python else "")
+        + "build_dependencies: [pip]\ndependencies: [-r requirements.txt]\n",
         "conda.yaml": "name: mlflow-env\nchannels: [conda-forge]\n"
-        f"dependencies: ['python={_PYTHON}', pip, {{pip: {json.dumps(list(_REQUIREMENTS))}}}]\n",
+        f"dependencies: [{f'python={python}, ' if python else ''}pip, {{pip: {json.dumps(list(_REQUIREMENTS))}}}]\n",
     }
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
@@ -176,7 +203,7 @@ def described_as_mlflow(model: ModelFiles, folder: Path) -> ModelFiles:
     return replace(model, files=(*model.files, *read_model(folder, folder.name).files))
 
 
-def _mlmodel(name: str) -> str:
+def _mlmodel(name: str, python: str | None) -> str:
     quoted = json.dumps(name, ensure_ascii=False)
     return f"""flavors:
   onnx:
@@ -186,5 +213,4 @@ def _mlmodel(name: str) -> str:
     data: {quoted}
     env: {{conda: conda.yaml, virtualenv: python_env.yaml}}
     loader_module: mlflow.onnx
-    python_version: "{_PYTHON}"
-"""
+""" + (f'    python_version: "{python}"\n' if python else "")

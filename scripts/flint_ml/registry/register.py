@@ -10,14 +10,18 @@ from pathlib import Path
 from flint_ml.errors import OutsideError
 from flint_ml.registry.model_files import ModelFile, ModelFiles
 from flint_ml.registry.store import Run, Store, Version
-from flint_ml.registry.version import KEY, MODEL_SHA256, OWNER, is_dead
+from flint_ml.registry.version import GATE, KEY, MODEL_SHA256, OWNER, is_dead
 
 MODEL_FOLDER = "model"
 ATTACHMENTS_FOLDER = "flint-ml"
 _COMMIT = "mlflow.source.git.commit"
 # Marks runs that register-model made; what a training logged is never deleted.
 CREATED = "flint_ml.created_by"
+CARD_PAGE = "model-card.html"
 _AT_ONCE = 6
+# What a gate's word is worth: a version never loses one.
+_APPROVAL = {"not required": 1, "review": 2, "approved": 3}
+_OF_THE_GATE = frozenset({"flint_ml.gate_reasons", "flint_ml.metrics", "metric"})
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,22 @@ class Submission:
 
 @dataclass(frozen=True)
 class Registration:
-    """The version that carries the key, whether this call made it, and whether its run is the training's own."""
+    """The version that carries the key, and what became of it.
+
+    Attributes
+    ----------
+    created
+        Whether this call made it.
+    trained
+        Whether its run is the training's own.
+    approved_before
+        What its gate said before this call, where this one's gate said more and the version was brought up to date.
+    """
 
     version: Version
     created: bool
     trained: bool = False
+    approved_before: str = ""
 
 
 def register_model(store: Store, submission: Submission, say: Callable[[str], None] = lambda _: None) -> Registration:
@@ -74,7 +89,7 @@ def register_model(store: Store, submission: Submission, say: Callable[[str], No
     if existing:
         say(f"already registered: {existing[0].uri}")
         _remove(store, existing[1:], existing[0])
-        return Registration(existing[0], created=False)
+        return _known(store, submission, existing[0], say)
     run = _training_run(store, submission)
     if run is not None:
         say(f"run {run.id} trained this model; its version belongs to it")
@@ -92,9 +107,45 @@ def register_model(store: Store, submission: Submission, say: Callable[[str], No
         f"{run.artifact_uri.rstrip('/')}/{MODEL_FOLDER}",
         run.id,
         {**submission.tags, KEY: submission.key, OWNER: submission.owner},
-        submission.description,
+        described(submission, run),
     )
     return replace(_settle(store, submission, version, say), trained=CREATED not in run.tags)
+
+
+def _known(store: Store, submission: Submission, version: Version, say: Callable[[str], None]) -> Registration:
+    """A version that is there: where the gate has said more since, it gets that gate's word, metrics and files."""
+    run = store.run(version.run_id) if version.run_id else None
+    trained = run is not None and CREATED not in run.tags
+    before = version.tags.get(GATE, "")
+    if _APPROVAL.get(submission.tags.get(GATE, ""), 0) <= _APPROVAL.get(before, 0):
+        return Registration(version, created=False, trained=trained)
+    say(f"the gate said `{before or 'nothing'}` then and `{submission.tags[GATE]}` now: its word goes to {version.uri}")
+    if run is not None:
+        # The newest value of a metric is the one that MLflow shows.
+        changed = {name: value for name, value in submission.metrics.items() if run.metrics.get(name) != value}
+        missing = {name: value for name, value in submission.run_tags.items() if name not in run.tags}
+        store.log(run.id, changed, {}, missing)
+        attachments = replace(submission, model=replace(submission.model, files=()))
+        _store_files(store, attachments, run, say)
+        store.describe(version.name, version.number, described(submission, run))
+    # The gate's word comes last: whoever reads it finds what it was said of.
+    tags = {name: value for name, value in submission.tags.items() if name != GATE}
+    for name, value in {**tags, GATE: submission.tags[GATE]}.items():
+        if version.tags.get(name) != value:
+            store.set_tag(version.name, version.number, name, value)
+    for name in _OF_THE_GATE - submission.tags.keys():
+        if name in version.tags:
+            store.delete_tag(version.name, version.number, name)
+    renewed = store.version(version.name, version.number) or version
+    return Registration(renewed, created=False, trained=trained, approved_before=before or "none")
+
+
+def described(submission: Submission, run: Run) -> str:
+    """The description of the version, with the way to its card in MLflow's own pages."""
+    if not submission.description:
+        return ""
+    link = f"#/experiments/{run.experiment}/runs/{run.id}/artifacts/{ATTACHMENTS_FOLDER}/{CARD_PAGE}"
+    return f"{submission.description} [Model card]({link})."
 
 
 def _training_run(store: Store, submission: Submission) -> Run | None:

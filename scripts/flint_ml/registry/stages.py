@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from flint_ml.errors import InputError
 from flint_ml.registry.store import Store, Version
+from flint_ml.registry.version import GATE
 
 STAGE_TAG = "stage"
 _ROUNDS = 5
 STAGE, ALIAS, PREVIOUS = "Production", "production", "previous-production"
-HISTORY, OVERRIDE, GATE = "flint_ml.history", "flint_ml.override", "flint_ml.gate"
+HISTORY, OVERRIDE = "flint_ml.history", "flint_ml.override"
 _MAX_HISTORY = 50
 
 

@@ -560,6 +560,10 @@ class Store:
         version = self._ask_unless_gone(lambda: self.client.get_model_version(name, str(number)))
         return _version(version) if version else None
 
+    def describe(self, name: str, number: int, description: str) -> None:
+        """Set the description of a version."""
+        self._ask(lambda: self.client.update_model_version(name, str(number), description))
+
     def delete_version(self, name: str, number: int) -> None:
         """Delete a version; nothing happens where it is gone."""
         self._ask_unless_gone(lambda: self.client.delete_model_version(name, str(number)))
@@ -576,6 +580,11 @@ class Store:
         """The version that the alias points to."""
         version = self._ask_unless_gone(lambda: self.client.get_model_version_by_alias(name, alias))
         return int(version.version) if version else None
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """All aliases of a model, with the versions that they point to."""
+        model = self._ask_unless_gone(lambda: self.client.get_registered_model(name))
+        return {alias: int(number) for alias, number in model.aliases.items()} if model else {}
 
     def set_alias(self, name: str, alias: str, number: int) -> None:
         """Point the alias to a version."""

@@ -20,6 +20,7 @@ from flint_ml.record import Record
 from flint_ml.registry.model_files import ModelFiles
 
 KEY = "flint_ml.key"
+GATE = "flint_ml.gate"
 OWNER = "flint_ml.owner"
 # A training logs the hash of the model that it wrote under this tag of its run, and is found by it.
 MODEL_SHA256 = "flint_ml.model_sha256"
@@ -101,8 +102,31 @@ def metrics_of(records: Iterable[Record]) -> dict[str, float]:
     return metrics
 
 
-def version_tags(source: Source, model: ModelFiles, metrics: Mapping[str, float]) -> dict[str, str]:
-    """The tags of a version: what somebody who only sees the registry needs to find code, data and results."""
+def base_metrics(records: Iterable[Record]) -> dict[str, float]:
+    """The base's value of each metric that compare-metrics compared."""
+    compared = (record for record in records if record.action == "compare-metrics")
+    return {
+        mlflow_name(name): metric.base
+        for record in compared
+        for name, metric in record.metrics.items()
+        if metric.base is not None and math.isfinite(metric.base)
+    }
+
+
+def main_metric(metrics: Mapping[str, float], base: Mapping[str, float]) -> str:
+    """The first metric and its change, short enough for a list: ``rmse 1.3 (-0.12)``."""
+    name, value = next(iter(metrics.items()))
+    change = f" ({value - base[name]:+.3g})" if name in base else ""
+    return f"{name} {value:.4g}{change}".replace("-", "\N{MINUS SIGN}") if change else f"{name} {value:.4g}"
+
+
+def version_tags(
+    source: Source, model: ModelFiles, metrics: Mapping[str, float], base: Mapping[str, float] | None = None
+) -> dict[str, str]:
+    """The tags of a version: what somebody who only sees the registry needs to find code, data and results.
+
+    Two are for people who look at the list of versions: ``gate`` and ``metric``; the others are for programs.
+    """
     values: dict[str, str | None] = {
         "flint_ml.commit": source.commit,
         "flint_ml.branch": source.branch,
@@ -117,10 +141,12 @@ def version_tags(source: Source, model: ModelFiles, metrics: Mapping[str, float]
         "flint_ml.model_bytes": str(model.size),
         "flint_ml.model_as_committed": None if source.as_committed is None else str(source.as_committed).lower(),
         "flint_ml.uncommitted_changes": "true" if source.dirty else None,
-        "flint_ml.gate": source.gate,
+        GATE: source.gate,
         "flint_ml.gate_reasons": "; ".join(source.gate_reasons) or None,
         "flint_ml.metrics": _cut_json(metrics) if metrics else None,
         "flint_ml.tool": source.tool,
+        "gate": source.gate,
+        "metric": main_metric(metrics, base or {}) if metrics else None,
     }
     return {name: value[:_MAX_TAG] for name, value in values.items() if value}
 
@@ -155,12 +181,12 @@ def provenance(source: Source, model: ModelFiles, more: Mapping[str, Any]) -> di
     }
 
 
-def description(source: Source, model: ModelFiles) -> str:
+def description(source: Source, model: ModelFiles, metrics: Mapping[str, float], base: Mapping[str, float]) -> str:
     """The version's description: one line with the links that a reader of the registry wants first."""
     revision = f"commit {source.commit[:10]}" if source.commit else "an unknown commit"
     link = f" ([run]({source.run_url}))" if source.run_url else ""
-    card = "Model card: run artifact `flint-ml/model-card.md`."
-    return f"{model.described} from {revision}{link}, gate: {source.gate}. {card}"
+    first = f", {main_metric(metrics, base)}" if metrics else ""
+    return f"gate: {source.gate}{first}. {model.described} from {revision}{link}."
 
 
 def from_repository(source: Source, git: Git, model: Path) -> Source:

@@ -90,9 +90,6 @@ FAULTS = {
     "a version that the gate did not approve": Fault(
         {"version": "4"}, "not-approved", "which stands in the commit", before=unapproved
     ),
-    "an overlay that does not build": Fault(
-        {"file": "broken/values.yaml", "path": "data.version"}, "overlay", "nothing was pushed"
-    ),
     "a path to more than a value": Fault({"path": "spec.template"}, "not-a-value", "is a mapping"),
     "no path at all": Fault({"path": "spec["}, "invalid-path", "is not a path"),
     "several documents": Fault({"file": "many.yaml", "path": "data.v"}, "ambiguous-path", "[kind=ConfigMap]"),
