@@ -342,3 +342,16 @@ def test_a_crash_of_training_is_no_reason_to_register(project: Project) -> None:
     project.gate(train="error")
     assert project.run()["status"] == "failed"
     assert project.code == 1
+
+
+@pytest.mark.parametrize("password", ["pass", "model", "version", "flint", "register", "registry", "passed", "name"])
+def test_a_password_that_is_a_word_of_the_record(project: Project, password: str) -> None:
+    """It is replaced in texts, and the record is whole: schema, names, codes and keys are not text."""
+    project.gate()
+    credentials = {"MLFLOW_TRACKING_USERNAME": "u", "MLFLOW_TRACKING_PASSWORD": password}
+    # Nothing listens there: the error's record is written with the password masked.
+    record = project.run(env=credentials, tracking_uri="http://127.0.0.1:9/ml")
+    assert (project.code, record["action"], record["status"]) == (3, "register-model", "error")
+    assert record["schema"].startswith("flint-ml/record/")
+    assert password not in record["findings"][0]["message"]
+    assert record["findings"][0]["code"] == "registry-unreachable"
