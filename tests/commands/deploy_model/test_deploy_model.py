@@ -102,8 +102,8 @@ def test_a_reason_stands_in_commit_and_record(use: Use) -> None:
     code, record = use(version="4", reason="the storm model is wanted\ntoday")
     assert code == 0, record
     message = git("log", "-1", "--format=%B", "main", folder=use.server.repository)
-    assert "Deploy-Reason: the storm model is wanted today\n" in message
-    assert "Model-Gate: review\n" in message
+    assert "Deploy-Reason: the storm model is wanted today" in message
+    assert "Model-Gate: review" in message
     assert (record["details"]["reason"], record["details"]["by"]) == ("the storm model is wanted today", "ana")
     assert ["by", "ana"] in record["tables"][0]["rows"]
 
