@@ -167,7 +167,6 @@ def test_a_late_value_of_another_type_is_read_again(
     [
         ("a,b\n", "no rows"),
         ("a,b\n" + "1,2\n" * 5_000 + "1,2,3\n", "Expected 2 columns, got 3"),
-        ("a,b\n" + "1,\n" * 50, "has no values"),
     ],
 )
 def test_what_cannot_be_scanned_is_said_as_in_memory(tmp_path: Path, content: str, message: str) -> None:

@@ -230,7 +230,7 @@ def _delimiter(sample: Sequence[str], body: Sequence[str]) -> str:
             continue
         cells = [cell for row in rows if len(row) == wide for cell in row]
         clean = sum(_clean(cell, delimiter) for cell in cells) / len(cells)
-        score = count / len(rows) * (0.2 + clean) * (0.5 if delimiter == BLANKS else 1.0)
+        score = count / len(rows) * (0.2 + clean) * (0.8 if delimiter == BLANKS else 1.0)
         if score > most * (1 + 1e-9):
             best, most = delimiter, score
     if most:
@@ -247,7 +247,7 @@ def _clean(cell: str, delimiter: str) -> float:
         return 0.0
     # "5 6" between commas: blanks part the fields, and the commas are decimal.
     parts = text.split()
-    return 0.1 if delimiter != BLANKS and len(parts) > 1 and any(map(is_number, parts)) else 0.6
+    return 0.0 if delimiter != BLANKS and len(parts) > 1 and all(map(is_number, parts)) else 0.6
 
 
 def decimal_of(rows: Sequence[Sequence[str]], delimiter: str) -> str:
