@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
 from flint_ml.metrics.intervals.bootstrap import IntervalSettings
 from flint_ml.metrics.names import meaning, without_split
-from flint_ml.metrics.read import MetricsFile, Reading
+from flint_ml.metrics.read import MetricsFile, Reading, parse
 from flint_ml.metrics.rules import Rule, resolve
 from flint_ml.metrics.verdict import Evidence, Row, judge_metrics, overall
 from flint_ml.metrics.wording import explain_table, gap_findings, name_findings
@@ -157,3 +158,23 @@ def test_the_names_of_libraries_are_read_as_the_libraries_mean_them() -> None:
     assert sum(each.known for _, each in said) > 0.98 * len(said)
     for row, each in said:
         assert (each.direction if each.known else "not known", each.split) == (row["direction read"], row["split"])
+
+
+def test_a_real_cross_validation_is_taken_as_it_is() -> None:
+    from sklearn.datasets import make_friedman1
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import cross_validate
+
+    x, y = make_friedman1(200, noise=1.0, random_state=0)
+    scoring = ["neg_root_mean_squared_error", "r2", "neg_mean_absolute_error"]
+    sides = []
+    for alpha in (1.0, 500.0):
+        written = cross_validate(Ridge(alpha), x, y, cv=4, scoring=scoring, return_train_score=True)
+        data = json.dumps({name: values.tolist() for name, values in written.items()}).encode()
+        sides.append({"m.json": parse(data, "m.json")})
+    good, bad = sides
+    evidence = Evidence(IntervalSettings(resamples=0))
+    for head, base, verdict in ((good, bad, "better"), (bad, good, "worse"), (good, good, "same")):
+        judged = judge_metrics(head, base, {}, {}, evidence).rows
+        assert overall(judged, has_base=True).verdict == verdict
+        assert {row.name for row in judged if row.rule.weight > 0} == {f"test_{name}" for name in scoring}
