@@ -285,7 +285,8 @@ def frame_map(axis: Any, extent: tuple[float, float, float, float], *, geographi
     axis.spines[:].set_visible(True)
     axis.set_xticks([west, east], [_corner(value, "EW" if geographic else "") for value in (west, east)])
     axis.set_yticks([south, north], [_corner(value, "NS" if geographic else "") for value in (south, north)])
-    for label, side in zip(axis.get_xticklabels(), ("left", "right"), strict=True):
+    # Outwards, so that they leave room for the bar below a narrow map.
+    for label, side in zip(axis.get_xticklabels(), ("right", "left"), strict=True):
         label.set_horizontalalignment(side)
     metres = 111_320 * math.cos(math.radians((south + north) / 2)) if geographic else 1.0
     wide = abs(east - west) * metres

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flint_ml.gcbm.results.figures import RED, Drawn, ecosystem, save, sheet
+from flint_ml.gcbm.results.figures import Drawn, ecosystem
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.labels import amount
-from flint_ml.gcbm.results.tables import years_of
+from flint_ml.gcbm.results.tables import value, years_of
+from flint_ml.text import numbers, plotting
 
 MOST_PIXELS = 900
 Picture = NDArray[np.float64]
@@ -28,15 +29,25 @@ def read(path: Path) -> Picture:
     return values
 
 
+def extent_of(path: Path) -> tuple[float, float, float, float]:
+    """West, east, south, north of a GeoTIFF, in its degrees."""
+    import rasterio
+
+    with rasterio.open(path) as source:
+        west, south, east, north = source.bounds
+    return west, east, south, north
+
+
 @dataclass(frozen=True)
 class Changed:
     """Difference to the base by pixel (NaN outside), how many pixels and ha differ, and the rows and columns they
-    lie in (first and last)."""
+    lie in (first and last). ``extent``: west, east, south, north in degrees."""
 
     difference: Picture
     pixels: int
     area_ha: float
     box: tuple[int, int, int, int] | None
+    extent: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
 
 
 def changed(base: Path, head: Path) -> Changed:
@@ -52,7 +63,7 @@ def changed(base: Path, head: Path) -> Changed:
     rows, columns = np.nonzero(found.changed)
     box = (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) if rows.size else None
     difference = np.where(np.isnan(found.difference) | found.changed, found.difference, 0.0)
-    return Changed(difference, found.pixels, float((found.changed * area[:, None]).sum()), box)
+    return Changed(difference, found.pixels, float((found.changed * area[:, None]).sum()), box, found.extent)
 
 
 def _thin(values: Picture) -> tuple[Picture, int]:
@@ -70,71 +81,76 @@ def _thin(values: Picture) -> tuple[Picture, int]:
 
 
 def draw_changed(figure: Any, axis: Any, found: Changed, unit: str, year: int) -> str:
-    """The map of changed pixels on ``axis``: unchanged grey, loss orange, gain violet, a frame round the changes."""
+    """The map of changed pixels on ``axis``: unchanged grey, orange fell, violet rose, a frame round the changes."""
     values, step = _thin(found.difference)
+    west, east, south, north = found.extent
+    look = {"interpolation": "nearest", "extent": found.extent, "aspect": plotting.aspect((south + north) / 2)}
     grey = np.where(np.isnan(values), np.nan, 1.0)
-    axis.imshow(grey, cmap="Greys", vmin=0, vmax=6, interpolation="nearest")
+    axis.imshow(grey, cmap=plotting.plain_colour(plotting.UNCHANGED), **look)
     limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     shown = axis.imshow(
-        np.where(values == 0, np.nan, values), cmap=_strong(), vmin=-limit, vmax=limit, interpolation="nearest"
+        np.where(values == 0, np.nan, values), cmap=plotting.differences(), vmin=-limit, vmax=limit, **look
     )
-    _bare(axis)
+    plotting.frame_map(axis, found.extent, geographic=True)
     bar = figure.colorbar(shown, ax=axis, shrink=0.9)
-    bar.set_label(f"difference, {unit}", fontsize=11)
+    bar.set_label(f"difference, {unit}", fontsize=plotting.TEXT_POINTS)
+    bar.ax.tick_params(labelsize=plotting.TICK_POINTS)
     if found.box is not None:
+        rows, columns = values.shape
+        wide, high = (east - west) / columns, (north - south) / rows
         top, bottom, left, right = (side / step for side in found.box)
         pad = 0.015 * max(values.shape)
-        axis.plot(
-            [left - pad, right + pad, right + pad, left - pad, left - pad],
-            [top - pad, top - pad, bottom + pad, bottom + pad, top - pad],
-            color=RED,
-            linewidth=1.2,
-        )
-    axis.set_title(f"{found.pixels:,} pixels, {amount(found.area_ha)} ha differ in {year}", fontsize=11)
-    return f"Map: {found.pixels:,} pixels ({amount(found.area_ha)} ha) differ, by up to {limit:.3g} {unit}."
-
-
-def _strong() -> Any:
-    """Orange for loss, violet for gain, without the pale middle that could not be told from unchanged pixels."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    places = np.concatenate([np.linspace(0.0, 0.3, 128), np.linspace(0.7, 1.0, 128)])
-    return ListedColormap(colormaps["PuOr"](places))
-
-
-def _bare(axis: Any) -> None:
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
+        x = [west + wide * (left - pad), west + wide * (right + 1 + pad)]
+        y = [north - high * (top - pad), north - high * (bottom + 1 + pad)]
+        axis.plot([x[0], x[1], x[1], x[0], x[0]], [y[0], y[0], y[1], y[1], y[0]], color=plotting.TEXT, linewidth=1.2)
+    axis.set_title(
+        f"{numbers.count(found.pixels, 'pixel')}, {amount(found.area_ha)} ha differ in {year}",
+        fontsize=plotting.TEXT_POINTS,
+    )
+    largest = numbers.number(limit)
+    return (
+        f"Map: {numbers.count(found.pixels, 'pixel')} ({amount(found.area_ha)} ha) differ, by up to {largest} {unit}."
+    )
 
 
 def overview(table: Table, base: Table, found: Changed | None, unit: str, path: Path) -> Drawn:
     """Total ecosystem of both sides, and below it the map of changed pixels."""
     mapped = found is not None and found.pixels > 0
-    figure, axes = sheet((5.25, 4.9) if mapped else (5.25, 3.4), 2 if mapped else 1)
+    year = years_of(table)[-1]
+    ends = value(base, year, "total_ecosystem_tC"), value(table, year, "total_ecosystem_tC")
+    heading = None
+    if ends[0] is not None and ends[1] is not None:
+        heading = f"Total ecosystem in {year}: {numbers.compared(ends[0], ends[1]).difference} tC against the base"
+    figure, axes = plotting.new_figure(2 if mapped else 1, heading=heading)
     alt, fallback = ecosystem(axes[0] if mapped else axes, table, base)
     if mapped and found is not None:
-        alt = f"{alt} {draw_changed(figure, axes[1], found, unit, years_of(table)[-1])}"
-    save(figure, path)
+        alt = f"{alt} {draw_changed(figure, axes[1], found, unit, year)}"
+    plotting.save_png(figure, path)
     return alt, fallback
 
 
 def picture(source: Path, name: str, year: int, path: Path) -> str:
     """One map as a picture; returns the text that stands for it."""
-    whole = read(source)
+    whole, extent = read(source), extent_of(source)
     values, _ = _thin(whole)
-    figure, axis = sheet((5.25, 3.8))
-    shown = axis.imshow(values, cmap="cividis", interpolation="nearest")
-    _bare(axis)
     quantity, unit = _split(name)
+    figure, axis = plotting.new_figure(height=3.8, heading=f"{quantity}, {year or 'after spinup'}")
+    shown = axis.imshow(
+        values,
+        cmap=plotting.AMOUNTS,
+        interpolation="nearest",
+        extent=extent,
+        aspect=plotting.aspect((extent[2] + extent[3]) / 2),
+    )
+    plotting.frame_map(axis, extent, geographic=True)
     bar = figure.colorbar(shown, ax=axis, shrink=0.85)
-    bar.set_label(unit, fontsize=11)
-    axis.set_title(f"{quantity}, {year or 'after spinup'}", fontsize=11)
-    save(figure, path)
+    bar.set_label(unit, fontsize=plotting.TEXT_POINTS)
+    bar.ax.tick_params(labelsize=plotting.TICK_POINTS)
+    plotting.save_png(figure, path)
     known = whole[~np.isnan(whole)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-    return f"Map of {quantity} in {year or 'the state after spinup'}: {low:.3g} to {high:.3g} {unit}."
+    when = year or "the state after spinup"
+    return f"Map of {quantity} in {when}: {numbers.number(low)} to {numbers.number(high)} {unit}."
 
 
 def _split(name: str) -> tuple[str, str]:

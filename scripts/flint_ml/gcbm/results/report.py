@@ -220,7 +220,11 @@ def draw_figures(
     add("Carbon stocks", "stocks.png", figures.stocks(simulated.table, table, folder / "stocks.png"))
     add("Fluxes", "fluxes.png", figures.fluxes(simulated.table, table, folder / "fluxes.png"))
     by_type = simulated.tables["disturbances"]
-    add("Disturbance emissions", "emissions.png", figures.emissions(by_type, years, folder / "emissions.png"))
+    add(
+        "Disturbance emissions",
+        "emissions.png",
+        figures.emissions(by_type, years, folder / "emissions.png", base.get("disturbances") if base else None),
+    )
     ages = base.get("indicators_by_age_class") if base else None
     by_age = simulated.tables["indicators_by_age_class"]
     add("Age classes", "ages.png", figures.age_classes(by_age, ages, folder / "ages.png"))
