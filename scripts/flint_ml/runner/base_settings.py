@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
-from flint_ml.git.base import ON_DEFAULT, Base, Fetcher, Tree, find_base, judged_tree, on_default_branch
-from flint_ml.git.repository import Git
+from flint_ml.git import ON_DEFAULT, Base, Fetcher, Git, Tree, find_base, judged_tree, on_default_branch
 from flint_ml.record import TREE, Finding, Piece, left_out, looked
 from flint_ml.runner.context import Context
 from flint_ml.runner.inputs import ChangeInputs
