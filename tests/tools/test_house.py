@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # commit. Files and lines are those that the package has: the redesign aimed at 205 and 32,000, and merging stops here
 # where the rest would put things together that do not belong together.
 LIMITS = {
-    "files": 295,
-    "code lines": 39_000,
+    "files": 305,
+    "code lines": 41_000,
     "files in the largest folder": 18,
     f"files under {house.SHORT} lines, doors apart": 25,
     "fmt: skip": 0,
