@@ -111,7 +111,6 @@ FAULTS: dict[str, tuple[Callable[[Place], object], list[str]]] = {
         nodata_everywhere,
         ["layers/tiled/Species.json", "no pixel to simulate", "no value anywhere in layer Species"],
     ),
-    "attribute value without entry": (without_attribute, ["wildfire", "values without an entry", ": 1 ("]),
     "broken configuration": (
         broken("config/variables.json"),
         ["landscape/config/variables.json:3", "not JSON", "column 3"],
@@ -148,6 +147,19 @@ def test_the_message_names_file_and_key(place: Place, name: str) -> None:
         assert [part for part in wanted if part not in text] == []
     assert not (place.folder / "gcbm-output").exists()
     assert not list(place.folder.glob(".*.part"))
+
+
+def test_a_value_without_attribute_fails_a_check_and_leaves_the_results(place: Place) -> None:
+    without_attribute(place)
+    code, record = place.run(check=True)
+    assert (code, record["status"]) == (0, "warned")
+    assert "values without an entry" in said(place, record)
+    code, record = place.run()
+    assert (code, record["status"]) == (1, "failed")
+    assert "wildfire" in record["headline"]
+    assert (place.folder / "gcbm-output" / "gcbm_output.db").is_file()
+    code, record = place.run(checks={"missing-attributes": "warn"})
+    assert (code, record["status"]) == (0, "warned")
 
 
 def test_a_year_outside_the_run_names_layer_and_year(place: Place) -> None:

@@ -83,7 +83,7 @@ def test_a_good_run_gives_the_database_and_what_made_it(
     assert seen == [("simulated blocks", n, 4) for n in (1, 2, 3, 4)]
     assert set(done.version) == {"moja.cli", "libmoja.modules.cbm.so", "libmoja.modules.gdal.so", "other libraries"}
     assert done.pixels == example[2]
-    assert done.messages == []
+    assert [message.code for message in done.messages] == ["gcbm-layer-part-of-tile"]
     assert done.version["moja.cli"][:12] in done.engine
     assert sorted(p.name for p in (tmp_path / "work").iterdir()) == ["moja-cli.log", "output"]
 
