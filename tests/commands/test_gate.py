@@ -21,6 +21,7 @@ gate:
   expect: [train, compare-metrics]
 compare-metrics:
   metrics: metrics.json
+  benchmark: none
   rules: {rmse: {direction: lower, tolerance: 0.01, unit: g/kg, label: RMSE}}
 """
 TRAIN = "import json, pathlib\npathlib.Path('metrics.json').write_text(json.dumps({'rmse': RMSE}))\n"
