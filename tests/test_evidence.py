@@ -64,7 +64,7 @@ def records_of(project: str) -> list[Record]:
 
 
 def judged(records: list[Record], project: str):
-    return decide(records, tuple(PROJECTS[project]), RUN, required=EVIDENCE)
+    return decide(records, tuple(PROJECTS[project]), RUN)
 
 
 @pytest.mark.parametrize("project", PROJECTS)
@@ -131,7 +131,7 @@ def test_no_combination_of_damage_is_approved(data):
     unreadable = data.draw(st.lists(st.just("x.json: is not a record"), max_size=1))
     fork = data.draw(st.booleans())
     shuffled = data.draw(st.permutations(records))
-    decision = decide(shuffled, tuple(PROJECTS[project]), RUN, unreadable, from_fork=fork, required=EVIDENCE)
+    decision = decide(shuffled, tuple(PROJECTS[project]), RUN, unreadable, from_fork=fork)
     assert decision.value != "approve"
 
 
@@ -140,7 +140,7 @@ def test_what_was_not_looked_at_is_named_on_the_first_screen():
     pieces = [COMPARED[0], looked("columns", 208, 209, "columns"), gap]
     better = make("compare-metrics", verdict="better", headline="better: RMSE 1.5")
     records = [make("check-drift", coverage=pieces), better]
-    decision = decide(records, ("check-drift", "compare-metrics"), RUN, required=EVIDENCE)
+    decision = decide(records, ("check-drift", "compare-metrics"), RUN)
     shown = to_markdown(build(decision, Facts(base_name="main")), figures.drawn("in the results"))
     first = shown.split("<details>")[0]
     assert first.startswith("## 🟡 Review: the metrics are better. RMSE 1.5; but not looked at: SOC\n")
@@ -151,7 +151,7 @@ def test_what_was_not_looked_at_is_named_on_the_first_screen():
 
 def test_many_gaps_are_counted():
     pieces = [COMPARED[0], looked("columns", 1, 301), *(left_out("columns", f"c{n}" * 40, "mixed") for n in range(300))]
-    decision = decide([make("check-drift", coverage=pieces)], ("check-drift",), RUN, required=EVIDENCE)
+    decision = decide([make("check-drift", coverage=pieces)], ("check-drift",), RUN)
     shown = to_markdown(build(decision, Facts()), figures.drawn("in the results"))
     assert "and 297 more" in shown.splitlines()[0]
     assert len(shown.splitlines()[0]) < 500
@@ -160,13 +160,13 @@ def test_many_gaps_are_counted():
 
 def test_a_gap_in_a_record_that_nobody_expects_still_counts():
     extra = make("check-canopy", coverage=[left_out("canopy", "plot 7", "clouds")])
-    decision = decide([*records_of("simulation"), extra], ("run-gcbm",), RUN, required=EVIDENCE)
+    decision = decide([*records_of("simulation"), extra], ("run-gcbm",), RUN)
     assert (decision.value, decision.gaps[0].name) == ("review", "plot 7")
 
 
 def test_an_action_that_nobody_expects_need_not_have_looked_at_anything():
     extra = make("check-drift", coverage=[])
-    assert decide([*records_of("simulation"), extra], ("run-gcbm",), RUN, required=EVIDENCE).value == "approve"
+    assert decide([*records_of("simulation"), extra], ("run-gcbm",), RUN).value == "approve"
 
 
 def test_records_of_two_trees_are_no_evidence_for_one():

@@ -13,7 +13,7 @@ all expected ones present and ``passed``, with all their evidence               
 ================================================================================  ====================
 
 Evidence is what a record's ``coverage`` says was looked at. Which pieces an expected record must have is in
-:data:`REQUIRED`, by the action that made it; of other actions only what they themselves name as left out counts.
+:data:`EVIDENCE`, by the action that made it; of other actions only what they themselves name as left out counts.
 """
 
 from __future__ import annotations
@@ -51,8 +51,6 @@ EVIDENCE: dict[str, tuple[str, ...]] = {
     "run-gcbm": _COMPARISON,
     "run-gcbm-flint": _COMPARISON,
 }
-# What is asked for where the caller says nothing.
-REQUIRED: dict[str, tuple[str, ...]] = {}
 _ABSENT = {
     TREE: "which commit was judged",
     DATA: "whether all data were there",
@@ -167,9 +165,9 @@ def decide(
     from_fork
         Whether the run was a fork's own, which may write any record it likes: never a reason to approve.
     required
-        Kinds of evidence that an expected record must have, by its action; default: :data:`REQUIRED`.
+        Kinds of evidence that an expected record must have, by its action; default: :data:`EVIDENCE`.
     """
-    must = REQUIRED if required is None else required
+    must = EVIDENCE if required is None else required
     checks = [record for record in records if record.action not in REPORTS]
     counted = checks if run is None else same_run(checks, run.head_sha, run.run_id, run.run_attempt)
     ignored = tuple(record.name for record in checks if not any(record is other for other in counted))

@@ -22,6 +22,7 @@ from flint_ml.registry.store import connect
 from flint_ml.runner.context import Context
 from flint_ml.runner.run import run_action
 from flint_ml.runner.workflow_commands import Commands
+from helpers.records import COMPLETE
 
 pytest_plugins = ("helpers.mlflow_server",)
 
@@ -52,6 +53,7 @@ class Project:
                 name=name,
                 status=status.get(name.replace("-", "_"), "passed"),  # type: ignore[arg-type]
                 headline=f"{name} says so",
+                coverage=COMPLETE.get(name, []),
                 badge=Badge(label=name, message="ok"),
                 metrics={"rmse": Metric(value=1.3)} if name == "compare-metrics" else {},
                 provenance=Provenance(

@@ -19,11 +19,13 @@ from flint_ml.registry.address import check_model_name, resolve, without_credent
 from flint_ml.registry.approval import gate_approval
 from flint_ml.registry.model_files import read_model
 from flint_ml.registry.store import connect
+from helpers.records import COMPLETE
 
 RUN = Run("c0ffee", "7", 1)
 
 
 def record(name: str, status: str = "passed", **values: object) -> Record:
+    values.setdefault("coverage", COMPLETE.get(name, []))
     return Record(
         action=name,
         name=name,

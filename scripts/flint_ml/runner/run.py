@@ -21,7 +21,7 @@ from flint_ml import __version__
 from flint_ml import record as records
 from flint_ml.errors import ExitCode, FlintError, InputError
 from flint_ml.hashing import file_sha256
-from flint_ml.record import MARKS, Badge, Finding, Provenance, Record
+from flint_ml.record import MARKS, TREE, Badge, Finding, Piece, Provenance, Record, not_applicable
 from flint_ml.runner import scratch
 from flint_ml.runner.base_settings import GATE_UNVERIFIED, Authority, authority, own_settings
 from flint_ml.runner.context import Context, read_context
@@ -313,6 +313,13 @@ def _texts(value: Any, secrets: Sequence[str]) -> Any:
     return [_texts(item, secrets) for item in value] if isinstance(value, list) else value
 
 
+def _tree(run: _Run) -> list[Piece]:
+    """Which tree was judged; without a pull request that is what is checked out."""
+    if run.decides.tree is not None:
+        return [run.decides.tree]
+    return [] if run.decides.judges else [not_applicable(TREE, "no pull request: what is checked out is judged")]
+
+
 def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> bool:
     """Record, figures, outputs, summary, annotations; whether record and outputs could be written."""
     record = _redacted(
@@ -334,7 +341,7 @@ def _publish(run: _Run, outcome: Outcome, *, write: bool = True) -> bool:
             log=outcome.log,
             reproduce=outcome.reproduce,
             wrote=outcome.wrote,
-            coverage=[*([run.decides.tree] if run.decides.tree else []), *outcome.coverage],
+            coverage=[*_tree(run), *outcome.coverage],
             metrics=outcome.metrics,
             tables=outcome.tables,
             figures=outcome.figures,

@@ -26,7 +26,25 @@ from flint_ml.gcbm import (
     unit,
     value,
 )
-from flint_ml.record import BaseSide, Cell, Changes, Column, Figure, Finding, Metric, PartBadge, Status, Verdict
+from flint_ml.record import (
+    BASE_METRICS,
+    FRESH,
+    METRICS,
+    SAMPLES,
+    BaseSide,
+    Cell,
+    Changes,
+    Column,
+    Figure,
+    Finding,
+    Metric,
+    PartBadge,
+    Piece,
+    Status,
+    Verdict,
+    looked,
+    not_applicable,
+)
 from flint_ml.record import Table as RecordTable
 from flint_ml.runner import Job, Outcome
 
@@ -91,6 +109,7 @@ def build(report: RunReport, job: Job) -> Outcome:
         verdict=_typed_verdict(report),
         advice=_advice(report, checks),
         base=_base_side(report),
+        coverage=_coverage(report),
         badges=[PartBadge.model_validate(badge) for badge in badges(report, checks)],
         changes=None if report.changes is None else Changes.clipped(report.changes, by="content"),
         details=_details(report, checks),
@@ -143,6 +162,24 @@ def _advice(report: RunReport, checks: list[Judged]) -> str:
     if _status(checks, report) == "failed":
         return "look at the checks that failed; correct the change, or declare what it is meant to do"
     return "look at the rows that are not declared; declare what the change is meant to do, or correct it"
+
+
+def _coverage(report: RunReport) -> list[Piece]:
+    """What the run looked at: this very run made its results, and a simulation's results come from no samples."""
+    compared, names = report.compared, {name.rpartition("/")[2] for name in report.metrics}
+    fresh = looked(FRESH, 1, noun="simulations of this run")
+    samples = not_applicable(SAMPLES, "results of a simulation do not come from samples")
+    if not isinstance(compared, Compared):
+        why = "`base: none`" if compared is None else compared.reason
+        return [fresh, samples, *(not_applicable(kind, why) for kind in (METRICS, BASE_METRICS))]
+    again = compared.baseline.simulated is not None
+    current = looked(BASE_METRICS, 1, noun="simulations of the base") if again else None
+    return [
+        fresh,
+        samples,
+        looked(METRICS, len(names), noun="indicators"),
+        current or not_applicable(BASE_METRICS, f"the base is {compared.baseline.how}"),
+    ]
 
 
 def _base_side(report: RunReport) -> BaseSide | None:
