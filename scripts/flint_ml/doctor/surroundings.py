@@ -123,7 +123,9 @@ def machine(project: Project) -> Iterator[Check]:
             yield Check(MACHINE, "failure", f"`{project.command}`: there is no {script}", fix)
         elif project.git.root is not None and not project.git.tracked(project.folder / script):
             yield Check(MACHINE, "failure", f"{script} is not in Git: no runner will have it", f"git add {script}")
-    if program == "dvc" and not read_pipelines(project.git, None).below(project.subfolder).stages:
+    # A project that only simulates names no command, and needs no pipeline.
+    simulates = bool(project.section("run-gcbm")) and not project.section("gate").get("command")
+    if program == "dvc" and not simulates and not read_pipelines(project.git, None).below(project.subfolder).stages:
         fix = "name what trains as `command` under gate in flint-ml.yml, or write a dvc.yaml"
         yield Check(MACHINE, "failure", f"`{project.command}`: no dvc.yaml here has a stage", fix)
     scanned = [found for script in scripts if (found := read_script(project.folder, script))]
