@@ -69,8 +69,8 @@ def run_checks(result: Result, seen: Observed) -> list[Check]:
             "spinup-masked",
             seen.spinup_masked_ha,
             "ha",
-            "that mask_vars of SpinupModules keep from spinup: they start with empty pools at age 0 (the C++ takes "
-            "the age that the pixel before left, which depends on its threads)",
+            "that mask_vars of SpinupModules keep from spinup: they start with empty pools at age 0 (the C++ gives "
+            "them ages that this engine does not reproduce)",
             [],
             warn=True,
         ),
