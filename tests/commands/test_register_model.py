@@ -222,7 +222,8 @@ def test_a_model_that_is_not_the_reviewed_one_is_told(with_file: Project) -> Non
     out = f"    - path: model.pkl\n      hash: md5\n      md5: {'f' * 32}\n"
     lock = f"schema: '2.0'\nstages:\n  train:\n    cmd: x\n    outs:\n{out}"
     (project.folder / "dvc.lock").write_text(lock)
-    git(project.folder, "add", "dvc.lock")
+    (project.folder / "dvc.yaml").write_text("stages: {train: {cmd: x, outs: [model.pkl]}}\n")
+    git(project.folder, "add", "dvc.lock", "dvc.yaml")
     git(project.folder, "commit", "-q", "-m", "Lock")
     project.head = git(project.folder, "rev-parse", "HEAD")
     project.gate()
