@@ -258,12 +258,13 @@ def test_names_of_files_that_would_be_stored_under_another_name(
 
 @pytest.mark.parametrize("name", ["Wälder ö.bin", "50 %.bin", "a+b&c=d.bin", "100%.bin"])
 def test_other_names_of_files_come_back_as_they_are(mlflow_server: str, tmp_path: Path, name: str) -> None:
-    from mlflow import MlflowClient
+    from mlflow import artifacts
 
     store = connect(resolve(mlflow_server, {}, Path()), {})
     run = store.create_run(store.experiment("names of files"), "names", {})
     (tmp_path / name).write_bytes(b"weights")
     store.upload(run, f"model/{name}", tmp_path / name)
-    assert [item.path for item in MlflowClient(mlflow_server).list_artifacts(run.id, "model")] == [f"model/{name}"]
+    listed = artifacts.list_artifacts(artifact_uri=f"{run.artifact_uri}/model", tracking_uri=mlflow_server)
+    assert [item.path for item in listed] == [f"model/{name}"]
     assert store.read(run, f"model/{name}") == b"weights"
     assert store.sha256(run, f"model/{name}") == hashlib.sha256(b"weights").hexdigest()

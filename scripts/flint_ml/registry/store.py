@@ -518,14 +518,19 @@ class Store:
 
     def read(self, run: Run, name: str) -> bytes | None:
         """Content of the artifact ``name``; None where the run has no such file. At most MAX_READ bytes."""
+        from mlflow import artifacts
+
+        # Not the client's own list of a run's files: it asks for logged models too, which MLflow 2 does not know.
+        above, _, file = name.rpartition("/")
+        address = f"{run.artifact_uri.rstrip('/')}/{above}".rstrip("/")
         with self._translated(artifact=run.artifact_uri), tempfile.TemporaryDirectory() as folder:
-            listed = self.client.list_artifacts(run.id, name.rpartition("/")[0] or None)
-            sizes = {item.path: item.file_size or 0 for item in listed if not item.is_dir}
-            if name not in sizes:
+            listed = artifacts.list_artifacts(artifact_uri=address, tracking_uri=self.address.uri)
+            sizes = {item.path.rpartition("/")[2]: item.file_size or 0 for item in listed if not item.is_dir}
+            if file not in sizes:
                 return None
-            if sizes[name] <= MAX_READ:
+            if sizes[file] <= MAX_READ:
                 data = Path(self.client.download_artifacts(run.id, name, folder)).read_bytes()
-            if sizes[name] > MAX_READ or len(data) > MAX_READ:
+            if sizes[file] > MAX_READ or len(data) > MAX_READ:
                 too_large = Explained(f"`{name}` is larger than {MAX_READ:,} bytes", None, "artifact-too-large")
                 raise _outside(self.address, too_large)
             return data
