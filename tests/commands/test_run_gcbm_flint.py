@@ -51,6 +51,7 @@ def test_a_good_run_gives_what_the_embedded_engine_gives(place: Place) -> None:
         "carbon-balance",
         "area-constant",
         "stocks-not-negative",
+        "missing-attributes",
     }
     metrics = [json.loads((place.folder / name / "metrics.json").read_text()) for name in ("embedded", "flint")]
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-9, abs=1e-9)
@@ -72,7 +73,8 @@ def test_auto_takes_flint_where_the_embedded_engine_does_not_do(place: Place, mo
     place.edit("config/modules_cbm.json", lambda a: a["Modules"].update(CBMPeatlandModule=library))
     code, record = place.run()
     assert (code, record["details"]["kind"]) == (0, "flint"), record["headline"]
-    assert record["details"]["problems"] == []
+    # The example's rasters end inside a tile, which moja.cli may crash on: told, and no more.
+    assert {problem["code"] for problem in record["details"]["problems"]} == {"gcbm-layer-part-of-tile"}
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     code, record = place.run(output_dir="other")
     assert code == 2

@@ -22,7 +22,7 @@ _PICTURE_TYPES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".svg": "svg+x
 _STYLE = (
     "<style>body{font:15px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:0 1em}"
     "td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}table{border-collapse:collapse}"
-    "img{max-width:100%}pre{background:#f4f4f4;padding:.7em}</style>"
+    "img{max-width:100%}pre{background:rgba(127,127,127,.12);padding:.7em}</style>"
 )
 MAX_FIGURES, MAX_FIGURE_BYTES, MAX_ROWS = 30, 5 * 1024 * 1024, 40
 # Environment, pipeline, licence and citation, where a project has them.

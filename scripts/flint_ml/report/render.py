@@ -317,10 +317,14 @@ def _loss(row: Sequence[Cell], table: Table) -> float:
 
 
 def _worst_first(table: Table, result: int | None) -> list[list[Cell]]:
-    """The rows: bad ones by the size of the change, then the others as they are, those that are the same last."""
+    """The rows: bad ones by the size of their loss, then the others as they are, those that are the same last."""
     if result is None:
         return list(table.rows)
-    bad = sorted((row for row in table.rows if _is_bad(row[result])), key=lambda row: -_loss(row, table))
+    # What has no better and worse (a stock, a flux) stays in its order of importance: its size is no loss.
+    bad = sorted(
+        (row for row in table.rows if _is_bad(row[result])),
+        key=lambda row: 0.0 if _word(row[result]).endswith("declared") else -_loss(row, table),
+    )
     rest = [row for row in table.rows if not _is_bad(row[result])]
     return [*bad, *sorted(rest, key=lambda row: _word(row[result]) == "same")]
 

@@ -76,7 +76,7 @@ def staged(uri: str, folder: Path, name: str, commit: str, record: Record | None
             model=content,
             tags={"flint_ml.commit": commit},
             metrics={"rmse": 1.5, "r2": 0.62, "something_else": 3.0},
-            papers=written,
+            attachments=written,
         ),
     )
     move_forward(store, made.version, "Staging", lambda _: False)
@@ -139,7 +139,9 @@ def test_stale_metrics_of_the_base_give_way_to_the_version_in_staging(mlflow_ser
         "schema": "2.0",
         "stages": {"e": {"cmd": "x", "deps": [{"path": "train.py", "hash": "md5", "md5": "0" * 32}]}},
     }
-    repo = Repo(tmp_path / "r", metrics_dot_json=BASE | {"rmse": 9.0}, dvc_dot_lock=lock, train_dot_py="x = 1\n")
+    stage = {"cmd": "x", "deps": ["train.py"], "metrics": [{"metrics.json": {"cache": False}}]}
+    files = {"dvc_dot_lock": lock, "dvc_dot_yaml": {"stages": {"e": stage}}, "train_dot_py": "x = 1\n"}
+    repo = Repo(tmp_path / "r", metrics_dot_json=BASE | {"rmse": 9.0}, **files)
     repo.git("checkout", "-q", "-b", "change")
     repo.write(metrics_dot_json=NEW)
     main = repo.git("rev-parse", "main").strip()

@@ -37,7 +37,7 @@ def test_better(repo: Repo) -> None:
     assert record["details"]["changes"]["code"] == []
     figure = record["figures"][0]
     assert (repo.folder / "flint-ml-results" / figure["path"]).read_bytes().startswith(b"\x89PNG")
-    assert figure["fallback"]["x"] == ["RMSE", "R²", "n"]
+    assert figure["fallback"]["x"] == ["RMSE", "R²"], "what has no direction is no loss"
 
 
 def test_worse_closes_the_gate_and_on_failure_opens_it(repo: Repo) -> None:

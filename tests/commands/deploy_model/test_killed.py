@@ -66,6 +66,7 @@ class Job:
             "file": "blue.yaml",
             "path": PATH,
             "timeout": 60,
+            "reason": "a test registered it without a gate",
             **settings,
         }
         (folder / "flint-ml.yml").write_text(json.dumps({"deploy-model": plain}))
