@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,10 +136,13 @@ def test_a_named_version_and_the_section_of_register_model(mlflow_server: str, t
 
 
 def test_stale_metrics_of_the_base_give_way_to_the_version_in_staging(mlflow_server: str, tmp_path: Path) -> None:
-    lock = {
-        "schema": "2.0",
-        "stages": {"e": {"cmd": "x", "deps": [{"path": "train.py", "hash": "md5", "md5": "0" * 32}]}},
+    written = hashlib.md5(json.dumps(BASE | {"rmse": 9.0}).encode(), usedforsecurity=False).hexdigest()
+    entry = {
+        "cmd": "x",
+        "deps": [{"path": "train.py", "hash": "md5", "md5": "0" * 32}],
+        "outs": [{"path": "metrics.json", "hash": "md5", "md5": written}],
     }
+    lock = {"schema": "2.0", "stages": {"e": entry}}
     stage = {"cmd": "x", "deps": ["train.py"], "metrics": [{"metrics.json": {"cache": False}}]}
     files = {"dvc_dot_lock": lock, "dvc_dot_yaml": {"stages": {"e": stage}}, "train_dot_py": "x = 1\n"}
     repo = Repo(tmp_path / "r", metrics_dot_json=BASE | {"rmse": 9.0}, **files)

@@ -89,11 +89,11 @@ def test_without_declared_plots_and_with_the_switch_off_dvc_is_not_asked(
     assert repo.run(metrics=["metrics.json"])[0] == 0
 
 
-def test_a_plot_that_dvc_refuses_is_said_and_stops_nothing(repo: Repo) -> None:
+def test_a_pipeline_that_dvc_refuses_is_named_before_anything_is_compared(repo: Repo) -> None:
     repo.write(dvc_dot_yaml=DVC_YAML + "  - broken: {x: [1, 2], unknown_key: 3}\n")
     code, record = repo.run(metrics=["metrics.json"])
-    assert (code, record["details"]["verdict"]) == (0, "better")
-    assert "plots" in codes(record)
+    assert (code, codes(record)) == (2, {"invalid-dvc-file"})
+    assert record["findings"][0]["message"].startswith("dvc.yaml: DVC cannot read it")
 
 
 @pytest.mark.parametrize(
