@@ -12,8 +12,8 @@ import house
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a folder or the package may hold at most. A feature that needs more raises a limit here, with its reason in the
-# commit. Files and lines are those that the package has: the redesign aimed at 205 and 32,000, and merging stops here
-# where the rest would put things together that do not belong together.
+# commit. Files and lines are those that the package has today, not its aim: the redesign aims at 205 and 32,000, and
+# these two limits only go down with it.
 LIMITS = {
     "files": 305,
     "code lines": 41_000,
