@@ -5,6 +5,7 @@ The first runs the fork's code and has no token; the second posts what the first
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -106,6 +107,20 @@ def forked(release_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert not github.problems, f"requests that GitHub would not understand: {github.problems}"
 
 
+def with_fitting_hashes(records: dict[str, Any]) -> dict[str, bytes]:
+    """The records as somebody forges them who has read our code: the hash that each holds of the earlier ones fits."""
+    written: dict[str, bytes] = {}
+    for name, record in sorted(records.items(), key=lambda item: len(item[1]["provenance"]["records"])):
+        hashes = {
+            earlier: hashlib.sha256(written[f"{earlier}.json"]).hexdigest()
+            for earlier in record["provenance"]["records"]
+            if f"{earlier}.json" in written
+        }
+        provenance = {**record["provenance"], "records": hashes}
+        written[name] = json.dumps({**record, "provenance": provenance}).encode()
+    return written
+
+
 def test_a_forks_change_is_run_without_a_token_and_reported_by_the_second_workflow(forked: Forked) -> None:
     github = forked.github
     result = forked.act(RUN_FILE, "pull_request", forked.pull_request(), RUN, "ghs_aForksTokenOnlyReads")
@@ -140,13 +155,13 @@ def test_a_forks_change_is_run_without_a_token_and_reported_by_the_second_workfl
     passed["compare-metrics.json"] = forged
     passed.pop("post-report.json", None)
     hostile = {"../../escape.json": b"{}", "x.sh": b"#!/bin/sh\n", "compare-metrics/a.png": b"<svg onload=alert(1)>"}
-    forked.upload(2, {**{name: json.dumps(record).encode() for name, record in passed.items()}, **hostile})
+    forked.upload(2, {**with_fitting_hashes(passed), **hostile})
     result = forked.act(REPORT_FILE, "workflow_run", forked.workflow_run(), 701, TOKEN)
     assert result.jobs["report"].conclusion == "success", result.log
     (again,) = github.of(NUMBER)
     assert again["id"] == comment["id"], "one comment, kept up to date"
     first = next(line for line in again["body"].splitlines() if line.startswith("## "))
-    assert first.startswith("## 🟡 Review: the metrics are better."), "a forged record is at best reviewed"
+    assert first.startswith("## 🟡 Review: the metrics are better."), f"a forged record is at best reviewed: {first}"
     assert "but the change comes from a fork, whose own workflow run made these numbers" in first
     assert "<img" not in again["body"]
     assert "@octo-org" not in again["body"]

@@ -99,4 +99,4 @@ def test_from_a_table_and_a_script_to_a_green_gate(release_tree: Path, tmp_path:
         team.commit(team.repository, "Tidy up")
         result, records = push(team, github, release_tree, 502)
         assert records["compare-metrics"]["details"]["verdict"] == "same", result.log
-        assert records["post-report"]["details"]["decision"] == "approve"
+        assert records["post-report"]["details"]["decision"] == "approve", records["post-report"]

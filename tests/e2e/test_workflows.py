@@ -77,6 +77,7 @@ def test_a_better_then_a_worse_commit_create_and_update_one_comment(act: Act) ->
     assert "Approve" in first
     created = world.ours(number)[0]["id"]
     assert {name: r["status"] for name, r in act.records().items() if name != "post-report"} == {
+        "gate-plan": "passed",
         "pull-data": "passed",
         "check-drift": "passed",
         "train": "passed",

@@ -65,6 +65,7 @@ class Answers:
     exclude: tuple[str, ...] = ()
     predictions: str | None = None
     benchmark: str | None = None
+    benchmark_guessed: bool = False
     model: str | None = None
     model_name: str = "model"
     stages: bool = False
@@ -310,11 +311,25 @@ def _with_data(common: Answers, repository: RepositoryScan, say: Mapping[str, st
         common,
         expect=steps,
         predictions=say.get("predictions") or next(iter(written), predictions.path if predictions else None),
-        benchmark=say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None),
+        **_benchmark(roles, repository, say),
         model=say.get("model") or _model(repository),
         model_name=say.get("model-name") or name or "model",
         **drift,
     )
+
+
+def _benchmark(roles: Roles, repository: RepositoryScan, say: Mapping[str, str]) -> dict[str, Any]:
+    """The table that metrics come from: without it nothing tells that both sides were scored on the same samples.
+
+    Where no table is named as a test set, and no DVC stage tells what metrics are made from, it is the one table that
+    the training script reads: as long as that is unchanged, so are the samples.
+    """
+    if say.get("benchmark") or roles.benchmark:
+        return {"benchmark": say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None)}
+    read = set(repository.train.data) if repository.train else set()
+    if repository.stages or roles.only is None or not read & {roles.only.path, roles.only.path.rpartition("/")[2]}:
+        return {}
+    return {"benchmark": roles.only.path, "benchmark_guessed": True}
 
 
 def _inputs(repository: RepositoryScan) -> list[TableFile]:
