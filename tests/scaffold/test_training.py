@@ -189,6 +189,47 @@ def test_no_reference_is_an_answer(tmp_path: Path, name: str) -> None:
     assert "drift of a column" not in page
 
 
+READS = "import pandas\nd = pandas.read_csv({!r})\n" + FIT
+PLOTS = "import pandas\nt = pandas.read_csv('validation.csv')\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "benchmark", "guessed"),
+    [
+        pytest.param({"train.py": READS.format("soil.csv")}, "soil.csv", True, id="the one table that is read"),
+        pytest.param({"train.py": READS.format("soil.csv"), "test.csv": "a\n1\n"}, "test.csv", False, id="a test set"),
+        pytest.param({"train.py": READS.format("soil.csv") + PLOTS}, None, False, id="two tables in one script"),
+        pytest.param({"train.py": READS.format("soil.csv"), "score.py": PLOTS}, None, False, id="in two scripts"),
+        pytest.param(
+            {"train.py": READS.format("soil.csv") + "x = pandas.read_excel('validation.xlsx')\n"},
+            None,
+            False,
+            id="a workbook beside it",
+        ),
+        pytest.param({"train.py": READS.format("data/*.csv")}, None, False, id="a pattern"),
+        pytest.param({"train.py": FIT}, None, False, id="nothing by name"),
+    ],
+)
+def test_the_benchmark_is_guessed_only_where_one_file_is_all_that_is_read(
+    tmp_path: Path, files: dict[str, str], benchmark: str | None, guessed: bool
+) -> None:
+    """Of two files, one named as the benchmark would let a change of the other pass as "the same samples"."""
+    answers = chosen(tmp_path, {"soil.csv": "a,b\n1,2\n", **files})
+    assert (answers.benchmark, answers.benchmark_guessed) == (benchmark, guessed)
+    lines = [line.strip() for line in settings(answers).splitlines()]
+    assert f"benchmark: {benchmark}" in lines if benchmark else "# benchmark: data/test.csv" in lines
+    assert any("Your script takes them from this table" in line for line in lines) == guessed
+
+
+def test_a_pipeline_or_predictions_of_both_sides_need_no_benchmark(tmp_path: Path) -> None:
+    plan = "stages: {train: {cmd: c, deps: [plots.csv], metrics: [m.json]}}\n"
+    piped = dvc_project(tmp_path / "piped", plan, **{"soil.csv": "a\n1\n", "train.py": READS.format("soil.csv")})
+    predicted = {"soil.csv": "a\n1\n", "train.py": FIT + "open('predictions.csv', 'w')\nopen('validation.csv')\n"}
+    for answers in (piped, chosen(tmp_path / "predicted", predicted)):
+        assert answers.benchmark is None
+        assert "benchmark" not in settings(answers).partition("compare-metrics:")[2]
+
+
 def test_a_fresh_clone_is_told_to_pull_and_never_to_push(tmp_path: Path) -> None:
     md5 = "a" * 32
     config = "[core]\n    remote = s\n['remote \"s\"']\n    url = https://data.example.org/x\n"

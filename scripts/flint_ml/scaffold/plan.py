@@ -321,15 +321,19 @@ def _with_data(common: Answers, repository: RepositoryScan, say: Mapping[str, st
 def _benchmark(roles: Roles, repository: RepositoryScan, say: Mapping[str, str]) -> dict[str, Any]:
     """The table that metrics come from: without it nothing tells that both sides were scored on the same samples.
 
-    Where no table is named as a test set, and no DVC stage tells what metrics are made from, it is the one table that
-    the training script reads: as long as that is unchanged, so are the samples.
+    Where no table is named as a test set, and no DVC stage tells what metrics are made from, it is the table that the
+    scripts read, if that is all they read: while it is unchanged, so are the samples. Of several files one alone would
+    say "the same samples" of a change to the others.
     """
-    if say.get("benchmark") or roles.benchmark:
-        return {"benchmark": say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None)}
-    read = set(repository.train.data) if repository.train else set()
-    if repository.stages or roles.only is None or not read & {roles.only.path, roles.only.path.rpartition("/")[2]}:
-        return {}
-    return {"benchmark": roles.only.path, "benchmark_guessed": True}
+    named = say.get("benchmark") or (roles.benchmark.path if roles.benchmark else None)
+    if named or repository.stages or roles.only is None:
+        return {"benchmark": named}
+    scripts = repository.scripts
+    made = {*repository.metrics, *(name for script in scripts for name in (*script.metrics, *script.predictions))}
+    read = {name for script in scripts for name in (*script.data, *script.other_data)} - made
+    table = roles.only.path
+    alone = len(read) == 1 and read <= {table, table.rpartition("/")[2]}
+    return {"benchmark": table, "benchmark_guessed": True} if alone else {}
 
 
 def _inputs(repository: RepositoryScan) -> list[TableFile]:

@@ -18,6 +18,10 @@ _TEXT_METRICS = re.compile(r"(?:metric|score)[^/\\]*\.(?:txt|md|log)$", re.IGNOR
 _PREDICTIONS = re.compile(r"pred[^/\\]*\.(?:csv|tsv|parquet)$", re.IGNORECASE)
 _MODELS = re.compile(r"\.(?:pkl|pickle|joblib|onnx|rds|pt|pth|h5|keras|cbm)$|model[^/\\]*\.json$", re.IGNORECASE)
 _DATA = re.compile(r"\.(?:csv|csv\.gz|tsv|parquet)$", re.IGNORECASE)
+_OTHER_DATA = re.compile(
+    r"\.(?:xlsx?|ods|rds|rdata|rda|feather|arrow|jsonl?|npy|npz|h5|hdf5|nc|tiff?|gpkg|shp|zip|xz|txt|dat|db|sqlite|pkl)$",
+    re.IGNORECASE,
+)
 _R_TEXT = re.compile(r"""(["'])((?:(?!\1)[^\\\n]|\\.)*)\1""")
 _R_PACKAGE = re.compile(r"(?:library|require|requireNamespace)\(\s*[\"']?([A-Za-z][\w.]*)|\b([A-Za-z][\w.]*)::")
 _R_BASE = {
@@ -69,7 +73,7 @@ class Script:
 
     ``classes`` says that it predicts classes; ``absolute`` are paths of somebody's machine; ``score`` is how much it
     looks like the one that trains, ``evidence`` why it is taken for one that does (empty: it is not); ``data`` are
-    tables it names.
+    tables it names, ``other_data`` files of other kinds that it may read.
     """
 
     path: str
@@ -79,6 +83,7 @@ class Script:
     predictions: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    other_data: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     mlflow: bool = False
     evidence: str = ""
@@ -165,14 +170,18 @@ def read_script(folder: Path, path: str) -> Script | None:
         return None
     predictions = _matching(texts, _PREDICTIONS)
     metrics = _matching(texts, _METRICS)
+    models = tuple(name for name in _matching(texts, _MODELS) if name not in metrics)
     return Script(
         path=path,
         language=language,
         score=_score(path, text),
         metrics=metrics,
         predictions=predictions,
-        models=tuple(name for name in _matching(texts, _MODELS) if name not in metrics),
+        models=models,
         data=tuple(name for name in _matching(texts, _DATA) if name not in predictions),
+        other_data=tuple(
+            name for name in _matching(texts, _OTHER_DATA) if name not in {*metrics, *models, *predictions}
+        ),
         packages=_unique(packages),
         mlflow="mlflow" in packages,
         evidence=_evidence(path, text, metrics),
