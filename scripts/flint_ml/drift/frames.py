@@ -79,7 +79,8 @@ class _Columns:
 
     def drop(self, names: Collection[str]) -> None:
         if self.table is not None:
-            self.table = self.table.drop_columns([n for n in self.table.column_names if n in names])
+            # Not drop_columns(), which makes a table for each column.
+            self.table = self.table.select([n for n in self.table.column_names if n not in names])
 
 
 def read_pairs(
@@ -101,7 +102,8 @@ def read_pairs(
     some = _Some(rows, rules)
     pairs = []
     full: list[dict[str, Any]] = [{}, {}]
-    step = max(1, _BATCH // sum(rows)) if any(reader.opened for reader in readers) else 1
+    # Many columns at a time where rows are few: each time the table that is left is made anew.
+    step = max(1, _BATCH // sum(rows))
     for start in range(0, len(common), step):
         names = common[start : start + step]
         tables, readings = interpreted((readers[0].take(names), readers[1].take(names)), names, rules)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from flint_ml.drift.tables.dialect import Dialect, Given, dialect_of
+from flint_ml.drift.tables.reading import open_table
 
 ROWS = [
     ("S1", "21.5", "6.4", "32"),
@@ -133,6 +136,18 @@ def test_settings_decide() -> None:
     text = "one\ntwo\n" + table(";", ",", after="x;y;z;w")
     found = look(text, Given(header=1, skip=2, units_row=True, delimiter=";", decimal=","))
     assert (found.names, found.skip, found.after) == (NAMES, 2, 2)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_header_longer_than_the_first_bytes(tmp_path: Path, quote: str, delimiter: str) -> None:
+    names = [f"property_{k:05d}" for k in range(20_000)]
+    lines = [delimiter.join(f"{quote}{name}{quote}" for name in names)]
+    lines += [delimiter.join(["1.5"] * len(names))] * 3
+    (tmp_path / "wide.csv").write_text("\n".join(lines) + "\n")
+    assert (tmp_path / "wide.csv").stat().st_size > 500_000
+    source = open_table(tmp_path / "wide.csv", "wide.csv")
+    assert (list(source.names), source.delimiter) == (names, delimiter)
 
 
 def test_nothing() -> None:

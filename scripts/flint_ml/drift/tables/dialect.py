@@ -207,10 +207,10 @@ def _comments(lines: Sequence[str], start: int, given: Given) -> tuple[str, int]
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    if delimiter == BLANKS:
-        return line.split() if '"' not in line else next(csv.reader([" ".join(line.split())], delimiter=" "), [])
+    if '"' not in line:
+        return line.split() if delimiter == BLANKS else line.split(delimiter)
     try:
-        return next(csv.reader([line], delimiter=delimiter), [])
+        return next(csv.reader([" ".join(line.split()) if delimiter == BLANKS else line], delimiter=delimiter), [])
     except csv.Error:
         return line.split(delimiter)
 

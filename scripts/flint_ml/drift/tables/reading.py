@@ -22,7 +22,10 @@ from flint_ml.errors import InputError
 
 _PARTITION = re.compile(r"^([A-Za-z_]\w*)=(.+)$")
 _SUPPORTED = "CSV (also .gz, .bz2, .zst, .xz, .zip), Parquet, Feather, JSON lines, Excel (.xlsx)"
-_SNIFF_BYTES, _FURTHER = 1 << 18, 1 << 14
+# Bytes that a text table is judged from at its start; of one with many columns so many lines, up to a limit.
+_SNIFF_BYTES, _SNIFF_LINES, _SNIFF_MOST = 1 << 18, 12, 1 << 25
+# Bytes that are read in its middle and at its end.
+_FURTHER = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -297,12 +300,23 @@ def _head(source: Source) -> bytes:
     try:
         if not isinstance(place, str):
             with closing(place):
-                return bytes(place.read(_SNIFF_BYTES))
+                return _first_lines(place)
         with pa.input_stream(place, compression="detect") as stream:
-            return bytes(stream.read(_SNIFF_BYTES))
+            return _first_lines(stream)
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         hint = "check that the file is whole"
         raise _bad(source.label, f"cannot be read: {_first_line(error)}", hint) from None
+
+
+def _first_lines(stream: Any) -> bytes:
+    """The first bytes of a text; where its lines are long, the first lines."""
+    head = bytes(stream.read(_SNIFF_BYTES))
+    while head.count(b"\n") < _SNIFF_LINES and len(head) < _SNIFF_MOST:
+        more = bytes(stream.read(len(head) or 1))
+        if not more:
+            break
+        head += more
+    return head
 
 
 def _decoded(head: bytes, label: str, given: str = "") -> tuple[str, str]:
