@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING
 from flint_ml.doors import door
 
 if TYPE_CHECKING:
-    from flint_ml.metrics.base_freshness import base_staleness, has_pipeline, sample_inputs, up_to_date
+    from flint_ml.metrics.base_freshness import SampleInputs, base_staleness, has_pipeline, sample_inputs, up_to_date
     from flint_ml.metrics.benchmark import (
+        TABLES,
         Benchmark,
         BenchmarkFiles,
         Predictions,
         check_benchmark,
+        copies_finding,
         leakage,
+        near_copies,
         read_predictions,
+        read_rows,
         sample_ids,
+        with_data,
     )
     from flint_ml.metrics.expected import Declared, declaration_of, parse_expected, unmatched, without_stale
     from flint_ml.metrics.figures import draw_error_distribution, draw_history, draw_plot, draw_relative_changes
@@ -92,14 +97,17 @@ _HOME = {
     "Row": "verdict",
     "Rule": "rules",
     "STATUS": "verdict",
+    "SampleInputs": "base_freshness",
     "Stored": "sources",
     "StoredFiles": "sources",
+    "TABLES": "benchmark",
     "USUAL": "predictions",
     "WorkingTree": "sources",
     "base_staleness": "base_freshness",
     "by_group": "groups",
     "check_benchmark": "benchmark",
     "collect_history": "history",
+    "copies_finding": "benchmark",
     "declaration_of": "expected",
     "declared_files": "sources",
     "draw_error_distribution": "figures",
@@ -130,12 +138,14 @@ _HOME = {
     "meaning": "names",
     "metrics_table": "wording",
     "name_findings": "wording",
+    "near_copies": "benchmark",
     "overall": "verdict",
     "parse": "read",
     "parse_amount": "rules",
     "parse_expected": "expected",
     "read_named": "sources",
     "read_predictions": "benchmark",
+    "read_rows": "benchmark",
     "read_table": "predictions",
     "resolve": "rules",
     "run_findings": "wording",
@@ -147,11 +157,13 @@ _HOME = {
     "up_to_date": "base_freshness",
     "value_findings": "wording",
     "weakest_group": "groups",
+    "with_data": "benchmark",
     "without_stale": "expected",
 }
 
 __all__ = [
     "STATUS",
+    "TABLES",
     "USUAL",
     "Amount",
     "Applied",
@@ -173,6 +185,7 @@ __all__ = [
     "Reading",
     "Row",
     "Rule",
+    "SampleInputs",
     "Stored",
     "StoredFiles",
     "WorkingTree",
@@ -180,6 +193,7 @@ __all__ = [
     "by_group",
     "check_benchmark",
     "collect_history",
+    "copies_finding",
     "declaration_of",
     "declared_files",
     "draw_error_distribution",
@@ -210,12 +224,14 @@ __all__ = [
     "meaning",
     "metrics_table",
     "name_findings",
+    "near_copies",
     "overall",
     "parse",
     "parse_amount",
     "parse_expected",
     "read_named",
     "read_predictions",
+    "read_rows",
     "read_table",
     "resolve",
     "run_findings",
@@ -227,6 +243,7 @@ __all__ = [
     "up_to_date",
     "value_findings",
     "weakest_group",
+    "with_data",
     "without_stale",
 ]
 

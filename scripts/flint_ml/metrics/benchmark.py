@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flint_ml.errors import InputError
-from flint_ml.metrics.predictions import USUAL, Pairs, join, read_table
+from flint_ml.metrics.base_freshness import SampleInputs
+from flint_ml.metrics.predictions import USUAL, Pairs, cells, join, numbers_of, read_table
 from flint_ml.metrics.sources import At, StoredFiles
 from flint_ml.record import Finding
 
@@ -175,7 +176,7 @@ def check_benchmark(files: BenchmarkFiles, predictions: Predictions) -> Benchmar
         findings.append(_finding("info", "truth-rounded", message))
     if difference:
         hint = "score both models on one benchmark, or merge the new benchmark first, by itself"
-        findings.append(_finding("warning", "gate-changed", difference, hint))
+        findings.append(_finding("warning", "benchmark-changed", difference, hint))
     elif not files.benchmark and pairs is None:
         message = "no benchmark is named, so nothing proves that both sides were scored on the same samples"
         findings.append(_finding("info", "benchmark-unknown", message, "set `benchmark` or `predictions`"))
@@ -189,6 +190,24 @@ def check_benchmark(files: BenchmarkFiles, predictions: Predictions) -> Benchmar
         difference,
         findings,
     )
+
+
+def with_data(benchmark: Benchmark, data: SampleInputs | None) -> Benchmark:
+    """``benchmark``, and where it settles nothing, what the pipeline tells of the data that the metrics come from.
+
+    Other data are no common ground, however much better the numbers are.
+    """
+    if benchmark.known or data is None:
+        return benchmark
+    # The pipeline answers the question, so that its being open is no finding any more.
+    findings = [finding for finding in benchmark.findings if finding.code != "benchmark-unknown"]
+    if not data.changed:
+        return replace(benchmark, findings=findings)
+    changed = ", ".join(data.changed[:6]) + (" …" if len(data.changed) > 6 else "")
+    difference = f"the data that the metrics come from are not the base's: {changed}"
+    hint = "where both sides are scored on one table, name it: `benchmark: data/test.csv` under `compare-metrics`"
+    findings.append(_finding("warning", "samples-changed", difference, hint))
+    return replace(benchmark, same=False, difference=difference, findings=findings)
 
 
 def _finding(severity: Any, code: str, message: str, hint: str | None = None) -> Finding:
@@ -266,3 +285,111 @@ def leakage(benchmark: Collection[str], training: Mapping[str, set[str]]) -> Fin
         message=f"{seen:,} of {len(ids):,} benchmark samples are in the training data ({files})",
         hint="take them out of the training data and train again; until then no score of this model counts",
     )
+
+
+# -- rows of the training data in the test data ----------------------------------------------------------------
+
+TABLES = frozenset({".csv", ".tsv", ".parquet", ".pq"})
+MAX_COPY_BYTES = 200 * 1024 * 1024
+_MOST_ASKED = 5_000
+_MOST_DIMENSIONS = 12
+_FEWEST_COLUMNS = 3
+_FEWEST_COPIES = 3
+# What counts as near is what one of a hundred training rows is to its nearest neighbour in the training data.
+_NEAR = 0.01
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Rows of a test table that lie (nearly) on rows of the training table: how many, of how many, and how many would
+    if both were drawn independently."""
+
+    n: int
+    of: int
+    expected: float
+
+
+def near_copies(test: pd.DataFrame, training: pd.DataFrame, *, seed: int = 1) -> Copies | None:
+    """Rows of ``test`` that are copies, exact or near, of rows of ``training``; None where chance makes as many.
+
+    Distances are those to the nearest training row, over the shared columns of numbers, each in units of its standard
+    deviation in training. If both tables were drawn independently, they would be spread like the distances of training
+    rows to their nearest neighbours (leave one out), so that repeated measurements and coarse values are allowed for.
+    A count beyond that by five standard deviations of two binomial shares is told. Many columns are projected on twelve
+    random directions first, which keeps small distances small (Johnson and Lindenstrauss 1984).
+    """
+    from scipy.spatial import cKDTree
+
+    shared = _shared_numbers(test, training)
+    if len(shared) < _FEWEST_COLUMNS or len(test) < _FEWEST_COPIES or len(training) < 20:
+        return None
+    known, asked = (frame[shared].astype(float).to_numpy() for frame in (training, test))
+    center = np.nanmedian(known, axis=0)
+    known, asked = (np.where(np.isfinite(side), side, center) - center for side in (known, asked))
+    spread = np.std(known, axis=0)
+    used = spread > 0
+    if int(used.sum()) < _FEWEST_COLUMNS:
+        return None
+    known, asked = known[:, used] / spread[used], asked[:, used] / spread[used]
+    random = np.random.default_rng(seed)
+    if known.shape[1] > _MOST_DIMENSIONS:
+        directions = random.standard_normal((known.shape[1], _MOST_DIMENSIONS))
+        known, asked = known @ directions, asked @ directions
+    tree = cKDTree(known)
+    own = random.permutation(len(known))[:_MOST_ASKED]
+    if len(asked) > _MOST_ASKED:
+        asked = asked[random.permutation(len(asked))[:_MOST_ASKED]]
+    among = tree.query(known[own], k=2)[0][:, 1]
+    to_training = tree.query(asked)[0]
+    found = [_beyond_chance(to_training, among, limit) for limit in (1e-9, float(np.quantile(among, _NEAR)))]
+    return max((each for each in found if each is not None), key=lambda each: each.n, default=None)
+
+
+def _beyond_chance(distances: np.ndarray, among: np.ndarray, limit: float) -> Copies | None:
+    n, count, share = len(distances), int((distances <= limit).sum()), float((among <= limit).mean())
+    deviation = np.sqrt(n * share * (1 - share) * (1 + n / len(among)))
+    if count < _FEWEST_COPIES or count <= n * share + 5 * deviation:
+        return None
+    return Copies(count, n, n * share)
+
+
+def _shared_numbers(test: pd.DataFrame, training: pd.DataFrame) -> list[str]:
+    """Columns of numbers that both tables have, without those that number the rows."""
+    import pandas as pd
+
+    def is_measured(name: str) -> bool:
+        values = training[name].dropna()
+        if name.lower() in USUAL["id"] or not len(values):
+            return False
+        whole = bool((values == values.round()).all())
+        return not (whole and values.is_unique)
+
+    both = [name for name in training.columns if name in test.columns]
+    numeric = [n for n in both if all(pd.api.types.is_numeric_dtype(frame[n]) for frame in (training, test))]
+    return [name for name in numeric if is_measured(name)]
+
+
+def read_rows(path: Path, shown: str) -> pd.DataFrame:
+    """A table (CSV, TSV or Parquet) with its columns of numbers as numbers.
+
+    Raises
+    ------
+    InputError
+        If it is no table, or larger than ``MAX_COPY_BYTES``.
+    """
+    size = path.stat().st_size
+    if size > MAX_COPY_BYTES:
+        raise InputError(f"is larger than {MAX_COPY_BYTES:,} bytes", where=shown, code="invalid-training")
+    table, comma = cells(path.read_bytes(), shown)
+    return table.apply(lambda column: numbers_of(column, comma=comma)).rename(columns=str)
+
+
+def copies_finding(copies: Copies, test: str, training: str) -> Finding:
+    """What to say where rows of the training data are in the test data."""
+    expected = "none" if copies.expected < 0.5 else f"about {copies.expected:,.0f}"
+    message = (
+        f"{copies.n:,} of {copies.of:,} rows of {test} are copies, or nearly, of rows of {training} "
+        f"(of rows drawn independently, {expected} would be)"
+    )
+    hint = "take them out of one of the two, and train again; until then a better score may be memory"
+    return _finding("warning", "benchmark-copies", message, hint)

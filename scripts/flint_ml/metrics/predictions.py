@@ -107,12 +107,12 @@ def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) 
             hint=f"roles are {', '.join(ROLES)}",
             code="unknown-key",
         )
-    table, comma = _load(data, where)
+    table, comma = cells(data, where)
     columns = _find(list(map(str, table.columns)), where, names)
     frame = pd.DataFrame({"id": _text(table[columns.id])})
     digits: int | None = None
     for role in ("truth", "prediction"):
-        frame[role] = _numbers(table[getattr(columns, role)], comma=comma)
+        frame[role] = numbers_of(table[getattr(columns, role)], comma=comma)
     numeric = all(pd.api.types.is_numeric_dtype(frame[role]) for role in ("truth", "prediction"))
     for role in ("truth", "prediction"):
         frame[role] = frame[role].astype(float) if numeric else _text(table[getattr(columns, role)])
@@ -127,7 +127,7 @@ def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) 
     chances = {"probability": columns.probability} if columns.probability else {}
     chances |= _class_columns(list(map(str, table.columns)), set(frame["truth"].astype("string").dropna()), numeric)
     for role, named in chances.items():
-        frame[role] = _chance(_numbers(table[named], comma=comma), where, named)
+        frame[role] = _chance(numbers_of(table[named], comma=comma), where, named)
     if columns.repeat:
         frame = _averaged(frame, where, columns)
     _check(frame, where, columns)
@@ -136,7 +136,7 @@ def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) 
     return frame
 
 
-def _load(data: bytes, where: str) -> tuple[pd.DataFrame, bool]:
+def cells(data: bytes, where: str) -> tuple[pd.DataFrame, bool]:
     """The table as it stands there (a CSV's cells as text), and whether decimals may stand behind a comma."""
     import pandas as pd
 
@@ -173,7 +173,7 @@ def _text(column: pd.Series[Any]) -> pd.Series[Any]:
     return text.mask(text.str.strip() == "")
 
 
-def _numbers(column: pd.Series[Any], *, comma: bool) -> pd.Series[Any]:
+def numbers_of(column: pd.Series[Any], *, comma: bool) -> pd.Series[Any]:
     """A column as numbers, where at least half of what stands in it is one; else as it is."""
     import pandas as pd
 

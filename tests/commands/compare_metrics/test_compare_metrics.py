@@ -166,7 +166,7 @@ def test_another_benchmark_is_inconclusive(tmp_path: Path) -> None:
     code, record = repo.run(benchmark="test.csv")
     assert (code, record["status"], record["details"]["verdict"]) == (0, "warned", "inconclusive")
     assert "the benchmark test.csv is not the base's" in record["headline"]
-    assert "gate-changed" in codes(record)
+    assert "benchmark-changed" in codes(record)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flint_ml.record import Badge, Provenance, Record, Written
-from helpers.metrics import BASE, Repo, evaluated, predictions
+from helpers.metrics import BASE, Repo, codes, evaluated, predictions
 
 BETTER = BASE | {"rmse": 1.4}
 PLAN = """stages:
@@ -126,8 +126,23 @@ def test_the_same_data_lead_to_the_metrics(
 ) -> None:
     repo = project(tmp_path / "r")
     repo.write(metrics_dot_json=BETTER, dvc_dot_lock=lock(**changed, metrics=json.dumps(BETTER)), **files)
-    piece = next(p for p in repo.run()[1]["coverage"] if p["kind"] == "samples")
+    record = repo.run()[1]
+    piece = next(p for p in record["coverage"] if p["kind"] == "samples")
     assert (piece["state"], why in piece["why"]) == (state, True), piece
+    # Numbers of other data are no better and no worse; that the pipeline tells is no open question.
+    assert record["verdict"] == ("better" if state == "looked" else "inconclusive")
+    assert (why in record["headline"]) == (state == "left-out")
+    assert codes(record) & {"samples-changed", "benchmark-unknown", "gate-changed"} == (
+        set() if state == "looked" else {"samples-changed"}
+    )
+
+
+def test_changed_training_data_with_a_named_benchmark_are_compared(tmp_path: Path) -> None:
+    repo = project(tmp_path / "r")
+    repo.write(metrics_dot_json=BETTER, train_dot_csv="T", dvc_dot_lock=lock(model="n", train="T"))
+    record = repo.run(benchmark="test.csv")[1]
+    assert (record["verdict"], pieces(record)["samples"]) == ("better", [("looked", "benchmark")])
+    assert repo.run(benchmark="none")[1]["verdict"] == "better"
 
 
 def test_metrics_that_dvc_restored_are_of_this_run_and_those_of_an_older_code_are_not(tmp_path: Path) -> None:

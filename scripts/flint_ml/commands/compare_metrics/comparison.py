@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flint_ml.commands.compare_metrics.base import Sides, project
+from flint_ml.commands.compare_metrics.copies import copied_rows
 from flint_ml.commands.compare_metrics.inputs import CompareMetricsInputs as Inputs
 from flint_ml.errors import InputError
 from flint_ml.metrics import (
@@ -25,6 +26,7 @@ from flint_ml.metrics import (
     Reading,
     Row,
     Rule,
+    SampleInputs,
     WorkingTree,
     by_group,
     check_benchmark,
@@ -45,9 +47,11 @@ from flint_ml.metrics import (
     read_predictions,
     run_findings,
     sample_ids,
+    sample_inputs,
     section_at,
     value_findings,
     weakest_group,
+    with_data,
     without_stale,
 )
 from flint_ml.record import Finding
@@ -73,6 +77,10 @@ class Comparison:
         Commits of the main branch, oldest first, and metrics over them.
     runs
         Number of further runs of this change with other seeds.
+    data, data_error
+        The data that the metrics come from, by the pipelines of both sides; None where no pipeline tells, or why.
+    copies
+        Rows of the training data that are in the test data.
     """
 
     sides: Sides
@@ -88,6 +96,9 @@ class Comparison:
     history: Sequence[HistoryLine] = ()
     runs: int = 0
     stale_declarations: Sequence[Finding] = ()
+    data: SampleInputs | None = None
+    data_error: InputError | None = None
+    copies: Sequence[Finding] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -114,6 +125,7 @@ class Comparison:
             *([self.leak] if self.leak else []),
             *self.predictions.findings,
             *self.benchmark.findings,
+            *self.copies,
             *self.stale_declarations,
             *self.judged.answers.findings,
             *name_findings(_rules(inputs), inputs.expected, self.rows, self.sides.head),
@@ -131,7 +143,9 @@ def compare(inputs: Inputs, job: Job, sides: Sides) -> Comparison:
     settings = IntervalSettings(inputs.confidence, inputs.resamples, inputs.seed, inputs.correction, inputs.interval)
     files = _benchmark_files(inputs, job, sides)
     predictions = read_predictions(files)
-    benchmark = check_benchmark(files, predictions)
+    data, data_error = _data(inputs, job, sides)
+    benchmark = with_data(check_benchmark(files, predictions), data)
+    copies = copied_rows(job, sides, named_benchmark(inputs), inputs.training)
     leak = _leak(inputs, job, predictions)
     pairs = predictions.pairs if predictions.pairs is not None and predictions.pairs.same else None
     expected, stale = _expected(inputs, job, sides)
@@ -142,8 +156,11 @@ def compare(inputs: Inputs, job: Job, sides: Sides) -> Comparison:
     result = overall(judged.rows, has_base=bool(sides.base), benchmark_same=benchmark.same)
     if leak:
         result = Overall("inconclusive", leak.message)
+    elif any(finding.code == "benchmark-copies" for finding in copies) and result.verdict != "worse":
+        result = Overall("inconclusive", copies[0].message)
     compared = Comparison(sides, predictions, benchmark, pairs, leak, judged, result, settings)
     compared.runs, compared.stale_declarations = len(others), stale
+    compared.data, compared.data_error, compared.copies = data, data_error, copies
     if pairs is not None and pairs.group is not None and pairs.n:
         rules = {row.name: row.rule for row in judged.rows if row.rule.weight > 0}
         compared.groups = by_group(pairs, main_scores(pairs, judged.answers.scores, rules), settings)
@@ -154,7 +171,23 @@ def compare(inputs: Inputs, job: Job, sides: Sides) -> Comparison:
 
 def named_benchmark(inputs: Inputs) -> str:
     """The benchmark's path; empty where none is named, or where there are no samples."""
-    return "" if inputs.benchmark.strip().lower() == "none" else inputs.benchmark
+    return "" if without_samples(inputs) else inputs.benchmark
+
+
+def without_samples(inputs: Inputs) -> bool:
+    """Whether the metrics are declared to come from no samples."""
+    return inputs.benchmark.strip().lower() == "none"
+
+
+def _data(inputs: Inputs, job: Job, sides: Sides) -> tuple[SampleInputs | None, InputError | None]:
+    """The data that the metrics come from, by DVC's pipelines, or why they do not tell."""
+    at = sides.at
+    if without_samples(inputs) or at is None or sides.kind != "revision":
+        return None, None
+    try:
+        return sample_inputs(at, [at.full(path) for path in sides.head if path != "functions"]), None
+    except InputError as error:
+        return None, error
 
 
 def _rules(inputs: Inputs) -> dict[str, Rule]:

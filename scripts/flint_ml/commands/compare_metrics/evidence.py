@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 
 from flint_ml.commands.compare_metrics.base import project
-from flint_ml.commands.compare_metrics.comparison import Comparison
+from flint_ml.commands.compare_metrics.comparison import Comparison, without_samples
 from flint_ml.commands.compare_metrics.inputs import CompareMetricsInputs as Inputs
 from flint_ml.errors import InputError
-from flint_ml.metrics import declared_files, has_pipeline, resolve, sample_inputs, up_to_date
+from flint_ml.metrics import declared_files, has_pipeline, resolve, up_to_date
 from flint_ml.record import (
     BASE_METRICS,
     FRESH,
@@ -32,7 +32,7 @@ def coverage(inputs: Inputs, job: Job, compared: Comparison) -> list[Piece]:
     return [
         *_of_this_run(inputs, job, compared),
         *_all_metrics(inputs, job, compared),
-        _same_samples(inputs, job, compared),
+        *_same_samples(inputs, compared),
         _current_base(compared),
     ]
 
@@ -100,30 +100,30 @@ def _not_read(job: Job, compared: Comparison) -> list[str]:
     return [path for path in declared if posixpath.normpath(path) not in read]
 
 
-def _same_samples(inputs: Inputs, job: Job, compared: Comparison) -> Piece:
-    """Both sides were scored on the same samples: by benchmark, predictions, or unchanged data."""
-    if inputs.benchmark.strip().lower() == "none":
-        return not_applicable(SAMPLES, "`benchmark: none`: the metrics do not come from samples")
-    benchmark = compared.benchmark
+def _same_samples(inputs: Inputs, compared: Comparison) -> list[Piece]:
+    """Both sides were scored on the same samples: by benchmark, predictions, or unchanged data; none was learned."""
+    if without_samples(inputs):
+        return [not_applicable(SAMPLES, "`benchmark: none`: the metrics do not come from samples")]
+    piece = _samples(compared)
+    learned = [finding for finding in compared.copies if finding.severity == "warning"]
+    return [piece, *(left_out(SAMPLES, "unseen samples", each.message, each.hint or "") for each in learned)]
+
+
+def _samples(compared: Comparison) -> Piece:
+    benchmark, data = compared.benchmark, compared.data
+    passed = f"stages followed: {', '.join(data.stages[:6])}" if data else ""
     if benchmark.same:
         n = benchmark.n or 1
         return looked(SAMPLES, n, noun="samples" if benchmark.n else "benchmark", why="benchmark and predictions")
-    if benchmark.same is False:
-        return left_out(SAMPLES, "the same samples", benchmark.difference, "merge the new benchmark first, by itself")
-    at = compared.sides.at
     hint = f"`benchmark: data/test.csv` {_SECTION}; `benchmark: none` where metrics do not come from samples"
-    try:
-        paths = [_full(job, path) for path in compared.sides.head if path != "functions"]
-        inputs_of = sample_inputs(at, paths) if at is not None else None
-    except InputError as error:
-        return left_out(SAMPLES, "the same samples", error.message, hint)
-    if inputs_of is None:
-        return left_out(SAMPLES, "the same samples", "nothing tells what both sides were scored on", hint)
-    passed = f"stages followed: {', '.join(inputs_of.stages[:6])}"
-    if inputs_of.changed:
-        why = f"data that lead to the metrics changed: {', '.join(inputs_of.changed[:6])} ({passed})"
-        return left_out(SAMPLES, "the same samples", why, hint)
-    return looked(SAMPLES, inputs_of.data, noun="data inputs", why=passed)
+    if benchmark.same is False:
+        why = f"{benchmark.difference} ({passed})" if data and data.changed else benchmark.difference
+        named = "merge the new benchmark first, by itself"
+        return left_out(SAMPLES, "the same samples", why, named if benchmark.path else hint)
+    if data is not None:
+        return looked(SAMPLES, data.data, noun="data inputs", why=passed)
+    why = compared.data_error.message if compared.data_error else "nothing tells what both sides were scored on"
+    return left_out(SAMPLES, "the same samples", why, hint)
 
 
 def _current_base(compared: Comparison) -> Piece:
