@@ -32,7 +32,14 @@ LISTENER = "CBMDisturbanceListener"
 
 @needs_shared
 @pytest.mark.parametrize(
-    "case", ["field-1-no-events", "field-2-spinup-variables", "field-3-smoother-off", "field-5-tile-index"]
+    "case",
+    [
+        "field-1-no-events",
+        "field-2-spinup-variables",
+        "field-3-smoother-off",
+        "field-4-spinup-mask",
+        "field-5-tile-index",
+    ],
 )
 def test_every_row_of_the_field_cases(case: str, tmp_path: Path) -> None:
     """As committed, without an option: pools, fluxes, areas, events; none missing, none extra."""

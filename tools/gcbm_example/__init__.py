@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flint_ml.gcbm.engine.pools import STANDARD
+from flint_ml.gcbm.pools import STANDARD
 from gcbm_example import data as data
 from gcbm_example.config import configuration
 

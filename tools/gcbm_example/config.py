@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flint_ml.gcbm.engine.pools import STANDARD
+from flint_ml.gcbm.pools import STANDARD
 from flint_ml.gcbm.project.compatibility import ORDER, SPINUP
 from flint_ml.gcbm.project.grid import tile_bounds
 from gcbm_example.data import FACTORS

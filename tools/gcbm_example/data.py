@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flint_ml.gcbm.engine.pools import DOM
+from flint_ml.gcbm.pools import DOM
 
 SPECIES = (("Spruce", "Softwood", "Spruce"), ("Aspen", "Hardwood", "Poplar"))  # name, forest type, genus
 

@@ -47,12 +47,15 @@ def plan(project: Project, jobs: int) -> list[Job]:
     """Split the project's blocks into at most ``jobs`` runs of consecutive blocks.
 
     The largest number of stands (summed over blocks) in a job is as small as it can be. Blocks without
-    pixels go along, so that the parts together are the whole project.
+    pixels go along, so that the parts together are the whole project. A project whose pixels depend on the pixel
+    before them (``masks_spinup_alone``) is one job.
     """
     if jobs < 1:
         raise InputError(f"{jobs} jobs", where="jobs", hint="ask for at least one", code="gcbm-plan")
     with Reader(project) as reader:
         sizes = reader.block_sizes()
+    if project.masks_spinup_alone:
+        jobs = 1
     weights = [stands for _, stands, _ in sizes]
     low, high = max([1, *weights]), max(1, sum(weights))
     while low < high:

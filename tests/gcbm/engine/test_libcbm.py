@@ -24,9 +24,9 @@ from flint_ml.gcbm.engine.decay import decay_year
 from flint_ml.gcbm.engine.disturbance import apply_matrix
 from flint_ml.gcbm.engine.growth import GrowthKeys, GrowthTable, grow_year
 from flint_ml.gcbm.engine.model import Model, build_model
-from flint_ml.gcbm.engine.pools import INDEX, LIVE_END, STANDARD
 from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.run import Reader
+from flint_ml.gcbm.pools import INDEX, LIVE_END, STANDARD
 from flint_ml.gcbm.project.config import Project
 from gcbm_example.data import CURVES, DECAY, FACTORS, MATRICES, ROOTS, STUMP, TURNOVER
 

@@ -10,8 +10,8 @@ import pytest
 from flint_ml.gcbm import Result, load_project, run
 from flint_ml.gcbm.engine.growth import GrowthKeys
 from flint_ml.gcbm.engine.model import build_model
-from flint_ml.gcbm.engine.pools import SIDES
 from flint_ml.gcbm.engine.run import Reader
+from flint_ml.gcbm.pools import SIDES
 from flint_ml.gcbm.project.config import Project
 from gcbm_example import CLASSIFIERS, write_project
 from helpers.plain_stand import PlainStand

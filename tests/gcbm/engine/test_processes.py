@@ -15,7 +15,7 @@ from flint_ml.gcbm.engine.disturbance import apply_matrix
 from flint_ml.gcbm.engine.growth import FLOW_SNAG, FLOW_UPTAKE, GrowthTable, grow_year
 from flint_ml.gcbm.engine.growth import FLOWS as GROWTH_FLOWS
 from flint_ml.gcbm.engine.model import DecayParameters, build_matrices
-from flint_ml.gcbm.engine.pools import INDEX, STANDARD
+from flint_ml.gcbm.pools import INDEX, STANDARD
 from gcbm_example.data import DECAY
 
 TURNOVER = {

@@ -10,10 +10,10 @@ from flint_ml.gcbm.engine.decay import DomYears, affine, decay_year, matrix_powe
 from flint_ml.gcbm.engine.disturbance import apply_matrix
 from flint_ml.gcbm.engine.growth import GrowthKeys, GrowthTable, grow_year
 from flint_ml.gcbm.engine.model import Matrix, Model, build_model
-from flint_ml.gcbm.engine.pools import DOM_END, LIVE_END, STANDARD
 from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.run import Reader
 from flint_ml.gcbm.engine.spinup import SpinupKeys, grow_to_age, spin_up
+from flint_ml.gcbm.pools import DOM_END, LIVE_END, STANDARD
 from flint_ml.gcbm.project.config import Project
 
 TEMPERATURES = np.array([-1.0, 0.5, 3.0, 8.0, 3.0])

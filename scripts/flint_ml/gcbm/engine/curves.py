@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
 from flint_ml.gcbm import libm
-from flint_ml.gcbm.engine.pools import SIDES
 from flint_ml.gcbm.engine.weibull import fit_weibull
+from flint_ml.gcbm.pools import SIDES
 from flint_ml.gcbm.project.variables import records
 
 Array = NDArray[np.float64]

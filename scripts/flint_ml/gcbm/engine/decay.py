@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from flint_ml.gcbm.engine.growth import GrowthKeys
 from flint_ml.gcbm.engine.model import Model
-from flint_ml.gcbm.engine.pools import AG_SLOW, BG_SLOW, CO2, FAST, INDEX, LIVE_END
 from flint_ml.gcbm.engine.state import State
+from flint_ml.gcbm.pools import AG_SLOW, BG_SLOW, CO2, FAST, INDEX, LIVE_END
 
 Array = NDArray[np.float64]
 _SLOW_TARGET = [BG_SLOW if name.startswith("Below") else AG_SLOW for name in FAST]

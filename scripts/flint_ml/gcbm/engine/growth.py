@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from flint_ml.gcbm import libm
 from flint_ml.gcbm.engine.curves import CarbonCurve, CurveSource, build_curves
 from flint_ml.gcbm.engine.model import Model
-from flint_ml.gcbm.engine.pools import INDEX, LIVE, SIDES
 from flint_ml.gcbm.engine.state import State
+from flint_ml.gcbm.pools import INDEX, LIVE, SIDES
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, NullVariableError, freeze
 
 Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ from flint_ml.errors import InputError
 from flint_ml.gcbm.engine.growth import NO_CURVE, PLACE_VARIABLES, GrowthKeys
 from flint_ml.gcbm.engine.model import Matrix, Model, StandVariables
 from flint_ml.gcbm.engine.spinup import SpinupKeys, grow_to_age, spin_up
-from flint_ml.gcbm.engine.stands import Inventory, combine
+from flint_ml.gcbm.engine.stands import CARRIED, Inventory, combine
 from flint_ml.gcbm.engine.state import LandClasses, Stands
 from flint_ml.gcbm.project.problems import FLINT_HINT
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, NullVariableError, Variables
@@ -66,10 +66,10 @@ def used_layers(variables: Variables, names: Sequence[str]) -> list[str]:
     return sorted(leaf.removeprefix("layer:") for leaf in found if leaf != CLASSIFIER_SET)
 
 
-def mask_layers(variables: Variables) -> list[str]:
-    """Layers whose null alone makes a pixel not simulated."""
+def mask_layers(variables: Variables, masks: Sequence[str] | None = None) -> list[str]:
+    """Layers whose null alone makes a pixel not simulated, by the project's mask variables or those given."""
     found: list[str] = []
-    queue = ["initial_classifier_set", *variables.project.mask_variables]
+    queue = ["initial_classifier_set", *(variables.project.mask_variables if masks is None else masks)]
     while queue:
         name = queue.pop(0)
         transform = variables.transform(name) or {}
@@ -80,13 +80,19 @@ def mask_layers(variables: Variables) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def have_values(view: StandVariables, names: Sequence[str], *, spinup: bool = False) -> NDArray[np.bool_]:
+    """Which stands have a value of each of these variables."""
+    keep = np.ones(view.inventory.stands, dtype=bool)
+    for name in names:
+        values, index = view.of(name, spinup=spinup)
+        keep &= np.array([value is not None for value in values], dtype=bool)[index]
+    return keep
+
+
 def select_stands(model: Model, inventory: Inventory) -> Inventory:
     """Only stands whose classifier set and mask variables have a value."""
     view = StandVariables(model.variables, model.layers, inventory)
-    keep = np.ones(inventory.stands, dtype=bool)
-    for name in ["initial_classifier_set", *model.project.mask_variables]:
-        values, index = view.of(name)
-        keep &= np.array([value is not None for value in values])[index]
+    keep = have_values(view, ["initial_classifier_set", *model.project.mask_variables])
     return inventory if keep.all() else inventory.keep(keep)
 
 
@@ -133,7 +139,22 @@ def prepare(
     )
     last_pass = _run_spinup(model, keys, stands, temperature, report)
     historic, current = (_names(view, name) for name in ("initial_historic_land_class", "initial_current_land_class"))
-    return stands, LandClasses(model, historic, current, last_pass)
+    land = LandClasses(model, historic, current, last_pass)
+    _carry(stands, land, report)
+    return stands, land
+
+
+def _carry(stands: Stands, land: LandClasses, report: SpinupReport) -> None:
+    """Stands that spinup does not run for start as the pixel before them ended, with empty pools."""
+    inventory = stands.inventory
+    masked = inventory.masked_in_spinup()
+    if not masked.any():
+        return
+    age, delay, decaying = (inventory.values[name][masked] for name in CARRIED)
+    stands.age[masked], stands.delay[masked] = age.astype(np.int64), delay.astype(np.int64)
+    if not land.enabled:  # the land class module sets it anew for each pixel
+        land.decaying[masked] = decaying != 0.0
+    report.masked_ha += float(inventory.stand_area()[masked & stands.alive].sum())
 
 
 def stand_places(view: StandVariables, keys: GrowthKeys) -> Index:
@@ -160,7 +181,7 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
     matrices: list[Matrix] = []
     position: dict[tuple[str, int], int] = {}
     spun = stands.alive & ~np.array([*(c.empty for c in keys.curves), True])[stands.key]
-    spun &= ~_masked_in_spinup(model, stands, report)
+    spun &= ~stands.inventory.masked_in_spinup()
     temperature, mixing, rates = _spinup_climate(model, stands, temperature)
     stands.age[~spun & stands.alive] = 0
     chosen = np.flatnonzero(spun)
@@ -205,16 +226,6 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
         report.unstable_ha += float(stands.inventory.stand_area()[chosen][~stable[key]].sum())
     kinds = [str(row["last_pass_disturbance_type"]) for row in rows]
     return [kinds[i] for i in row_index.tolist()]
-
-
-def _masked_in_spinup(model: Model, stands: Stands, report: SpinupReport) -> NDArray[np.bool_]:
-    """Stands that spinup does not run for: they start with empty pools at age 0."""
-    masked = np.zeros(stands.count, dtype=bool)
-    for name in model.project.spinup_mask_variables:
-        values, index = stands.variables.of(name, spinup=True)
-        masked |= np.array([value is None for value in values])[index]
-    report.masked_ha += float(stands.inventory.stand_area()[masked & stands.alive].sum())
-    return masked
 
 
 def _spinup_climate(model: Model, stands: Stands, temperature: Array) -> tuple[Array, Array, Array]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
 from flint_ml.gcbm import libm
-from flint_ml.gcbm.engine.pools import DOM, STANDARD
 from flint_ml.gcbm.engine.stands import Inventory, combine
+from flint_ml.gcbm.pools import DOM, STANDARD
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.layers import Layer
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, Variables, records

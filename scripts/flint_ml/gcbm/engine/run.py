@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from flint_ml.gcbm.engine.aggregate import (
     Result,
     total,
 )
+from flint_ml.gcbm.engine.carried import carry, state_of
 from flint_ml.gcbm.engine.checks import run_checks, unlistened_layers
 from flint_ml.gcbm.engine.disturbance import EventPlan
 from flint_ml.gcbm.engine.growth import GrowthKeys
@@ -164,10 +166,15 @@ class Reader:
             chosen[name] = self.layers[name]
         return chosen
 
-    def inventories(self, domain: Domain, limit: int, **options: Any) -> Iterator[Inventory]:
-        """Unique stands of the domain's blocks, in chunks of about ``limit`` stands."""
+    def inventories(
+        self, domain: Domain, limit: int, masks: Sequence[str] | None = None, **options: Any
+    ) -> Iterator[Inventory]:
+        """Unique stands of the domain's blocks, in chunks of about ``limit`` stands.
+
+        ``masks``: variables that leave pixels out; the project's mask variables where None.
+        """
         chosen = self.needed()
-        masks = [name for name in mask_layers(self.variables) if name in chosen]
+        masks = [name for name in mask_layers(self.variables, masks) if name in chosen]
         return read_inventories(domain, chosen, masks, limit=limit, **options)
 
     def block_sizes(self) -> list[tuple[BlockId, int, int]]:
@@ -218,8 +225,7 @@ class _Run:
     def go(self, domain: Domain, limit: int) -> Result:
         if self.maps is not None:
             self.maps.check(self.model.years)
-        inventories = self.reader.inventories(domain, limit, keep_pixels=self.maps is not None, progress=self.progress)
-        for inventory in inventories:
+        for inventory in self._inventories(domain, limit):
             selected = select_stands(self.model, inventory)
             if selected.stands:
                 self._chunk(selected)
@@ -229,21 +235,49 @@ class _Run:
             self.maps.write(domain.grid)
         return self._result(domain)
 
-    def _chunk(self, inventory: Inventory) -> None:
-        stands, land = prepare(self.model, self.keys, inventory, self.spinup, skip_missing=self.skip_missing)
+    def _inventories(self, domain: Domain, limit: int) -> Iterator[Inventory]:
+        keep = self.maps is not None
+        if not self.project.masks_spinup_alone:
+            yield from self.reader.inventories(domain, limit, keep_pixels=keep, progress=self.progress)
+            return
+        if domain.blocks != project_domain(self.project).blocks:
+            raise InputError(
+                "mask_vars of SpinupModules mask pixels that are simulated, so each starts at the age of the pixel "
+                "before it: such a project cannot be run in parts",
+                where=self.project.source("SpinupModules", "CBMBuildLandUnitModule"),
+                hint="run it in one job, or add the variables to mask_vars of Modules.CBMBuildLandUnitModule too",
+                code="gcbm-spinup-masked",
+            )
+        every = self.reader.inventories(domain, sys.maxsize, masks=(), keep_pixels=True, progress=self.progress)
+        for inventory in every:
+            yield carry(self.model, self.keys, inventory, domain.grid, self._finish)
+
+    def _finish(self, inventory: Inventory) -> NDArray[np.float64]:
+        """State of each stand after the last year; nothing is added up."""
+        simulation, _ = self._simulation(inventory, SpinupReport(), Names(), [])
+        simulation.run()
+        return state_of(simulation.stands, simulation.land)
+
+    def _simulation(
+        self, inventory: Inventory, report: SpinupReport, names: Names, sinks: list[Folded | Kept]
+    ) -> tuple[Simulation, EventPlan]:
+        stands, land = prepare(self.model, self.keys, inventory, report, skip_missing=self.skip_missing)
         events = EventPlan(self.model, stands.variables)
         order = np.array([self.model.pool_index[name] for name in self.model.pool_names])
-        sinks: list[Folded | Kept] = [self.folded] if self.kept is None else [self.folded, self.kept]
-        recorder = Recorder(inventory, order, sinks)
         simulation = Simulation(
             model=self.model,
             keys=self.keys,
             stands=stands,
             land=land,
             events=events,
-            recorder=recorder,
-            names=self.names,
+            recorder=Recorder(inventory, order, sinks),
+            names=names,
         )
+        return simulation, events
+
+    def _chunk(self, inventory: Inventory) -> None:
+        sinks: list[Folded | Kept] = [self.folded] if self.kept is None else [self.folded, self.kept]
+        simulation, events = self._simulation(inventory, self.spinup, self.names, sinks)
         observer = None if self.maps is None else self.maps.observer(inventory)
         simulation.run(observer)
         self.columns = simulation.reporting.columns or self.columns

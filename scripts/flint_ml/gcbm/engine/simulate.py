@@ -12,9 +12,9 @@ from flint_ml.gcbm.engine.aggregate import Names, Recorder
 from flint_ml.gcbm.engine.disturbance import Event, EventPlan, apply_matrix
 from flint_ml.gcbm.engine.growth import NO_CURVE, GrowthKeys
 from flint_ml.gcbm.engine.model import Model, StandVariables
-from flint_ml.gcbm.engine.pools import LIVE_END
 from flint_ml.gcbm.engine.processes import FLOWS, PROCESSES, rows_of
 from flint_ml.gcbm.engine.state import LandClasses, Stands, State
+from flint_ml.gcbm.pools import LIVE_END
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, freeze
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from flint_ml.gcbm.engine.decay import DomYears, Sparse, affine, matrix_power
 from flint_ml.gcbm.engine.disturbance import apply_matrix
 from flint_ml.gcbm.engine.growth import FLOWS, GrowthTable, grow_year
 from flint_ml.gcbm.engine.model import Matrix
-from flint_ml.gcbm.engine.pools import ATMOSPHERE, CO2, DOM_END, LIVE_END
+from flint_ml.gcbm.pools import ATMOSPHERE, CO2, DOM_END, LIVE_END
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

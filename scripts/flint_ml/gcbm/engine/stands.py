@@ -17,6 +17,8 @@ Index = NDArray[np.int64]
 
 MERGE_ROWS = 200_000
 PAIRS_PER_STAND = 20
+# Columns beside the layers: age, regeneration delay and decay (1 or 0) at the start of stands that spinup leaves out.
+CARRIED = ("carried age", "carried delay", "carried decay")
 
 
 @dataclass
@@ -40,6 +42,11 @@ class Inventory:
     @property
     def stands(self) -> int:
         return int(next(iter(self.values.values())).size) if self.values else 0
+
+    def masked_in_spinup(self) -> NDArray[np.bool_]:
+        """Stands that are simulated without spinup."""
+        carried = self.values.get(CARRIED[0])
+        return np.zeros(self.stands, dtype=bool) if carried is None else ~np.isnan(carried)
 
     def stand_area(self) -> Array:
         """Area (ha) of each stand in these blocks."""

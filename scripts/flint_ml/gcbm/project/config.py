@@ -90,6 +90,11 @@ class Project:
         return [str(name) for name in (settings or {}).get("mask_vars") or []]
 
     @property
+    def masks_spinup_alone(self) -> bool:
+        """Whether a pixel may be kept from spinup and yet be simulated."""
+        return not set(self.spinup_mask_variables) <= {"initial_classifier_set", *self.mask_variables}
+
+    @property
     def smoother_off(self) -> bool:
         """Whether the growth module's settings switch the smoother off."""
         return self.settings("CBMGrowthModule").get("smoother_enabled", True) is False

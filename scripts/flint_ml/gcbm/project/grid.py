@@ -114,10 +114,18 @@ class Domain:
 
 def project_domain(project: Project) -> Domain:
     """Blocks that ``LocalDomain.landscape`` asks for: all of its tiles, listed blocks, or listed cells."""
-    landscape: dict[str, Any] = project.section("LocalDomain").get("landscape") or {}
-    where = project.source("LocalDomain", "landscape")
     provider = raster_provider(project)
     grid = Grid.of(float(provider.get("cellLatSize", 0.0)), project.source("Providers"))
+    listed = run_order(project)
+    blocks = tuple(sorted({block for block, _ in listed}, key=lambda b: b.order))
+    if any(cells is None for _, cells in listed):
+        return Domain(grid, blocks)
+    return Domain(grid, blocks, {block: np.unique(cells) for block, cells in listed if cells is not None})
+
+
+def run_order(project: Project) -> list[tuple[BlockId, NDArray[np.int64] | None]]:
+    """Blocks in the order in which one thread of the C++ runs them, with the listed cells of ``CellIndex``."""
+    landscape: dict[str, Any] = project.section("LocalDomain").get("landscape") or {}
     kind = landscape.get("iteration_type", "Normal")
     try:
         if kind == "CellIndex":
@@ -125,22 +133,20 @@ def project_domain(project: Project) -> Domain:
             for item in landscape["cells"]:
                 block = BlockId(int(item["tile_index"]), int(item["block_index"]))
                 cells.setdefault(block, []).append(int(item["cell_index"]))
-            chosen = {block: np.unique(np.array(found)) for block, found in cells.items()}
-            return Domain(grid, tuple(sorted(chosen, key=lambda b: b.order)), chosen)
+            return [(block, np.array(found, dtype=np.int64)) for block, found in cells.items()]
         if kind == "BlockIndex":
-            found = {BlockId(int(b["tile_index"]), int(b["block_index"])) for b in landscape["blocks"]}
+            blocks = [BlockId(int(b["tile_index"]), int(b["block_index"])) for b in landscape["blocks"]]
         else:
-            found = {
-                BlockId(_tile_index(tile), block) for tile in landscape["tiles"] for block in range(BLOCKS * BLOCKS)
-            }
+            tiles = [_tile_index(tile) for tile in landscape["tiles"]]
+            blocks = [BlockId(tile, block) for tile in tiles for block in range(BLOCKS * BLOCKS)]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"LocalDomain.landscape does not say what to run ({kind}): {error!r}",
-            where=where,
+            where=project.source("LocalDomain", "landscape"),
             hint="list tiles with their index, or x and y",
             code="gcbm-landscape",
         ) from None
-    return Domain(grid, tuple(sorted(found, key=lambda b: b.order)))
+    return [(block, None) for block in dict.fromkeys(blocks)]
 
 
 def _tile_index(tile: dict[str, Any]) -> int:

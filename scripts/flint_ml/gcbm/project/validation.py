@@ -40,17 +40,7 @@ def validate(project: Project, *, pixels: bool = True) -> list[Problem]:
     pixels
         Also read the layers and look for pixels without curve, age, temperature, matrix.
     """
-    found: list[Problem] = [*unsupported(project), *_separators(project), *_variables(project)]
-    if project.smoother_off and not project.obey_smoother:
-        found.append(
-            Problem(
-                "warning",
-                "gcbm-smoother",
-                "smoother_enabled: false has no effect: the C++ smooths growth curves all the same, as this run does",
-                project.source("Modules", "CBMGrowthModule"),
-                "remove the setting, or set `smoother: project` to switch the smoother off in the embedded engine",
-            )
-        )
+    found: list[Problem] = [*unsupported(project), *_separators(project), *_settings(project), *_variables(project)]
     _tiles(project, found)
     layers = _layers(project, found)
     _domain(project, layers, found)
@@ -111,6 +101,28 @@ def _separators(project: Project) -> Iterator[Problem]:
             "with a backslash in its name; the embedded engine reads them as folders",
             file,
             "write / instead of \\, which Windows accepts too (--fix writes a repaired copy)",
+        )
+
+
+def _settings(project: Project) -> Iterator[Problem]:
+    """Settings that do something else than they say."""
+    if project.masks_spinup_alone:
+        alone = [name for name in project.spinup_mask_variables if name not in project.mask_variables]
+        yield Problem(
+            "warning",
+            "gcbm-spinup-masked",
+            f"{', '.join(alone)} masks pixels in spinup alone: they run from empty pools, at the age with which the "
+            "pixel before them ended. moja.cli with several threads gives other numbers each time",
+            project.source("SpinupModules", "CBMBuildLandUnitModule"),
+            "add the variable to mask_vars of Modules.CBMBuildLandUnitModule, so that such pixels do not run",
+        )
+    if project.smoother_off and not project.obey_smoother:
+        yield Problem(
+            "warning",
+            "gcbm-smoother",
+            "smoother_enabled: false has no effect: the C++ smooths growth curves all the same, as this run does",
+            project.source("Modules", "CBMGrowthModule"),
+            "remove the setting, or set `smoother: project` to switch the smoother off in the embedded engine",
         )
 
 

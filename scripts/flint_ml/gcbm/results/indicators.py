@@ -36,9 +36,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
-from flint_ml.gcbm.engine.pools import ABOVE, BELOW, DEADWOOD, DOM, GASES, LITTER, LIVE, SOIL
 from flint_ml.gcbm.engine.processes import FLOWS
 from flint_ml.gcbm.engine.stands import add_up
+from flint_ml.gcbm.pools import ABOVE, BELOW, DEADWOOD, DOM, GASES, LITTER, LIVE, SOIL
 from flint_ml.gcbm.project.variables import open_database
 
 if TYPE_CHECKING:

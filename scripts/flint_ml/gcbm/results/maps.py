@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError, OutsideError
-from flint_ml.gcbm.engine.pools import DOM, DOM_END, GASES, INDEX, LIVE, LIVE_END
 from flint_ml.gcbm.engine.processes import FLOWS
+from flint_ml.gcbm.pools import DOM, DOM_END, GASES, INDEX, LIVE, LIVE_END
 from flint_ml.gcbm.project.grid import Grid
 from flint_ml.gcbm.results.indicators import STOCKS
 
