@@ -42,6 +42,13 @@ def command_names() -> list[str]:
     return sorted(names())
 
 
+def conceal() -> None:
+    """Keep the job's secrets from what the action starts: that could read this process's variables too."""
+    from flint_ml import runner
+
+    runner.conceal()
+
+
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The job's variables for the action, without those that are meant for a Python on the runner."""
     return {name: value for name, value in environment.items() if name not in RUNNERS_OWN}
@@ -162,6 +169,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         return 2
     # The file system's clock ticks some milliseconds behind the system's: a second to be safe.
     since = time.time() - 1
+    conceal()
     try:
         return run([sys.executable, "-P", "-m", "flint_ml", *arguments], child_environment(environment))
     finally:

@@ -36,8 +36,9 @@ def usage() -> str:
 def _action(name: str, arguments: Sequence[str]) -> int:
     from flint_ml.commands import load, names
     from flint_ml.errors import FlintError
-    from flint_ml.runner import Commands, from_arguments, parser, run_action
+    from flint_ml.runner import Commands, conceal, from_arguments, parser, run_action
 
+    conceal()
     action = load(name)
     own, rest = list(arguments), tuple[str, ...]()
     if "--" in own:

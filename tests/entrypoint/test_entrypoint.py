@@ -33,8 +33,10 @@ entrypoint = load()
 def package(tmp_path: Path) -> Path:
     """A folder with a ``flint_ml`` whose action tells what it was given, so that no real one is needed."""
     home = tmp_path / "site" / "flint_ml"
-    (home / "commands").mkdir(parents=True)
+    for folder in ("commands", "runner"):
+        (home / folder).mkdir(parents=True)
     (home / "__init__.py").write_text("")
+    (home / "runner" / "__init__.py").write_text("def conceal():\n    pass\n")
     (home / "commands" / "__init__.py").write_text("def names():\n    return ['check-drift']\n")
     (home / "__main__.py").write_text(
         "import json, os, sys\n"

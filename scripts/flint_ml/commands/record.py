@@ -27,8 +27,6 @@ from flint_ml.runner import Action, ChangeInputs, Job, Outcome
 # Names that have a meaning: the badge's label, the name in a sentence, the sentence that it did not run.
 KNOWN = {"train": ("Training", "training", "the model was not trained"), "test": ("Tests", "the tests", "")}
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
-_MIN_SECRET = 8
 # What no command of a project writes its metrics to: of Git, DVC, package managers and interpreters.
 _UNWATCHED = frozenset({".git", ".dvc", ".venv", "venv", "node_modules", "__pycache__", ".snakemake", "renv", ".cache"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -150,14 +148,6 @@ def _command(inputs: RecordInputs, job: Job) -> tuple[list[str], str]:
     return [shutil.which("bash") or "bash", "-e", "-o", "pipefail", "-c", inputs.command], inputs.command
 
 
-def _hide_secrets(job: Job, lines: list[str]) -> list[str]:
-    """The runner masks secrets in its log only; the record goes further than the log."""
-    secrets = [v for k, v in job.env.items() if _SECRET_NAME.search(k) and len(v) >= _MIN_SECRET]
-    for secret in sorted(secrets, key=len, reverse=True):
-        lines = [line.replace(secret, "***") for line in lines]
-    return lines
-
-
 def _ending(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
@@ -257,11 +247,12 @@ def run(inputs: RecordInputs, job: Job) -> Outcome:
     command, shown = _command(inputs, job)
     label = inputs.label or label_of(job.name)
     before = snapshot(job.workspace.base, [job.results_dir])
-    done = watch(
-        command, cwd=str(job.workspace.base), env=job.env or os.environ, lines=inputs.lines, out=sys.stdout.buffer
-    )
+    # Inputs of actions, a token among them, are no business of the command.
+    env = {name: value for name, value in (job.env or os.environ).items() if not name.startswith("INPUT_")}
+    done = watch(command, cwd=str(job.workspace.base), env=env, lines=inputs.lines, out=sys.stdout.buffer)
     wrote = written(job.workspace.root, before, snapshot(job.workspace.base, [job.results_dir]))
-    shown, *last = _hide_secrets(job, [shown, *done.last_lines])
+    # The runner masks secrets in its log only; the record goes further than the log.
+    shown, *last = (job.commands.redact(line) for line in (shown, *done.last_lines))
     replaced = changed_since_check(job) if done.exit_code == 0 else []
     passed = done.exit_code == 0 and not replaced
     time_text = duration(done.seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from flint_ml.text.secrets import is_secret
+
 Kind = Literal["line", "scatter", "bar", "confusion", "image"]
 SECONDS = 120
 MAX_POINTS = 20_000
 _HERE = "workspace"
 # DVC starts Git; neither needs a secret for what is in the clone and in the cache.
-_SECRET = re.compile(r"^INPUT_|TOKEN|SECRET|PASSWORD")
 _ADDED = {"rev", "filename", "field"}
 
 
@@ -44,7 +44,11 @@ def collect_plots(folder: Path, base: str | None, scratch: Path, env: Mapping[st
     """
     command = [sys.executable, "-m", "dvc", "plots", *(["diff", base] if base else ["show"])]
     command += ["--json", "--split", "--out", str(scratch)]
-    clean = {key: value for key, value in (os.environ if env is None else env).items() if not _SECRET.search(key)}
+    clean = {
+        key: value
+        for key, value in (os.environ if env is None else env).items()
+        if not key.startswith("INPUT_") and not is_secret(key)
+    }
     result = subprocess.run(
         command,
         cwd=folder,

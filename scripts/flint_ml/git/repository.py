@@ -26,14 +26,32 @@ _QUIET = (
         "-c",
         "maintenance.auto=0",
     ),
-    # A clone without all objects may ask its server for them, and start no program for it.
-    *("-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always"),
-    *("-c", "credential.helper=", "-c", "core.askPass="),
+    *("-c", "credential.helper=", "-c", "core.askPass=", "-c", "core.alternateRefsCommand=true"),
 )
+# A clone without all objects may ask its server for them, and start no program for it. This variable counts more than
+# any `protocol.<name>.allow` of the clone's settings.
+_NO_PROGRAMS = {
+    "GIT_ALLOW_PROTOCOL": "http:https",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+}
 _FILTER = re.compile(r"^(filter\..*)\.(?:clean|smudge|process|required)$", re.DOTALL)
 # Commands that compare with the working tree, and so would run filters.
 _COMPARING = ("status", "diff")
-_SHOWING = ("diff", "log")
+# What each command must not do: show with a program, check signatures with one, look into submodules with their own
+# settings and filters.
+_CALM = {
+    "diff": ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty"),
+    "log": ("--no-ext-diff", "--no-textconv", "--no-show-signature"),
+    "status": ("--ignore-submodules=dirty",),
+}
+# Variables by which a step before this one could give Git programs, other objects or another repository. That a hook
+# of Git calls us at a terminal is no exception: the folder says which repository is meant.
+_REDIRECTING = re.compile(
+    r"^GIT_(?:EXTERNAL_DIFF|SSH(?:_COMMAND|_VARIANT)?|PROXY_COMMAND|PAGER|EDITOR|DIR|WORK_TREE|COMMON_DIR|INDEX_FILE"
+    r"|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|REPLACE_REF_BASE|NAMESPACE|SHALLOW_FILE|ATTR_SOURCE|TRACE\w*)$"
+)
 
 
 class Git:
@@ -48,21 +66,19 @@ class Git:
     def _run(self, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         name, *rest = arguments
         filters = self._no_filters if name in _COMPARING else []
-        calm = ["--no-ext-diff", "--no-textconv"] if name in _SHOWING else []
-        return self._start([*filters, name, *calm, *rest], stdin)
+        return self._start([*filters, name, *_CALM.get(name, ()), *rest], stdin)
 
     def _start(self, arguments: Sequence[str], stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         # What Git might start in spite of all finds no secret in its environment.
         env = {name: value for name, value in os.environ.items() if not is_secret(name)}
-        env |= {"GIT_GRAFT_FILE": os.devnull, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": ""}
-        env.pop("GIT_EXTERNAL_DIFF", None)
+        env = {name: value for name, value in env.items() if not _REDIRECTING.match(name)}
         try:
             return subprocess.run(
                 ["git", *_QUIET, "-C", str(self.folder), *arguments],
                 capture_output=True,
                 check=False,
                 input=stdin,
-                env=env,
+                env={**env, **_NO_PROGRAMS},
             )
         except FileNotFoundError:
             raise InputError("git is not installed", hint="install git and put it on the PATH") from None

@@ -19,13 +19,17 @@ from pathlib import Path
 from flint_ml.errors import InputError, OutsideError
 from flint_ml.git import access, errors
 from flint_ml.git.repository import Git
+from flint_ml.text.secrets import is_secret
 
 SECONDS = 180.0
 _TRIES = 3
 _KEEP = "refs/flint-ml/base"
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # What could run a command, or send the request elsewhere, is switched off in the clone.
-_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0", "-c", "maintenance.auto=0")
+_QUIET = (
+    *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0", "-c", "maintenance.auto=0"),
+    *("-c", "core.alternateRefsCommand=true", "-c", "fetch.recurseSubmodules=false"),
+)
 
 
 @dataclass
@@ -94,10 +98,15 @@ class ShallowFetch:
     def _take(self, folder: Path) -> str | None:
         """The commit that was fetched into ``folder``, taken into the clone without its history."""
         arguments = ["fetch", "--quiet", "--no-tags", "--depth", "1", "--no-write-fetch-head", folder.as_uri(), _KEEP]
-        clean = {key: value for key, value in self.env.items() if not key.startswith(("GIT_", "INPUT_"))}
+        clean = {
+            key: value
+            for key, value in self.env.items()
+            if not key.startswith(("GIT_", "INPUT_")) and not is_secret(key)
+        }
         result = subprocess.run(
             ["git", *_QUIET, "-C", str(self.git.folder), *arguments],
-            env={**clean, "GIT_TERMINAL_PROMPT": "0"},
+            # Not even an address that the clone's settings put in the place of this one starts a program.
+            env={**clean, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file"},
             capture_output=True,
             check=False,
             timeout=self._left,

@@ -11,6 +11,7 @@ from flint_ml.doors import door
 
 if TYPE_CHECKING:
     from flint_ml.runner.context import Context, read_context
+    from flint_ml.runner.environment import conceal
     from flint_ml.runner.inputs import (
         ActionInputs,
         ChangeInputs,
@@ -43,6 +44,7 @@ _HOME = {
     "Workspace": "workspace",
     "build": "inputs",
     "check_section": "inputs",
+    "conceal": "environment",
     "dashed": "inputs",
     "default_text": "inputs",
     "from_arguments": "inputs",
@@ -68,6 +70,7 @@ __all__ = [
     "Workspace",
     "build",
     "check_section",
+    "conceal",
     "dashed",
     "default_text",
     "from_arguments",

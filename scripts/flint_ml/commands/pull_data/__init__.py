@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import Field, SecretStr
 
 from flint_ml.commands.pull_data.outcome import Pulled, refuse, summary_of_files, to_outcome
@@ -33,8 +31,7 @@ from flint_ml.dvc_project import (
 from flint_ml.git import Base
 from flint_ml.record import Finding
 from flint_ml.runner import Action, ChangeInputs, Job, Outcome
-
-_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSW|ACCESS_KEY|ACCOUNT_KEY|CONNECTION_STRING|SAS_", re.IGNORECASE)
+from flint_ml.text.secrets import secret_values
 
 
 class PullDataInputs(ChangeInputs):
@@ -67,8 +64,8 @@ class PullDataInputs(ChangeInputs):
 
 def run(inputs: PullDataInputs, job: Job) -> Outcome:
     """Fetch, check out, check, compare."""
-    for name, value in job.env.items():
-        if _SECRET_NAME.search(name) and len(value) >= 8:
+    for value in secret_values(job.env):
+        if len(value) >= 8:
             job.commands.mask(value)
     place = find_project(job)
     revision = resolve_revision(inputs.revision, place.git)

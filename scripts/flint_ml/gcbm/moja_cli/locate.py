@@ -10,6 +10,7 @@ from pathlib import Path
 from flint_ml.errors import InputError
 from flint_ml.gcbm.project.problems import FLINT_HINT
 from flint_ml.hashing import file_sha256
+from flint_ml.text.secrets import is_secret
 
 NAME = "moja.cli"
 
@@ -96,9 +97,10 @@ def version_of(binary: Path) -> dict[str, str]:
 
 
 def environment(binary: Path) -> dict[str, str]:
-    """The process's environment: linked libraries and data files are searched beside the executable first."""
+    """The process's environment without secrets: linked libraries and data files are searched beside the executable
+    first."""
     home = home_of(binary)
-    env = dict(os.environ)
+    env = {name: value for name, value in os.environ.items() if not is_secret(name)}
     folders = [str(home), *(str(p) for p in (home / "lib",) if p.is_dir())]
     env["LD_LIBRARY_PATH"] = os.pathsep.join([*folders, *filter(None, [env.get("LD_LIBRARY_PATH")])])
     for name, folder in (("GDAL_DATA", "gdal"), ("PROJ_LIB", "proj")):
