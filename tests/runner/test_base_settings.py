@@ -216,8 +216,8 @@ def test_rules_from_a_bases_flint_ml_yml_that_is_broken_can_be_repaired(tmp_path
     made(tmp_path, "check-drift: [\n", "check-drift: {alpha: 0.2}\n")
     found = decided(pull_request(tmp_path), action())
     assert (dict(found.section), codes(found)) == ({"alpha": 0.2}, ["gate-unverified"])
-    assert own_settings(Authority(section={"a": 1}, own={"a": 1}), InputError("x"), "f") is None
-    repaired = own_settings(Authority(section={"a": 1}, own={"a": 2}), InputError("x"), "f")
+    assert own_settings(Authority(section={"a": 1}, own={"a": 1}), InputError("x"), "f", "check-drift") is None
+    repaired = own_settings(Authority(section={"a": 1}, own={"a": 2}), InputError("x"), "f", "check-drift")
     assert repaired is not None
     assert (repaired.section, codes(repaired)) == ({"a": 2}, ["gate-unverified"])
 

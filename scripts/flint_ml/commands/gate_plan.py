@@ -74,7 +74,7 @@ class PlanInputs(GateOwnInputs):
 def _sections(inputs: Any, job: Job, base: Base | None) -> Mapping[str, Mapping[str, Any]]:
     """The settings that hold for the plan: the base's on a pull request, else those here."""
     name = _in_repository(inputs, job)
-    text = job.git.show(base.commit, name) if base and name and job.judges else None
+    text = job.git.show(base.commit, name) if base and name and job.by_base else None
     if text is not None:
         try:
             return parse_settings(text.decode("utf-8-sig", "replace"), inputs.config, names()).sections
@@ -142,6 +142,30 @@ def plan(inputs: Any, job: Job) -> dict[str, Any]:
     }
 
 
+# Settings that name a revision, by section.
+_REVISIONS = {
+    "pull-data": ("base-revision", "revision"),
+    "check-drift": ("reference-rev",),
+    "compare-metrics": ("base-revision",),
+    "run-gcbm": ("base-revision",),
+}
+
+
+def _revisions(inputs: PlanInputs, job: Job, sections: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The commits of revisions that workflow and settings name: a command could move a branch or tag of this clone."""
+    named = {str(sections.get(section, {}).get(key) or "") for section, keys in _REVISIONS.items() for key in keys}
+    named.add(inputs.base_revision)
+    commits = {}
+    for name in sorted(named - {"", "auto", "none"}):
+        try:
+            found = job.base(name) if job.context.on_github else None
+        except InputError:
+            found = None  # its own step says so
+        if found:
+            commits[name] = found.commit
+    return commits
+
+
 def _base(inputs: Any, job: Job) -> Base | None:
     try:
         return job.base()
@@ -190,6 +214,7 @@ def run(inputs: PlanInputs, job: Job) -> Outcome:
             "command": outputs["command"],
             "nothing_for": left,
             "base": {"commit": base.commit, "how": base.how} if base else None,
+            "revisions": _revisions(inputs, job, _sections(inputs, job, base)),
         },
         outputs=outputs,
         base_sha=base.commit if base else None,

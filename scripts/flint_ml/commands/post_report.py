@@ -98,6 +98,9 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     # The report is no evidence for itself; what the change did to its settings is.
     problems += [finding.message for finding in job.gate_findings if finding.severity == "warning"]
     problems += records.altered(read, job.results_dir)
+    template = job.ruling_file(inputs.template, "template") if inputs.template else None
+    if inputs.template and template is None:
+        problems.append(f"the report's template {inputs.template} is new with this change: the built-in one was used")
     decision = decide(read, inputs.expect, judged, problems, from_fork=source.fork)
     images = publish.own_images(_images(inputs, job), job.name)
     extra = _client(inputs, job, EXTRAS_DEADLINE) if inputs.publisher == "github" else None
@@ -105,7 +108,6 @@ def run(inputs: PostReportInputs, job: Job) -> Outcome:
     facts = _facts(inputs, job, source, names=_names(decision.missing))
     facts = replace(facts, accepted=talk.accepted, not_accepted=talk.notes, earlier=talk.checks)
     report = build(decision, facts, [figure for figure, _ in images.values()])
-    template = job.existing(inputs.template, "template") if inputs.template else None
     load = figures.loader(job.results_dir, {path: file for path, (_, file) in images.items()})
     writes = extra if source.pull is not None and not source.fork else None
     shown = [figure for record in decision.records for figure in record.figures] + report.images

@@ -24,14 +24,21 @@ from flint_ml.runner.workspace import Workspace
 GATE_CHANGED = "gate-changed"
 GATE_NEW = "gate-new"
 GATE_UNVERIFIED = "gate-unverified"
-WORKFLOWS = (".github/workflows/", ".github/actions/")
+# Where workflows and the actions of a repository stand: for GitHub, Gitea and Forgejo.
+WORKFLOWS = (".github/workflows", ".github/actions", ".gitea/workflows", ".forgejo/workflows")
+_ACTION_FILES = ("action.yml", "action.yaml")
 _LINK = "120000"
-# What even the first change with settings may not decide for itself, because it steers where a result goes, or what
-# it looks like, before anybody has agreed to it.
+# What even the first change with settings may not decide for itself, before anybody has agreed to it: where a result
+# goes and what it looks like, and which servers get the job's credentials or tasks.
 _AFTER_MERGE = {
-    "post-report": ("template", "key", "publisher", "run-id", "pull-request", "fail-on"),
+    "post-report": ("template", "key", "publisher", "run-id", "artifact", "pull-request", "fail-on"),
     "pull-data": ("remote",),
     "gate": ("fail-on",),
+    "check-drift": ("scheduler",),
+    "compare-metrics": ("tracking-uri",),
+    "register-model": ("tracking-uri",),
+    "promote": ("tracking-uri",),
+    "deploy-model": ("manifests",),
 }
 _HINT = "the base's rules were applied; the new ones hold after the merge"
 
@@ -56,6 +63,8 @@ class Authority:
         Whether the tree here is the change's, as a piece of evidence; None where no change is judged.
     judges
         Whether the event is about a change that is not merged yet.
+    by_base
+        Whether the base's settings hold, and so the files that they name are the base's.
     """
 
     section: Mapping[str, Any] = field(default_factory=dict)
@@ -65,6 +74,7 @@ class Authority:
     own: Mapping[str, Any] | None = None
     tree: Piece | None = None
     judges: bool = False
+    by_base: bool = False
 
 
 def authority(
@@ -96,7 +106,8 @@ def authority(
         path = workspace.path(config, "config")
         head = read_settings(path, config, known, named=named)
         if root is None or name is None:
-            return Authority(head.section(action.section_name))
+            without = root is None and context.on_github and context.git_event.proposes
+            return _without_repository(action, head) if without else Authority(head.section(action.section_name))
         return _of_terminal(action, values, _Files(git, name, config, head, known))
     fetcher = base_fetcher(values.get("token"), context, git, env or {}) if action.fetches_base else None
     event = context.git_event
@@ -107,8 +118,8 @@ def authority(
     if judging and not elsewhere:
         tree = judged_tree(git, event, int(number) if number.isdigit() else None, fetcher)
     on_default = not event.proposes and bool(event.name) and _is_default(git, context, fetcher)
-    committed = _committed(git, name, config, known) if on_default else None
-    _refuse_link(git, name)
+    # What HEAD holds, and not what a command of this run has written since.
+    committed = _committed(git, name, config, known)
     head = committed or read_settings(workspace.path(config, "config"), config, known, named=named)
     files = _Files(git, name, config, head, known)
     base, refused = None, None
@@ -120,15 +131,29 @@ def authority(
     if on_default:
         return Authority(own, (), base, refused)
     section, findings = _judged(action, files, base, refused, judging=judging)
-    if event.proposes and judging:
+    if judging:
         findings += _workflows(git, base)
     findings += _of_tree(git, tree)
+    piece = _piece(git, tree) if judging else None
+    return Authority(section, tuple(findings), base, refused, own, piece, event.proposes, by_base=True)
+
+
+def _without_repository(action: Action, head: Settings) -> Authority:
+    """Where a change is judged and there is no Git repository, nobody can tell whose settings these are."""
+    section = action.section_name
+    own = head.section(section)
+    if not own:
+        return Authority()
+    message = f"the rules `{section}` could not be compared with the base: the workspace is no Git repository"
+    hint = "check the change out with actions/checkout; a command must leave `.git` alone"
+    judging = issubclass(action.inputs, ChangeInputs)
+    tree = left_out(TREE, "the working tree", "the workspace is no Git repository", hint) if judging else None
     return Authority(
-        section, tuple(findings), base, refused, own, _piece(git, tree) if judging else None, event.proposes
+        _restricted(section, own), (_finding(GATE_UNVERIFIED, message, hint),), None, None, own, tree, True, True
     )
 
 
-def own_settings(authority: Authority, error: InputError, config: str) -> Authority | None:
+def own_settings(authority: Authority, error: InputError, config: str, section: str) -> Authority | None:
     """The change's own settings in the place of the base's, which are broken; None where they are no others.
 
     A change that repairs broken settings must be able to pass, but not by itself.
@@ -141,7 +166,7 @@ def own_settings(authority: Authority, error: InputError, config: str) -> Author
         message=f"the rules in {config} at the base cannot be used ({error.message[:500]}); this change's own were",
         hint="look at them as a part of this change",
     )
-    return replace(authority, section=authority.own, findings=(*authority.findings, finding))
+    return replace(authority, section=_restricted(section, authority.own), findings=(*authority.findings, finding))
 
 
 @dataclass(frozen=True)
@@ -296,10 +321,29 @@ def _finding(code: str, message: str, hint: str | None = None) -> Finding:
 
 
 def _workflows(git: Git, base: Base | None) -> list[Finding]:
-    """Workflows and actions of the repository that the change alters: they say which steps run, and with what."""
+    """Workflows and actions of the repository that the change alters: they say which steps run, and with what.
+
+    An action may stand in any folder (``uses: ./ci/gate``), and may be a link to another one.
+    """
     if base is None:
         return []
-    changed = [name for name in git.changed(base.commit, "HEAD") if name.startswith(WORKFLOWS)]
+    altered = git.changed(base.commit, "HEAD")
+    if not altered:
+        return []
+    folders = {
+        name.rpartition("/")[0]
+        for revision in (base.commit, "HEAD")
+        for name in git.files(revision)
+        if name.rpartition("/")[2] in _ACTION_FILES
+    }
+    decisive = (*WORKFLOWS, *_ACTION_FILES, *sorted(folders - {""}))
+    # A link in the place of a folder, or of one above it, exchanges all that is in it.
+    above = {"/".join(path.split("/")[:length]) for path in decisive for length in range(1, path.count("/") + 1)}
+    changed = [
+        name
+        for name in altered
+        if name in above or any(name == each or name.startswith(f"{each}/") for each in decisive)
+    ]
     if not changed:
         return []
     listed = ", ".join(f"`{name}`" for name in changed[:5]) + (" …" if len(changed) > 5 else "")

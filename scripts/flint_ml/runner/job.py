@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,11 @@ class Job:
         self.fetcher: Fetcher | None = None
         # What was found once, before anything ran; None: not looked for yet, or there is none.
         self.known_base: Base | InputError | None = None
-        # Whether the event is about a change that is not merged yet.
-        self.judges = False
+        # Whether the base's settings hold, and with them its version of the files that they name.
+        self.by_base = False
+        # Revisions that settings name, as gate-plan resolved them before anything of the change ran.
+        self.noted_revisions: Mapping[str, str] = {}
+        self.scratch_dir = figures_dir.parent
 
     def say(self, text: str = "") -> None:
         """Print a line for people."""
@@ -214,7 +218,51 @@ class Job:
                 raise self.known_base
             return self.known_base
         event = self.context.git_event if self.context.on_github else None
-        return find_base(self.git, event, explicit, self.fetcher)
+        found = find_base(self.git, event, self.noted_revisions.get(explicit or "", explicit), self.fetcher)
+        return replace(found, how=f"`{explicit}`") if found and explicit in self.noted_revisions else found
+
+    @property
+    def known_commit(self) -> str | None:
+        """The base's commit as it was found before anything ran; None where there is none, or it is not known."""
+        return self.known_base.commit if isinstance(self.known_base, Base) else None
+
+    def revision(self, name: str) -> str:
+        """The revision ``name`` as settings mean it: as gate-plan noted it, else on a runner the remote's of that name,
+        for a local branch or tag may be anybody's."""
+        if name in self.noted_revisions:
+            return self.noted_revisions[name]
+        remote = f"refs/remotes/origin/{name}"
+        return remote if self.context.on_github and self.git.commit(remote) else name
+
+    def ruling_file(self, text: str, name: str) -> Path | None:
+        """The file ``text`` that the rules name, as those have it who made the rules.
+
+        On a change that is not merged that is the base's version, copied into the scratch folder; None where the base
+        has none, or a link.
+
+        Raises
+        ------
+        InputError
+            If it is absent where no base decides, or leads out of the workspace.
+        """
+        path = self.path(text, name)
+        root = self.git.root
+        if not self.by_base:
+            return self.existing(text, name)
+        base = self.known_commit
+        written = Path(posixpath.normpath((self.workspace.base / text).as_posix()))
+        top = root.resolve() if root else None
+        if base is None or top is None or not written.is_relative_to(top):
+            return None
+        inside = written.relative_to(top).as_posix()
+        mode = self.git.mode(base, inside)
+        content = self.git.show(base, inside) if mode and mode.startswith("100") else None
+        if content is None:
+            return None
+        copy = self.scratch_dir / f"base-{name}" / path.name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(content)
+        return copy
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:

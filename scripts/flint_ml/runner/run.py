@@ -127,7 +127,7 @@ def _prepare(
     try:
         inputs = _inputs(action, values, decides.section, config)
     except InputError as error:
-        repaired = own_settings(decides, error, config)
+        repaired = own_settings(decides, error, config, action.section_name)
         if repaired is None:
             raise
         decides = repaired
@@ -153,7 +153,8 @@ def _prepare(
         env=env,
     )
     job.known_base = decides.base or decides.refused
-    job.judges = decides.judges
+    job.by_base = decides.by_base
+    job.scratch_dir = run.scratch.folder
     if action.fetches_base:
         job.fetcher = base_fetcher(values.get("token"), context, job.git, env)
     run.job = job
@@ -177,6 +178,8 @@ def _look_back(run: _Run, job: Job) -> None:
     )
     earlier = [record for record in earlier if record.name != run.name and record.action != "post-report"]
     run.seen = {record.name: file_sha256(run.results_dir / f"{record.name}.json") for record in earlier}
+    noted = [record.details.get("revisions") for record in earlier if record.action == "gate-plan"]
+    job.noted_revisions = {str(k): str(v) for each in noted if isinstance(each, dict) for k, v in each.items()}
     said = {(finding.code, finding.message) for record in earlier for finding in record.findings}
     job.gate_findings = [each for each in decides.findings if (each.code, each.message) not in said]
     base = decides.base.commit if decides.base and decides.judges else None

@@ -67,7 +67,7 @@ def compare_rasters(
     with tempfile.TemporaryDirectory(prefix="flint-ml-") as folder:
         work = Path(folder)
         if revision:
-            reference_files = rasters_at(job.git, revision, path, work / "reference")
+            reference_files = rasters_at(job.git, job.revision(revision), path, work / "reference")
         else:
             reference_files = base_rasters(job.git, base(), named, path, work / "reference")
         mask_files = _mask(job, mask, base, work / "mask") if mask else None

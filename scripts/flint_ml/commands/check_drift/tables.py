@@ -64,7 +64,10 @@ def _files(job: Job, text: str, name: str) -> list[Path]:
     """The files that a path, a folder or a pattern means, in order of name."""
     if not any(sign in text for sign in "*?[") or job.path(text, name).exists():
         path = job.existing(text, name)
-        return sorted(p for p in path.rglob("*") if p.is_file() and is_table(p)) if path.is_dir() else [path]
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and is_table(p)) if path.is_dir() else [path]
+        for file in inside:
+            job.path(str(file), name)  # none of them a link out of the workspace
+        return inside
     pattern = job.path(text, name)
     matching = Path(pattern.anchor).glob(pattern.relative_to(pattern.anchor).as_posix())
     files = sorted(job.path(str(p), name) for p in matching if p.is_file() and is_table(p))
@@ -93,7 +96,7 @@ def _reference(
         return find_remote(inputs.reference, "reference"), BaseReference(())
     path = job.path(inputs.reference, "reference")
     if inputs.reference_rev:
-        return [path], file_at(job.git, inputs.reference_rev, path, folder)
+        return [path], file_at(job.git, job.revision(inputs.reference_rev), path, folder)
     files = _files(job, inputs.reference, "reference")
     if files == [path]:
         return files, base_file(job.git, base(), path, folder)

@@ -110,10 +110,10 @@ def project(job: Job) -> str:
 
 
 def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:
-    named = job.existing(inputs.base, "base")
+    named, findings = _as_at_base(job, inputs.base)
     base = read_named(named, inputs.base, list(head))
     if named.is_file():
-        job.use(named)
+        job.use(named, inputs.base)
     sides = _revision(inputs, job, head, must=False, content=False)
     return Sides(
         head,
@@ -125,7 +125,38 @@ def _from_file(inputs: Inputs, job: Job, head: dict[str, MetricsFile]) -> Sides:
         kind="file",
         label=inputs.base,
         named=inputs.base,
+        findings=findings,
     )
+
+
+def _as_at_base(job: Job, text: str) -> tuple[Path, list[Finding]]:
+    """The file or folder of the base's metrics, and what this change did to it.
+
+    What Git keeps is taken as the base has it: a change that writes it would choose what it is compared with. A file
+    that Git does not keep was brought by the workflow.
+    """
+    path = job.existing(text, "base")
+    commit, root = job.known_commit, job.git.root
+    if not job.by_base or commit is None or root is None:
+        return path, []
+    name = path.relative_to(root.resolve()).as_posix() if path.is_relative_to(root.resolve()) else ""
+    contents = job.git.show_many(commit, job.git.files(commit, name)) if name else {}
+    if not contents:
+        if not job.git.tracked(path):
+            return path, []
+        message = f"the metrics `{text}` to compare with are new with this change"
+        return path, [Finding(severity="warning", code="gate-unverified", message=message, hint="look at their origin")]
+    present = {each: (root / each).read_bytes() if (root / each).is_file() else None for each in contents}
+    if present == contents and len(job.git.tracked(path)) == len(contents):
+        return path, []
+    for each, content in contents.items():
+        copy = job.scratch_dir / "base-metrics" / each
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+    message = f"this change alters the metrics `{text}` to compare with; the base's version of them was taken"
+    hint = "they hold after the merge"
+    found = Finding(severity="warning", code="gate-changed", message=message, hint=hint)
+    return job.scratch_dir / "base-metrics" / name, [found]
 
 
 def _revision(inputs: Inputs, job: Job, head: dict[str, MetricsFile], *, must: bool, content: bool = True) -> Sides:
