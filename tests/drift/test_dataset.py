@@ -217,3 +217,25 @@ def test_detectable_distance_is_found_in_four_of_five() -> None:
     assert not found.blind
     assert smallest_detectable((10, 300), 20, 0.05, 0.1).blind
     assert smallest_detectable((1e6, 1e6), 20, 0.05, 0.1).distance == 0.1
+
+
+@pytest.mark.parametrize("units", [None, np.arange(150) // 3])
+@pytest.mark.parametrize("columns", [40, 150, 900])
+def test_the_classifier_by_rows_is_the_one_by_columns(columns: int, units: np.ndarray | None) -> None:
+    values = np.random.default_rng(columns).normal(size=(150, columns))
+    values[80:, :3] += 0.6
+    values[:, 5] = values[:, 5].round()
+    features = [multivariate.numeric_feature(f"c{k}", v[:80], v[80:]) for k, v in enumerate(values.T)]
+    design = np.column_stack([f.values for f in features if f])
+    folds = np.random.default_rng(1).permutation(np.arange(150) % 5 if units is None else units % 5)
+    labels = np.random.default_rng(2).choice([-1.0, 1.0], (150, 30))
+    by_columns, by_rows = (form(design, folds) for form in (multivariate._ByColumns, multivariate._ByRows))
+    for one, two in zip(by_columns.held_out(labels), by_rows.held_out(labels), strict=True):
+        assert (one[0] == two[0]).all()
+        assert one[1] == pytest.approx(two[1], rel=1e-7, abs=1e-9)
+    assert by_columns.weights(labels[:, 0]) == pytest.approx(by_rows.weights(labels[:, 0]), rel=1e-7, abs=1e-9)
+    # The equation itself: the discriminant of the rows of four folds, applied to those of the fifth.
+    inside, scores = next(iter(by_rows.held_out(labels)))
+    fitted, ridge = design[~inside], (design**2).sum() / len(design)
+    weights = np.linalg.solve(fitted.T @ fitted + ridge * np.eye(columns), fitted.T @ labels[~inside])
+    assert pytest.approx(design[inside] @ weights, rel=1e-7, abs=1e-9) == scores.T

@@ -33,16 +33,19 @@ if TYPE_CHECKING:
     from flint_ml.drift.report.explain import explanation
     from flint_ml.drift.report.page import page_body
     from flint_ml.drift.report.record import describe, draw
+    from flint_ml.drift.report.summary import LISTED
     from flint_ml.drift.rules import ColumnRules, DriftRules
     from flint_ml.drift.streaming.choose import check_sources
     from flint_ml.drift.tables.formats import is_table
     from flint_ml.drift.tables.reading import Source, open_table, open_tables, read_columns
+    from flint_ml.drift.tables.schema import few_of_each
     from flint_ml.drift.tables.sources import find_remote, is_remote, remote_size, shown
 
 _HOME = {
     "BaseReference": "base_reference",
     "ColumnRules": "rules",
     "DriftRules": "rules",
+    "LISTED": "report.summary",
     "Result": "check",
     "Source": "tables.reading",
     "base_file": "base_reference",
@@ -56,6 +59,7 @@ _HOME = {
     "describe": "report.record",
     "draw": "report.record",
     "explanation": "report.explain",
+    "few_of_each": "tables.schema",
     "file_at": "base_reference",
     "find_remote": "tables.sources",
     "gdal": "rasters.source",
@@ -77,6 +81,7 @@ _HOME = {
 }
 
 __all__ = [
+    "LISTED",
     "BaseReference",
     "ColumnRules",
     "DriftRules",
@@ -93,6 +98,7 @@ __all__ = [
     "describe",
     "draw",
     "explanation",
+    "few_of_each",
     "file_at",
     "find_remote",
     "gdal",

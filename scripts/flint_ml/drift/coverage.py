@@ -10,6 +10,8 @@ from flint_ml.drift.tables.values import is_number
 from flint_ml.record import COLUMNS, Piece, left_out, looked
 
 _LOOKED_AT = 500
+# Columns left out that are named one by one.
+_NAMED = 200
 
 
 def coverage_of(names: Sequence[str], pairs: Sequence[Pair], rules: DriftRules, noun: str) -> list[Piece]:
@@ -31,7 +33,12 @@ def coverage_of(names: Sequence[str], pairs: Sequence[Pair], rules: DriftRules, 
     if excluded:
         understood["left out by the settings"] = excluded
     why = ", ".join(f"{count} {what}" for what, count in understood.items())
-    return [looked(COLUMNS, len(names) - len(pieces), noun=f"{noun}s", why=why), *pieces]
+    seen = looked(COLUMNS, len(names) - len(pieces), noun=f"{noun}s", why=why)
+    if len(pieces) > _NAMED:
+        more = f"{len(pieces) - _NAMED:,} more {noun}s"
+        hint = f"`flint-ml check-drift --explain` shows each {noun}"
+        pieces = [*pieces[:_NAMED], left_out(COLUMNS, more, "as those before", hint)]
+    return [seen, *pieces]
 
 
 def not_understood(pair: Pair, rules: DriftRules) -> tuple[str, str] | None:

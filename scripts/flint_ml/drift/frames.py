@@ -155,6 +155,8 @@ class _Some:
     def __init__(self, rows: tuple[int, int], rules: DriftRules) -> None:
         self.rows = rows
         self.picked = (sample_rows(rows[0], 0), sample_rows(rows[1], 1))
+        self.at = (indices(self.picked[0]), indices(self.picked[1]))
+        self.first = indices(np.arange(min(_HEAD, rows[0])))
         self.wanted = "multivariate" in rules.tests
         self.columns: list[dict[str, Any]] = [{}, {}]
         self.head: dict[str, Any] = {}
@@ -164,11 +166,11 @@ class _Some:
         """Take what is needed of one column; copies, so that the column itself can be let go."""
         if self.wanted:
             for side in (0, 1):
-                self.columns[side][column.name] = values[side].take(indices(self.picked[side]))
+                every = len(self.picked[side]) == self.rows[side]
+                self.columns[side][column.name] = values[side] if every else values[side].take(self.at[side])
         self.numeric += column.kind == "numeric"
         if column.kind == "category" or (column.kind == "numeric" and self.numeric <= 10):
-            first = np.arange(min(_HEAD, self.rows[0]))
-            self.head[column.name] = values[0].take(indices(first))
+            self.head[column.name] = values[0].take(self.first)
 
     def frames(self, full: tuple[Any, Any]) -> Frames:
         some = (_table(self.columns[0], len(self.picked[0])), _table(self.columns[1], len(self.picked[1])))

@@ -244,3 +244,28 @@ def test_dates_and_identifiers_with_gaps_are_compared_by_their_gaps(folder: Fold
     assert code == 1
     assert set(json.loads(folder.output("drifted-columns"))) == {"sample_id", "sampled"}
     assert record["figures"] == []
+
+
+def test_more_columns_than_a_record_lists(folder: Folder) -> None:
+    rng = np.random.default_rng(1)
+    for name, shift in (("reference.csv", 0.0), ("new.csv", 3.0)):
+        data = pd.DataFrame(rng.normal(size=(40, 2_400)).round(3), columns=[f"gene_{k}" for k in range(2_400)])
+        data["gene_7"] += shift
+        texts = {f"text_{k}": [("high", 2.5, 3.5, 4.5)[i % 4] for i in range(40)] for k in range(220)}
+        folder.write(name, pd.concat([data, pd.DataFrame(texts)], axis=1))
+    code, record = folder.run()
+    assert code == 1
+    assert record["metrics"]["columns_tested"]["value"] == 2_400
+    assert json.loads(folder.output("drifted-columns")) == ["gene_7"]
+    table = record["tables"][0]
+    assert len(table["rows"]) == len(record["details"]["columns"]) == 2_000
+    assert table["title"] == "Columns, worst first (the first 2,000 of 2,400)"
+    assert table["rows"][0][0] == record["details"]["columns"][0]["column"] == "gene_7"
+    assert record["details"]["columns_not_listed"] == 620
+    assert codes(record)["shortened"] == "info"
+    left_out = [piece["name"] for piece in record["coverage"] if piece["state"] == "left-out"]
+    assert len(left_out) == 201
+    assert left_out[-1] == "20 more columns"
+    told = [f["message"] for f in record["findings"] if f["code"] == "not-understood"]
+    assert len(told) == 26
+    assert told[-1].startswith("195 more")

@@ -82,7 +82,20 @@ def _compare(inputs: CheckDriftInputs, job: Job) -> tuple[Result, BaseReference]
 
 def _findings(inputs: CheckDriftInputs, result: Result, reference: BaseReference) -> list[Finding]:
     """What a person should know besides the verdict."""
-    findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in result.notes]
+    from flint_ml.drift import LISTED, few_of_each
+
+    notes = few_of_each(result.notes)
+    findings = [Finding(severity=n.severity, code=n.code, message=n.message, hint=n.hint) for n in notes]
+    if len(result.columns) > LISTED:
+        findings.append(
+            Finding(
+                severity="info",
+                code="shortened",
+                message=f"the record lists the worst {LISTED:,} of {len(result.columns):,} {result.noun}s; all were "
+                "compared, and the verdict is of all",
+                hint="`flint-ml check-drift --explain` prints every column",
+            )
+        )
     if inputs.reference_rev and inputs.reference == inputs.current:
         # One table at two revisions: most of its rows are meant to be the same.
         findings = [finding for finding in findings if finding.code != "known-rows"]

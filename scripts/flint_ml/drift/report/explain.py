@@ -7,17 +7,18 @@ from flint_ml.drift.coverage import not_understood
 from flint_ml.drift.hypotheses import ColumnResult
 from flint_ml.drift.tables.columns import how_read
 
+# Columns that were compared, of which so many are listed: one screen.
 _ROWS = 60
 _WIDE = 32
 
 
 def explanation(result: Result) -> str:
-    """The text of ``check-drift --explain``."""
+    """The text of ``check-drift --explain``: every column that was not compared, and the first of those that were."""
     lines = [f"{label}: {said or 'commas, decimal points, header in line 1'}" for label, said in result.read]
     lines += ["", f"{'column':{_WIDE}} {'is':12} read as, and why it is compared or not"]
     bands = {name: r.spectrum for r in result.spectra for name in r.spectrum.columns}
     folded: set[str] = set()
-    shown = 0
+    compared = 0
     for column in sorted(result.columns, key=lambda c: (bool(c.hypotheses), c.column.name)):
         spectrum = bands.get(column.column.name)
         if spectrum is not None:
@@ -25,11 +26,14 @@ def explanation(result: Result) -> str:
                 folded.add(spectrum.name)
                 lines.append(f"{spectrum.label[:_WIDE]:{_WIDE}} {'spectrum':12} compared as a whole, then band by band")
             continue
-        shown += 1
-        if shown <= _ROWS:
+        compared += bool(column.hypotheses)
+        if compared <= _ROWS or not column.hypotheses:
             lines.append(f"{column.column.name[:_WIDE]:{_WIDE}} {column.column.kind:12} {_words(column, result)}")
-    if shown > _ROWS:
-        lines.append(f"… and {shown - _ROWS} more columns, in the record and on its page")
+    if compared > _ROWS:
+        more = (
+            f"… and {compared - _ROWS:,} more columns, all compared; `--columns 'soil_*,pH'` shows those of these names"
+        )
+        lines.append(more)
     return "\n".join(lines)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flint_ml.drift.check import Result
 from flint_ml.drift.hypotheses import BELOW, ColumnResult, Hypothesis
 from flint_ml.drift.statistics.bands import Spectrum
 from flint_ml.drift.tables.column_summary import median
+from flint_ml.drift.tables.columns import how_read
 from flint_ml.drift.whole_table import SpectrumResult
 from flint_ml.record import Column, Metric, Table
 from flint_ml.text.markdown import number
@@ -15,6 +17,8 @@ from flint_ml.text.markdown import number
 _NAMED = 3
 # Bands that are listed one by one; the record's details hold all of them.
 _BANDS = 20
+# Columns that the record lists, worst first; all are compared.
+LISTED = 2_000
 
 
 def p_text(value: float) -> str:
@@ -111,7 +115,7 @@ def tables(result: Result) -> list[Table]:
     # A spectrum says less than a named column: in equal company it comes after.
     rows.sort(key=lambda row: (row[-1] == "same", row[1] == "spectrum"))
     heads = [result.noun, "what", "test", "effect", "p (adjusted)", "reference → new", "result"]
-    found = [_table(f"{result.noun.capitalize()}s, worst first", heads, rows)]
+    found = [_table(f"{result.noun.capitalize()}s, worst first{_first_of(rows, LISTED)}", heads, rows[:LISTED])]
     whole = [h for r in result.spectra for h in r.hypotheses] + ([result.whole.hypothesis] if result.whole else [])
     if whole:
         lines: list[list[Any]] = [[h.column, h.aspect, *_row(h), "drifted" if h.drifted else "same"] for h in whole]
@@ -119,10 +123,12 @@ def tables(result: Result) -> list[Table]:
             _table("The table as a whole", ["tested", "by", "test", "effect", "p (adjusted)", "result"], lines)
         )
     if single:
-        shown = single[:_BANDS]
-        title = "Bands, worst first" + (f" (the first {_BANDS} of {len(single)})" if len(single) > _BANDS else "")
-        found.append(_table(title, heads, shown))
+        found.append(_table(f"Bands, worst first{_first_of(single, _BANDS)}", heads, single[:_BANDS]))
     return found
+
+
+def _first_of(rows: Sequence[Any], most: int) -> str:
+    return f" (the first {most:,} of {len(rows):,})" if len(rows) > most else ""
 
 
 def _table(title: str, heads: list[str], rows: list[list[Any]]) -> Table:
@@ -211,15 +217,17 @@ def _hypothesis(hypothesis: Hypothesis | None) -> dict[str, Any]:
 
 
 def details(result: Result) -> dict[str, Any]:
-    """The structured result: every column with every test."""
+    """The structured result: every column with every test, the worst where there are very many."""
     columns = []
-    for column in result.columns:
+    for column in result.columns[:LISTED]:
         lead, pair = column.leading, column.column
         entry = {"column": pair.name, "kind": pair.kind, **_hypothesis(lead), "drifted": column.drifted}
         entry |= {"missing": list(pair.missing), "n": list(pair.present)}
         note = pair.why or (lead.test.note if lead else "")
         if note:
             entry["note"] = note
+        if words := how_read(pair):
+            entry["read"] = words
         if pair.name in result.clustered:
             seen = result.clustered[pair.name]
             entry["clustering"] = {
@@ -242,6 +250,7 @@ def details(result: Result) -> dict[str, Any]:
         "family": result.tests,
         "detectable": {"distance": result.detectable.distance, "shift_sd": result.detectable.shift, "power": 0.8},
         "columns": columns,
+        "columns_not_listed": len(result.columns) - len(columns),
         "spectra": [_spectrum(r) for r in result.spectra],
         "multivariate": _whole(result),
         "groups": {"by": result.units.label, "counts": list(result.units.counts)} if result.units else None,

@@ -5,12 +5,13 @@ It finds what no single column shows: a small shift common to many columns, or a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from flint_ml.drift.statistics.distributions import Codes, Floats, monte_carlo_p
+from flint_ml.drift.statistics.distributions import Codes, Floats, Mask, monte_carlo_p
 from flint_ml.drift.statistics.spectra import fit, is_complete, project
 
 MIN_AUC = 0.55
@@ -47,16 +48,29 @@ def numeric_feature(column: str, reference: Floats, current: Floats) -> Feature 
     """A column as normal scores of its ranks: no scale, no wild values; missing ones in the middle."""
     values = np.concatenate([reference, current])
     known = ~np.isnan(values)
-    if known.sum() < 2:
+    count = int(np.count_nonzero(known))
+    if count < 2:
         return None
-    _, inverse, counts = np.unique(values[known], return_inverse=True, return_counts=True)
-    if len(counts) < 2:
+    order = np.argsort(values, kind="stable")[:count]
+    ordered = values[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    if len(first) < 2:
         return None
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse] / (known.sum() + 1)
+    if len(first) == count:
+        scores = _scores(count)
+    else:
+        sizes = np.diff(np.append(first, count))
+        scores = np.repeat(_normal_quantile((first + (sizes + 1) / 2) / (count + 1)), sizes)
     result = np.zeros(len(values))
-    result[known] = _normal_quantile(ranks)
+    result[order] = scores
     spread = result.std()
     return Feature(column, (result - result.mean()) / spread, True) if spread > 0 else None
+
+
+@lru_cache(maxsize=64)
+def _scores(count: int) -> Floats:
+    """The normal scores of so many different values, in order."""
+    return _normal_quantile(np.arange(1, count + 1) / (count + 1))
 
 
 def _normal_quantile(p: Floats) -> Floats:
@@ -109,29 +123,88 @@ def _products(linear: Floats, numeric: list[int], rows: int) -> tuple[Floats, li
     return result, pairs
 
 
-def _aucs(design: Floats, labels: Floats, folds: Codes) -> Floats:
-    """Cross-validated AUC for each column of ``labels`` (±1), by ridge discriminant analysis.
+class _ByColumns:
+    """Ridge discriminant analysis by the matrix of sums of squares of the columns, for designs with few of them.
 
-    The matrix of sums of squares does not depend on the labels, so that all permutations are one linear solve.
+    That matrix does not depend on the labels, so that all permutations are one linear solve.
     """
-    n, p = design.shape
-    gram = design.T @ design
-    moment = design.T @ labels
-    penalty = np.eye(p) * (np.trace(gram) / p) * (p / n)
+
+    def __init__(self, design: Floats, folds: Codes) -> None:
+        self.design, self.folds = design, folds
+        self.gram = design.T @ design
+        # The ridge grows with columns over rows: the mean of the eigenvalues times p / n.
+        self.penalty = float(np.trace(self.gram)) / len(design)
+
+    def held_out(self, labels: Floats) -> Iterator[tuple[Mask, Floats]]:
+        """The rows of each fold, and their scores (labels × rows) by the discriminant of all other rows."""
+        moment = self.design.T @ labels
+        ridge = np.eye(len(self.gram)) * self.penalty
+        for fold in range(self.folds.max() + 1):
+            inside = self.folds == fold
+            held = self.design[inside]
+            weights = np.linalg.solve(self.gram - held.T @ held + ridge, moment - held.T @ labels[inside])
+            yield inside, weights.T @ held.T
+
+    def weights(self, labels: Floats) -> Floats:
+        """The discriminant of all rows."""
+        ridge = np.eye(len(self.gram)) * self.penalty
+        result: Floats = np.linalg.solve(self.gram + ridge, self.design.T @ labels)
+        return result
+
+
+class _ByRows:
+    """The same by the products of the rows, for designs with more columns than rows: work and memory are of rows².
+
+    X(XᵀX + λI)⁻¹Xᵀ = (XXᵀ + λI)⁻¹XXᵀ (the kernel form of ridge regression, Saunders et al. 1998).
+    """
+
+    def __init__(self, design: Floats, folds: Codes) -> None:
+        self.design, self.folds = design, folds
+        self.products = design @ design.T
+        self.penalty = float(np.trace(self.products)) / len(design)
+        self.smoothers = [self._smoother(folds == fold) for fold in range(folds.max() + 1)]
+
+    def _smoother(self, inside: Mask) -> Floats:
+        """What makes the scores of held rows from the labels of the others."""
+        fitted = self.products[np.ix_(~inside, ~inside)]
+        np.fill_diagonal(fitted, fitted.diagonal() + self.penalty)
+        result: Floats = np.linalg.solve(fitted, self.products[np.ix_(~inside, inside)]).T
+        return result
+
+    def held_out(self, labels: Floats) -> Iterator[tuple[Mask, Floats]]:
+        """As in the other form."""
+        for fold, smoother in enumerate(self.smoothers):
+            inside = self.folds == fold
+            yield inside, (smoother @ labels[~inside]).T
+
+    def weights(self, labels: Floats) -> Floats:
+        """As in the other form."""
+        ridge = np.eye(len(self.products)) * self.penalty
+        result: Floats = self.design.T @ np.linalg.solve(self.products + ridge, labels)
+        return result
+
+
+_Discriminant = _ByColumns | _ByRows
+
+
+def _discriminant(design: Floats, folds: Codes) -> _Discriminant:
+    return (_ByRows if design.shape[1] > design.shape[0] else _ByColumns)(design, folds)
+
+
+def _aucs(discriminant: _Discriminant, labels: Floats) -> Floats:
+    """Cross-validated AUC for each column of ``labels`` (±1), by ridge discriminant analysis."""
     total = np.zeros(labels.shape[1])
     used = np.zeros(labels.shape[1])
-    for fold in range(folds.max() + 1):
-        inside = folds == fold
-        held = design[inside]
-        weights = np.linalg.solve(gram - held.T @ held + penalty, moment - held.T @ labels[inside])
+    for inside, scores in discriminant.held_out(labels):
         # Rows are permutations, so that each is sorted in one piece of memory.
-        order = np.argsort(weights.T @ held.T, axis=1)
+        order = np.argsort(scores, axis=1)
         positive = np.take_along_axis(np.ascontiguousarray(labels[inside].T) > 0, order, axis=1)
         count = positive.sum(axis=1)
-        other = len(held) - count
+        held = scores.shape[1]
+        other = held - count
         able = (count > 0) & (other > 0)
         pairs = np.where(able, count * other, 1)
-        value = (positive @ np.arange(1.0, len(held) + 1) - count * (count + 1) / 2) / pairs
+        value = (positive @ np.arange(1.0, held + 1) - count * (count + 1) / 2) / pairs
         total += np.where(able, value, 0.0)
         used += able
     return np.where(used > 0, total / np.maximum(used, 1), 0.5)
@@ -173,14 +246,15 @@ def classifier_test(
     _, unit = np.unique(np.arange(rows) if units is None else units, return_inverse=True)
     count = int(unit.max()) + 1
     folds = rng.permutation(np.arange(count) % min(_FOLDS, count))[unit]
+    discriminants = [_discriminant(design, folds) for design in designs]
     first = np.zeros(count)
     first[unit] = truth
 
     def best(labels: Floats) -> Floats:
-        values: Floats = np.max([_aucs(design, labels, folds) for design in designs], axis=0)
+        values: Floats = np.max([_aucs(discriminant, labels) for discriminant in discriminants], axis=0)
         return values
 
-    values = [float(_aucs(design, truth[:, None], folds)[0]) for design in designs]
+    values = [float(_aucs(discriminant, truth[:, None])[0]) for discriminant in discriminants]
     seen = max(values)
     needed = min(_MOST, max(999, int(np.ceil(2 * tests / alpha))))
     exceeded = drawn = 0
@@ -197,16 +271,14 @@ def classifier_test(
         monte_carlo_p(exceeded, drawn),
         drawn,
         sizes,
-        _contributors(designs[int(np.argmax(values))], truth, names),
+        _contributors(discriminants[int(np.argmax(values))], truth, names),
     )
 
 
-def _contributors(design: Floats, truth: Floats, names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _contributors(discriminant: _Discriminant, truth: Floats, names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """The columns whose features move the discriminant most between the two tables."""
-    n, p = design.shape
-    gram = design.T @ design
-    penalty = np.eye(p) * (np.trace(gram) / p) * (p / n)
-    weights = np.linalg.solve(gram + penalty, design.T @ (truth - truth.mean()))
+    design = discriminant.design
+    weights = discriminant.weights(truth - truth.mean())
     gap = design[truth > 0].mean(axis=0) - design[truth < 0].mean(axis=0)
     by_column: dict[str, float] = {}
     for columns, value in zip(names, weights * gap, strict=False):

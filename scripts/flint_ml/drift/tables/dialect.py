@@ -305,8 +305,12 @@ def _numeric_columns(body: Sequence[Sequence[str]], wide: int) -> list[int]:
     chosen = []
     full = [row for row in body if len(row) == wide]
     for k in range(wide):
-        cells = [row[k] for row in full if row[k].strip() and not is_missing_word(row[k])]
-        if cells and sum(map(is_number, cells)) > 0.6 * len(cells):
+        cells = [row[k] for row in full]
+        numbers = sum(map(is_number, cells))
+        others = len(cells) - numbers
+        if numbers and others:
+            others = sum(not is_number(cell) and not is_missing_word(cell) for cell in cells)
+        if numbers > 0.6 * (numbers + others):
             chosen.append(k)
     return chosen
 

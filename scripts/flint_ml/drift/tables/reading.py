@@ -26,6 +26,8 @@ _SUPPORTED = "CSV (also .gz, .bz2, .zst, .xz, .zip), Parquet, Feather, JSON line
 _SNIFF_BYTES, _SNIFF_LINES, _SNIFF_MOST = 1 << 18, 12, 1 << 25
 # Bytes that are read in its middle and at its end.
 _FURTHER = 1 << 14
+# Bytes of text that Arrow parses at a time.
+_BLOCK, _BLOCK_A_COLUMN, _BLOCK_MOST = 1 << 22, 1 << 12, 1 << 26
 
 
 @dataclass(frozen=True)
@@ -543,10 +545,12 @@ def _parse_message(text: str) -> str:
 def _arrow_csv(source: Source, names: Sequence[str], types: dict[str, Any]) -> Any:
     import pyarrow.csv as pc
 
-    return pc.read_csv(source.opened(), **csv_options(source, names, types))
+    # Each block makes a piece of each column: of many columns, larger blocks.
+    block = min(_BLOCK_MOST, max(_BLOCK, _BLOCK_A_COLUMN * len(source.names)))
+    return pc.read_csv(source.opened(), **csv_options(source, names, types, block))
 
 
-def csv_options(source: Source, names: Sequence[str], types: Mapping[str, Any], block: int = 1 << 22) -> dict[str, Any]:
+def csv_options(source: Source, names: Sequence[str], types: Mapping[str, Any], block: int = _BLOCK) -> dict[str, Any]:
     """How Arrow is to read the columns ``names`` of a text file, ``block`` bytes at a time."""
     import pyarrow.csv as pc
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -23,6 +25,21 @@ class Note:
     code: str
     message: str
     hint: str | None = None
+
+
+def few_of_each(notes: Sequence[Note], shown: int = 25) -> list[Note]:
+    """At most so many notes of one code and severity; the last says how many more there are."""
+    counts: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for note in notes:
+        counts[note.severity, note.code] += 1
+        if counts[note.severity, note.code] <= shown:
+            kept.append(note)
+    for (severity, code), count in counts.items():
+        if count > shown:
+            text = f"{count - shown:,} more findings of this kind (`{code}`)"
+            kept.append(Note(cast("Severity", severity), code, text, "The page of all columns shows each column."))
+    return kept
 
 
 def listed(names: Sequence[str], shown: int = _SHOWN) -> str:

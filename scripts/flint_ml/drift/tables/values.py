@@ -247,6 +247,8 @@ def _note_number(result: Texts, spelled: tuple[str, str, str], count: int, *, lo
 def is_number(text: str) -> bool:
     """Whether a text is a number in some spelling, with a unit, or below or above a limit."""
     stripped = text.strip()
+    if _NUMBER.fullmatch(stripped):
+        return True
     limit = _LIMIT.match(stripped)
     return _spelling(limit[2] if limit else stripped) is not None or _word(stripped) in _BELOW
 

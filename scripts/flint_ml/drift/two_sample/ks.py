@@ -156,8 +156,10 @@ def _distance_at(small: Floats, large: Floats, index: Places | None) -> float:
     ties = values[1:] == values[:-1]
     below, upto = _positions(large, values)
     left, right = below / len(large), upto / len(large)
-    after = np.abs(right - (rank + 1) / len(small))[np.append(~ties, True)]
-    before = np.abs(left - rank / len(small))[np.insert(~ties, 0, True)]
+    after = np.abs(right - (rank + 1) / len(small))
+    before = np.abs(left - rank / len(small))
+    if ties.any():
+        after, before = after[np.append(~ties, True)], before[np.append(True, ~ties)]
     return max(float(np.max(after)), float(np.max(before)))
 
 
