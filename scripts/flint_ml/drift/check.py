@@ -198,8 +198,9 @@ def _decide_all(
     for spectrum in result.spectra:
         if spectrum.comparison:
             inside: list[Hypothesis] = []
+            bands = set(spectrum.spectrum.columns)
             for column in result.columns:
-                if column.column.name in spectrum.spectrum.columns:
+                if column.column.name in bands:
                     inside += column.hypotheses
             decide_within(inside, spectrum.hypotheses, rules)
     result.tests = len(family) + (1 if whole else 0)

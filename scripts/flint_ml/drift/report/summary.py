@@ -41,7 +41,7 @@ def named(result: Result, limit: int = _NAMED) -> str:
         return ", ".join(plain[:limit]) + (f" and {len(plain) - limit} more" if len(plain) > limit else "")
     groups = []
     for spectrum in (r.spectrum for r in result.spectra):
-        count = sum(c.column.name in spectrum.columns for c in result.drifted)
+        count = len({c.column.name for c in result.drifted} & set(spectrum.columns))
         if count:
             groups.append(f"{count} of {spectrum.label}")
     return _joined(plain[:limit] + ([f"{len(plain) - limit} more"] if len(plain) > limit else []) + groups)
@@ -54,7 +54,8 @@ def headline(result: Result) -> str:
     if drifted:
         parts.append(f"{drifted} of {_plural(tested, result.noun)} drifted ({named(result)})")
     for spectrum in result.drifted_spectra:
-        parts.append(_spectral(spectrum, any(c.column.name in spectrum.spectrum.columns for c in result.drifted)))
+        bands = set(spectrum.spectrum.columns)
+        parts.append(_spectral(spectrum, any(c.column.name in bands for c in result.drifted)))
     if not parts and result.whole_drifted:
         assert result.whole is not None
         seen = result.whole.separation
@@ -149,7 +150,8 @@ def _line(column: ColumnResult) -> list[Any]:
 
 def _folded(spectrum: Spectrum, result: Result) -> list[Any]:
     """All bands of a spectrum in one row, which shows the worst of them."""
-    mine = [column for column in result.tested if column.column.name in spectrum.columns]
+    bands = set(spectrum.columns)
+    mine = [column for column in result.tested if column.column.name in bands]
     drifted = sum(column.drifted for column in mine)
     worst = _line(mine[0])
     name = f"{f'{drifted} of ' if drifted else ''}{spectrum.label}; worst: {worst[0]}"

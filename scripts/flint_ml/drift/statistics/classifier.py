@@ -131,7 +131,7 @@ class _ByColumns:
 
     def __init__(self, design: Floats, folds: Codes) -> None:
         self.design, self.folds = design, folds
-        self.gram = design.T @ design
+        self.gram: Floats = design.T @ design
         # The ridge grows with columns over rows: the mean of the eigenvalues times p / n.
         self.penalty = float(np.trace(self.gram)) / len(design)
 
@@ -148,8 +148,7 @@ class _ByColumns:
     def weights(self, labels: Floats) -> Floats:
         """The discriminant of all rows."""
         ridge = np.eye(len(self.gram)) * self.penalty
-        result: Floats = np.linalg.solve(self.gram + ridge, self.design.T @ labels)
-        return result
+        return np.asarray(np.linalg.solve(self.gram + ridge, self.design.T @ labels), dtype=np.float64)
 
 
 class _ByRows:
@@ -160,7 +159,7 @@ class _ByRows:
 
     def __init__(self, design: Floats, folds: Codes) -> None:
         self.design, self.folds = design, folds
-        self.products = design @ design.T
+        self.products: Floats = design @ design.T
         self.penalty = float(np.trace(self.products)) / len(design)
         self.smoothers = [self._smoother(folds == fold) for fold in range(folds.max() + 1)]
 
@@ -168,8 +167,7 @@ class _ByRows:
         """What makes the scores of held rows from the labels of the others."""
         fitted = self.products[np.ix_(~inside, ~inside)]
         np.fill_diagonal(fitted, fitted.diagonal() + self.penalty)
-        result: Floats = np.linalg.solve(fitted, self.products[np.ix_(~inside, inside)]).T
-        return result
+        return np.asarray(np.linalg.solve(fitted, self.products[np.ix_(~inside, inside)]).T, dtype=np.float64)
 
     def held_out(self, labels: Floats) -> Iterator[tuple[Mask, Floats]]:
         """As in the other form."""
