@@ -19,15 +19,26 @@ LOWER = (
     "root_mean_squared_error mean_absolute_error RMSEP rmse_clay soc.0-30.rmse rmse@10 test/rmse log_rmse val/box_loss "
     "dice_loss iou_loss f1_loss rpn_class_loss valLoss eval_loss top5_error hamming_loss false_positive_rate miss_rate "
     "brier_score_loss SEP SECV davies_bouldin_score ppl wer abs_bias validation_0-logloss regr.rmse classif.ce "
-    "max_error coverage_error mean_pinball_loss latency_p95_ms"
+    "max_error coverage_error mean_pinball_loss latency_p95_ms "
+    "valid_0's~l2 training's~rmse test:RMSE learn:Logloss mean_residual_deviance mean_per_class_error mcr rmsl MAPE "
+    "prediction.error misclass.error root.mean.squared.error mean.absolute.error log.loss ubRMSE rmspe wape looic "
+    "train_loss_epoch val_loss_step BCEWithLogitsLoss hammingLoss mean_wQuantileLoss Root~mean~squared~error "
+    "RMSE~(g/kg) rmse~[t/ha] fast_rcnn/false_negative oob_error"
 )
 HIGHER = (
     "neg_rmse neg_brier_score neg_mean_squared_error test_neg_log_loss neg_max_error minus_mae avg_prec.test mAP50 "
     "metrics/mAP50-95(B) ndcg@10 mrr top-5 top_5_accuracy hits@10 recall@20 log_likelihood lin_ccc rho_c LCCC MEC RPIQ "
     "rsq R² adj_r2 q2 d2 explained_variance test_score macro~avg.f1-score 0.precision MultilabelF1Score BinaryAUROC "
-    "auc_1 cohen_kappa mean_io_u"
+    "auc_1 cohen_kappa mean_io_u "
+    "r.squared adj.r.squared multiple.r.squared dev.expl log.lik Pos~Pred~Value Neg~Pred~Value "
+    "Correctly~Classified~Instances "
+    "areaUnderROC areaUnderPR bbox_mAP_50 coco/bbox_mAP segm_mAP AR@100 P@5 recip_rank test_acc_epoch val_acc_step TSS "
+    "KGEnp nash oob_score cross_val_score llf lins_ccc"
 )
-ZERO = "bias mean_error mbe ME percent_bias msd test.bias soc_bias mean_bias_error"
+ZERO = (
+    "bias mean_error mbe ME percent_bias msd test.bias soc_bias mean_bias_error mean.error mean_signed_error "
+    "mean_residual bias~(g/kg)"
+)
 
 
 @pytest.mark.parametrize(("names", "direction"), [(LOWER, "lower"), (HIGHER, "higher"), (ZERO, "zero")])
@@ -49,7 +60,7 @@ def test_words_that_make_another_quantity_take_the_direction_away(metric: str) -
 
 UNKNOWN = (
     "residual_correlation error_reduction soil_loss 2012/carbon_loss_tC 2013/disturbed_area_ha npp clay near_far_map "
-    "rmse_n n_iou n_accuracy "
+    "rmse_n n_iou n_accuracy rmse_95ci r2_err persistence_rmse climatology_mae time_to_accuracy correlation_clay_soc "
     "anomaly_score risk_score n_components me_and_you loss_of_forest_cover the_map_of_all_rmse_of_it 2010/nbp_tC"
 )
 
@@ -82,6 +93,30 @@ def test_names_that_are_not_guessed_at() -> None:
 )
 def test_splits(name: str, path: str, split: str) -> None:
     assert meaning(name, path).split == split
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "unit"),
+    [
+        ("rmse [t/ha]", "RMSE", "t/ha"),
+        ("SOC RMSE (g kg-1)", "SOC RMSE", "g kg-1"),
+        ("latency_p99_ms", "latency_p99_ms", "ms"),
+        ("model_size_mb", "model_size_mb", "MB"),
+        ("bias (%)", "bias", "%"),
+        ("AP (test)", "AP (test)", None),
+        ("metrics/mAP50(B)", "metrics/mAP50(B)", None),
+        ("rmse", "RMSE", None),
+    ],
+)
+def test_units_in_names(name: str, label: str, unit: str | None) -> None:
+    rule = resolve(name, {})
+    assert (rule.label, rule.unit) == (label, unit)
+
+
+def test_settings_and_properties_of_a_model_are_no_metrics() -> None:
+    names = "params.max_depth config/alpha feature_importance.clay best_params.C mtry n_estimators"
+    for name in names.split():
+        assert (meaning(name).known, meaning(name).direction, resolve(name, {}).weight) == (True, "none", 0), name
 
 
 def test_the_same_metric_on_other_samples() -> None:

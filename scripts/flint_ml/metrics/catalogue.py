@@ -38,6 +38,9 @@ class Metric:
         or their target).
     decides
         Whether a change counts for the verdict; a running time does not.
+    least, most
+        Bounds of its values, where the definition has them: a value beyond says that the number is something else
+        (an error with its sign turned, a share written as per cent).
     """
 
     label: str
@@ -46,6 +49,8 @@ class Metric:
     scores: tuple[Score, ...] = ()
     percent: bool = False
     decides: bool = True
+    least: float | None = None
+    most: float | None = None
 
     @property
     def spelt(self) -> frozenset[str]:
@@ -59,13 +64,28 @@ class Metric:
         return _RANKS[self.label] + (2 * UNKNOWN_RANK if self.direction == "none" else 0)
 
 
-def _error(label: str, names: str, *scores: Score) -> Metric:
+def _error(label: str, names: str, *scores: Score, least: float | None = 0.0) -> Metric:
     """A metric of which less is better and none is nothing, so that per cent mean something."""
-    return Metric(label, names, "lower", scores, percent=True)
+    return Metric(label, names, "lower", scores, percent=True, least=least)
 
 
 def _gain(label: str, names: str, *scores: Score) -> Metric:
     return Metric(label, names, "higher", scores)
+
+
+def _share(label: str, names: str, *scores: Score) -> Metric:
+    """A gain from 0 to 1."""
+    return Metric(label, names, "higher", scores, least=0.0, most=1.0)
+
+
+def _rate(label: str, names: str, *scores: Score) -> Metric:
+    """A share from 0 to 1 of which less is better."""
+    return Metric(label, names, "lower", scores, percent=True, least=0.0, most=1.0)
+
+
+def _unit(label: str, names: str, *scores: Score) -> Metric:
+    """A gain of at most 1, and without a lower bound (R²) or one below zero (a correlation)."""
+    return Metric(label, names, "higher", scores, most=1.0)
 
 
 def _shown(label: str, names: str, direction: Direction = "none") -> Metric:
@@ -79,7 +99,8 @@ METRICS = (
     # -- regression: errors
     _error(
         "RMSE",
-        "rmse rmsep rmsecv rmsec rmsd rmsev rootmeansquarederror rootmeansquareerror rootmeansquareddeviation",
+        "rmse rmsep rmsecv rmsec rmsd rmsev rms ubrmse urmse ubrmsd rootmeansquarederror rootmeansquareerror "
+        "rootmeansquareddeviation unbiasedrootmeansquarederror",
         Score("rmse", "regression", "squared error", s.rmse, ratio=True),
     ),
     _error(
@@ -92,39 +113,55 @@ METRICS = (
         "mse l2 msep meansquarederror meansquareerror meansqerror",
         Score("mse", "regression", "squared error", lambda x: x["e2"] / x["n"], ratio=True),
     ),
-    _error("RMSLE", "rmsle rootmeansquaredlogerror rootmeansquaredlogarithmicerror"),
+    _error("RMSLE", "rmsle rmsl rootmeansquaredlogerror rootmeansquaredlogarithmicerror"),
     _error("MSLE", "msle meansquaredlogerror meansquaredlogarithmicerror"),
-    _error("MAPE", "mape mmape meanabsolutepercentageerror meanabsolutepercenterror meanabspercentageerror"),
+    _error(
+        "MAPE",
+        "mape mmape mdape mare mre meanrelativeerror meanabsoluterelativeerror medianabsolutepercentageerror "
+        "meanabsolutepercentageerror meanabsolutepercenterror meanabspercentageerror",
+    ),
     _error("sMAPE", "smape symmetricmeanabsolutepercentageerror symmetricmeanabsolutepercenterror"),
-    _error("WMAPE", "wmape weightedmeanabsolutepercentageerror"),
-    _error("MASE", "mase meanabsolutescalederror"),
-    _error("NRMSE", "nrmse rrmse rmserelative relativermse normalizedrmse normalizedrootmeansquarederror cvrmse"),
+    _error("WMAPE", "wmape wape nd weightedmeanabsolutepercentageerror"),
+    _error("MASE", "mase meanabsolutescalederror owa rmsse"),
+    _error(
+        "NRMSE", "nrmse rrmse rsr rmspe rmserelative relativermse normalizedrmse normalizedrootmeansquarederror cvrmse"
+    ),
     _error("MedAE", "medae medianabsoluteerror"),
     _error("MedSE", "medse mediansquarederror"),
     _error("max error", "maxerror maxae maxse maxabsoluteerror maximumerror maxsquarederror"),
     _error("relative error", "rae rse rrse relativeabsoluteerror relativesquarederror rootrelativesquarederror"),
     _error("absolute error", "absoluteerror abserror absolutepercentageerror percentageerror ae ape sae"),
-    _error("squared error", "squarederror sse rss residualsumofsquares sumofsquarederrors sle"),
+    _error(
+        "squared error",
+        "squarederror sse rss press predictedresidualsumofsquares mspe meansquaredpredictionerror gcv mseresid "
+        "residualsumofsquares sumofsquarederrors sle",
+    ),
     _error("SEP", "sep sepc secv standarderrorofprediction standarderrorofcalibration"),
     _error("SB", "sb squaredbias biassquared"),
     _error("NU", "nu nonunity nonunityslope"),
     _error("LC", "lc lackofcorrelation"),
     _error("CRPS", "crps continuousrankedprobabilityscore"),
-    _error("interval score", "intervalscore weightedintervalscore wis winklerscore winkler"),
-    _error("pinball loss", "pinball pinballloss meanpinballloss quantile quantileloss"),
+    _error("interval score", "intervalscore meanintervalscore msis mis weightedintervalscore wis winklerscore winkler"),
+    _error(
+        "pinball loss",
+        "pinball pinballloss meanpinballloss quantile quantileloss wquantileloss meanwquantileloss meanquantileloss "
+        "wql",
+    ),
     _error(
         "deviance",
-        "deviance poissondeviance gammadeviance tweediedeviance meanpoissondeviance meangammadeviance "
-        "meantweediedeviance poissonlogloss poissonloss tweedieloss gammanloglik poissonnloglik tweedienloglik",
+        "deviance residualdeviance meanresidualdeviance poissondeviance gammadeviance tweediedeviance "
+        "meanpoissondeviance meangammadeviance meantweediedeviance poissonlogloss poissonloss tweedieloss "
+        "gammanloglik poissonnloglik tweedienloglik",
+        least=None,
     ),
     _error("Huber loss", "huber huberloss huberlosspseudo pseudohuber pseudohuberloss mphe smoothl1 smoothl1loss fair"),
     _error("log-cosh", "logcosh logcosherror logcoshloss"),
     _error("quality distance", "minkowskidistance hausdorffdistance procrustesdisparity editdistance rocdist"),
     # -- regression: gains
-    _gain(
+    _unit(
         "R²",
         "r2 rsquared rsq r2score rsquare coefficientofdetermination adjr2 r2adj adjustedr2 adjrsquared "
-        "adjustedrsquared rsqtrad q2 r2cv",
+        "adjustedrsquared rsqtrad q2 r2cv rsquaredadj rsquaredadjusted multiplersquared rsqadj rsq2 br2",
         R2 := Score("r2", "regression", "squared error", lambda x: 1 - x["e2"] / s.spread(x)),
         Score("r2-correlation", "regression", "correlation", s.squared_correlation),
     ),
@@ -134,29 +171,44 @@ METRICS = (
         "rpd rpdp ratioofperformancetodeviation",
         Score("rpd", "regression", "squared error", s.rpd, ratio=True),
     ),
-    _gain("NSE", "nse nashsutcliffe nashsutcliffeefficiency mec modelefficiency modelingefficiency ef", R2),
-    _gain("KGE", "kge klinggupta klingguptaefficiency"),
-    _gain(
+    _unit(
+        "NSE",
+        "nse nashsutcliffe nashsutcliffeefficiency mec modelefficiency modelingefficiency modellingefficiency nash "
+        "nsef mnse rnse wnse ve volumetricefficiency ef",
+        R2,
+    ),
+    _unit("KGE", "kge kgenp kgelf kgekm skge klinggupta klingguptaefficiency"),
+    _unit(
         "CCC",
         "ccc lccc lin linccc linsccc rhoc concordancecorrelation concordancecorrelationcoefficient "
         "concordancecorrcoef concordance",
     ),
-    _gain("index of agreement", "willmott willmottd indexofagreement ioa iic"),
-    _gain("explained variance", "explainedvariance explainedvariancescore explainedvar varianceexplained vaf"),
-    _gain(
+    _unit("index of agreement", "willmott willmottd willmottsd indexofagreement ioa iic"),
+    _unit(
+        "explained variance",
+        "explainedvariance explainedvariancescore explainedvar varianceexplained vaf devianceexplained devexpl "
+        "explaineddeviance",
+    ),
+    _unit(
         "D²",
         "d2 d2score d2absoluteerror d2absoluteerrorscore d2pinball d2pinballscore d2tweedie d2tweediescore "
         "d2brier d2brierscore d2logloss d2loglossscore",
     ),
-    _gain(
+    _unit(
         "correlation",
         "pearson pearsonr pearsoncorrelation pearsoncorr pearsoncorrcoef corr correlation correlationcoefficient "
-        "spearman spearmanr spearmancorr spearmancorrcoef spearmanrho srho kendall kendalltau ktau kendallrankcorrcoef",
+        "spearman spearmanr spearmancorr spearmancorrcoef spearmanrho spearmansrho rspearman rpearson srho kendall "
+        "kendalltau ktau kendallrankcorrcoef",
     ),
-    _gain("skill score", "skill skillscore bss brierskillscore crpss"),
+    _unit(
+        "skill score",
+        "skill skillscore trueskillstatistic tss hss heidkeskillscore heidke ets gss equitablethreatscore pss bss "
+        "brierskillscore crpss",
+    ),
     Metric(
         "bias",
-        "bias mbe meanerror meanbiaserror meanbias me msd meansigneddeviation meansigneddifference meandeviation",
+        "bias mbe meanerror meanbiaserror meanbias me msd meansigneddeviation meansigneddifference meandeviation "
+        "meansignederror signederror meanresidual meanresiduals residualmean",
         "zero",
         (
             Score("bias", "regression", "mean error", lambda x: x["e"] / x["n"]),
@@ -165,65 +217,67 @@ METRICS = (
     ),
     Metric("PBIAS", "pbias percentbias mpe meanpercentageerror relativebias rbias", "zero"),
     # -- classes
-    _gain(
+    _share(
         "accuracy",
         "accuracy acc accuracyscore overallaccuracy oa classificationaccuracy categoricalaccuracy "
         "sparsecategoricalaccuracy binaryaccuracy multiclassaccuracy multilabelaccuracy subsetaccuracy exactmatch em "
-        "multiclassexactmatch multilabelexactmatch clusteraccuracy onezero",
+        "correctlyclassifiedinstances correctlyclassified pcc aacc macc macroaccuracy multiclassexactmatch "
+        "multilabelexactmatch clusteraccuracy onezero",
         Score("accuracy", "classes", "accuracy", s.accuracy),
     ),
-    _gain(
+    _share(
         "top-k accuracy",
-        "topkaccuracy topkaccuracyscore topkcategoricalaccuracy sparsetopkcategoricalaccuracy topk acctopk "
-        "accuracytopk topkacc",
+        "topkaccuracy topkaccuracyscore topkcategoricalaccuracy sparsetopkcategoricalaccuracy topk acctopk acck "
+        "topkacc hitatk accuracytopk",
     ),
-    _gain(
+    _share(
         "balanced accuracy",
         "balancedaccuracy balancedaccuracyscore balaccuracy bacc balacc",
         Score("balanced-accuracy", "classes", "balanced accuracy", lambda x: s.mean_of_present(x, s.recall(x))),
     ),
-    _gain(
+    _share(
         "F1",
         "f1 f1score fmeasure fmeas fscore fbeta fbetascore f2 f2score f05 f05score",
         Score("f1", "classes", "f1", lambda x: s.f1(x)[:, -1]),
         Score("f1-macro", "classes", "f1", lambda x: s.mean_of_present(x, s.f1(x))),
         Score("f1-weighted", "classes", "f1", s.weighted_f1),
     ),
-    _gain(
+    _share(
         "AUC",
         "auc rocauc rocaucscore auroc aucroc roc aunu aunp rocaunu rocaunp mauc aucmu logauc concordanceindex cindex "
-        "cstatistic concordancesurvival rocaucsurvival areaundercurve retrievalauroc mauau1u",
+        "cstatistic areaunderroc concordancesurvival rocaucsurvival areaundercurve retrievalauroc mauau1u",
         AUC := Score("auc", "ranks", "auc", lambda x: np.full(len(x["n"]), np.nan)),
     ),
-    _gain(
+    _share(
         "average precision",
         "prauc auprc aucpr ap averageprecision averageprecisionscore avgprec avgprecision meanaverageprecision map "
-        "map50 map75 map5095 ap50 ap75 map50b map5095b retrievalmap "
-        "labelrankingaverageprecisionscore labelrankingaverageprecision "
-        "multilabelrankingaverageprecision lrap rankingaverageprecision",
+        "bboxmap segmmap maskmap bboxap segmap aps apm apl mapk mapcut mapcutk areaunderpr precisionrecallauc map50 "
+        "map75 map5095 ap50 ap75 map50b map5095b retrievalmap labelrankingaverageprecisionscore "
+        "labelrankingaverageprecision multilabelrankingaverageprecision lrap rankingaverageprecision",
     ),
-    _gain(
+    _unit(
         "kappa",
-        "kappa kap cohenkappa cohenskappa cohenkappascore quadraticweightedkappa qwk fleisskappa kappascore",
+        "kappa kappastatistic kap cohenkappa cohenskappa cohenkappascore quadraticweightedkappa qwk fleisskappa "
+        "kappascore",
         Score("kappa", "classes", "kappa", s.kappa),
     ),
-    _gain("MCC", "mcc matthewscorrcoef matthewscorrelationcoefficient matthewscorr matthews phi phicoefficient"),
-    _gain(
+    _unit("MCC", "mcc matthewscorrcoef matthewscorrelationcoefficient matthewscorr matthews phi phicoefficient"),
+    _share(
         "precision",
-        "precision precisionscore prec pre ppv positivepredictivevalue usersaccuracy useraccuracy correctness "
-        "rprecision",
+        "precision precisionscore prec pre ppv pospredvalue positivepredictivevalue pk usersaccuracy useraccuracy ua "
+        "correctness rprecision",
         Score("precision", "classes", "precision", lambda x: s.precision(x)[:, -1]),
         Score("precision-macro", "classes", "precision", lambda x: s.mean_of_present(x, s.precision(x))),
     ),
-    _gain(
+    _share(
         "recall",
-        "recall recallscore sensitivity sens tpr truepositiverate hitrate producersaccuracy produceraccuracy pod "
-        "probabilityofdetection averagerecall meanrecall hit hits hr truepositive",
+        "recall recallscore sensitivity sens tpr truepositiverate hitrate producersaccuracy produceraccuracy pa pod "
+        "ar ark ar100 rk probabilityofdetection averagerecall meanrecall hit hits hr truepositive",
         Score("recall", "classes", "recall", lambda x: s.recall(x)[:, -1]),
         Score("recall-macro", "classes", "recall", lambda x: s.mean_of_present(x, s.recall(x))),
     ),
-    _gain("specificity", "specificity spec tnr truenegativerate npv negativepredictivevalue selectivity"),
-    _gain(
+    _share("specificity", "specificity spec tnr truenegativerate npv negpredvalue negativepredictivevalue selectivity"),
+    _share(
         "precision at recall",
         "precisionatrecall precisionatfixedrecall recallatprecision recallatfixedprecision "
         "sensitivityatspecificity specificityatsensitivity",
@@ -233,17 +287,17 @@ METRICS = (
         "jindex youden youdenj youdensj informedness markedness gmean gpr sedi dor diagnosticoddsratio "
         "positivelikelihoodratio gaincapture ginicoef gini ks ksstatistic royston",
     ),
-    _gain(
+    _share(
         "IoU",
         "iou miou meaniou iouscore jaccard jaccardscore jaccardindex jaccardsimilarity binaryiou onehotiou "
         "onehotmeaniou intersectionoverunion giou diou ciou csi criticalsuccessindex threatscore "
         "panopticquality modifiedpanopticquality pq",
     ),
-    _gain("Dice", "dice dicescore dicecoefficient dicecoef generalizeddice generalizeddicescore"),
+    _share("Dice", "dice dicescore dicecoefficient dicecoef generalizeddice generalizeddicescore"),
     # -- ranking, text, pictures, clusters
-    _gain("NDCG", "ndcg ndcgscore dcg dcgscore normalizeddcg normalizeddiscountedcumulativegain"),
-    _gain("MRR", "mrr meanreciprocalrank reciprocalrank"),
-    _gain(
+    _gain("NDCG", "ndcg ndcgscore dcg dcgscore normalizeddcg normalizeddiscountedcumulativegain ndcgcut ndcgcutk"),
+    _share("MRR", "mrr meanreciprocalrank reciprocalrank reciprank"),
+    _share(
         "BLEU",
         "bleu bleuscore sacrebleu sacrebleuscore rouge rouge1 rouge2 rougel rougelsum rougescore meteor chrf "
         "chrfscore bertscore squad wip wordinfopreserved",
@@ -268,24 +322,31 @@ METRICS = (
         "fowlkesmallows fowlkesmallowsscore fowlkesmallowsindex consensusscore",
     ),
     _gain("association", "cramersv theilsu tschuprowst pearsonscontingencycoefficient spatialcorrelationcoefficient"),
-    _gain("log-likelihood", "loglikelihood loglik elbo elpd"),
+    _gain("log-likelihood", "loglikelihood loglik llf elbo elpd elpdloo elpdwaic"),
     _gain("score", "score"),
     # -- losses
     _error(
         "log loss",
-        "logloss crossentropy nll crossentropyloss bce celoss ce binarycrossentropy categoricalcrossentropy "
-        "sparsecategoricalcrossentropy mnlogloss multilogloss mlogloss binarylogloss negloglikelihood nloglik "
-        "negativeloglikelihood negloglik softmaxloss crossentropylambda",
-        Score("logloss", "classes", "log loss", lambda x: x["nll"] / x["n"], ratio=True, needs="nll"),
+        "logloss crossentropy crossentropyloss bce bceloss bcewithlogits bcewithlogitsloss celoss ce "
+        "binarycrossentropy categoricalcrossentropy sparsecategoricalcrossentropy mnlogloss multilogloss mlogloss "
+        "binarylogloss softmaxloss crossentropylambda",
+        LOG_LOSS := Score("logloss", "classes", "log loss", lambda x: x["nll"] / x["n"], ratio=True, needs="nll"),
+    ),
+    # That of a density may be negative.
+    _error(
+        "negative log-likelihood",
+        "nll nllloss negloglikelihood nloglik negativeloglikelihood negloglik",
+        LOG_LOSS,
+        least=None,
     ),
     _error(
         "Brier score",
         "brier brierscore brierscoreloss brierclass bbrier mbrier briersurvival briersurvivalintegrated "
-        "integratedbrierscore ibs rps rankedprobscore rankedprobabilityscore",
+        "integratedbrier integratedbrierscore ibs rps rankedprobscore rankedprobabilityscore",
     ),
-    _error("calibration error", "ece mce calibrationerror expectedcalibrationerror maximumcalibrationerror"),
+    _rate("calibration error", "ece mce ence calibrationerror expectedcalibrationerror maximumcalibrationerror"),
     _error("hinge loss", "hinge hingeloss squaredhinge categoricalhinge"),
-    _error("Hamming loss", "hamming hammingloss hammingdistance zeroone zerooneloss"),
+    _rate("Hamming loss", "hamming hammingloss hammingdistance zeroone zerooneloss"),
     _error(
         "ranking loss",
         "rankingloss labelrankingloss coverageerror multilabelrankingloss multilabelcoverageerror lambdarank",
@@ -294,20 +355,22 @@ METRICS = (
         "divergence",
         "kldivergence kullbackleiblerdivergence kullbackleibler kl kld kldiv jensenshannondivergence "
         "jsd wassersteindistance energydistance mmd",
+        least=None,
     ),
-    _error(
+    _rate(
         "false positive rate",
         "fpr fallout falsepositiverate falsealarmrate far fdr falsediscoveryrate retrievalfallout commissionerror",
     ),
-    _error(
+    _rate(
         "false negative rate",
         "fnr missrate falsenegativerate fomr falseomissionrate omissionerror negativelikelihoodratio",
     ),
-    _error(
+    _rate(
         "error rate",
-        "errorrate err misclassificationrate misclassification merror classificationerror "
-        "classificationcost eer wer cer ter mer worderrorrate charerrorrate translationeditrate matcherrorrate wil "
-        "wordinfolost multierror binaryerror extendededitdistance",
+        "errorrate err misclassificationrate misclassification misclass mcr meanperclasserror maxperclasserror "
+        "incorrectlyclassifiedinstances merror classificationerror classificationcost eer wer cer ter mer "
+        "worderrorrate charerrorrate translationeditrate matcherrorrate wil wordinfolost multierror binaryerror "
+        "extendededitdistance",
     ),
     _error("Davies-Bouldin", "daviesbouldin daviesbouldinscore inertia"),
     _error(
@@ -315,19 +378,33 @@ METRICS = (
         "fid kid frechetinceptiondistance kernelinceptiondistance lpips totalvariation ergas sam "
         "spectralanglemapper learnedperceptualimagepatchsimilarity spatialdistortionindex "
         "deepimagestructureandtexturesimilarity errorrelativeglobaldimensionlesssynthesis lipvertexerror",
+        least=None,
     ),
-    _error("loss", "loss cost linex"),
-    _error("error", "error"),
-    _error("AIC", "aic aicc"),
-    _error("BIC", "bic waic loo"),
+    _error("loss", "loss cost linex", least=None),
+    _error("error", "error", least=None),
+    _error("AIC", "aic aicc caic dic", least=None),
+    _error("BIC", "bic waic loo looic hqic", least=None),
     _error("perplexity", "perplexity ppl"),
     # -- counts, and what a run costs
-    Metric("n", "n count samples nsamples support nobs nobservations ntrain ntest nval samplecount numsamples", "none"),
-    _shown("latency", "latency latencyms inferencetime inferencetimems predictiontime responsetime", "lower"),
+    Metric(
+        "n",
+        "n count examplecount samples totalnumberofinstances nsamples support nobs nobservations ntrain ntest nval "
+        "samplecount numsamples",
+        "none",
+    ),
+    _shown(
+        "latency",
+        "latency latencyms inferencetime inferencems inferencetimems predictms ms predictiontime responsetime",
+        "lower",
+    ),
     _shown("size", "modelsize modelsizemb sizemb modelsizebytes sizebytes memory memorymb peakmemory peakmb", "lower"),
     _shown("throughput", "throughput samplespersecond stepspersecond fps itpersecond tokenspersecond", "higher"),
-    _shown("counts of hits", "truepositives truenegatives tp tn", "higher"),
-    _shown("counts of misses", "falsepositives falsenegatives fp fn", "lower"),
+    _shown("counts of hits", "truepositives truenegatives truenegative tp tn", "higher"),
+    _shown("counts of misses", "falsepositives falsenegatives falsepositive falsenegative fp fn", "lower"),
+    _shown(
+        "spread",
+        "standarderror stderror errorbar measurementerror samplingerror seasonalerror gradnorm msemodel msetotal",
+    ),
     *(
         _shown(name, names)
         for name, names in {
@@ -343,7 +420,9 @@ METRICS = (
             "timestamp": "timestamp datetime",
             "learning rate": "lr learningrate",
             "seed": "seed randomstate",
-            "parameters": "params nparams numparams nparameters numparameters parametercount totalflos flops gflops",
+            "parameters": "params settings nestimators maxdepth numleaves mtry ntree ntrees minnodesize nfeatures "
+            "batchsize bestiteration bestepoch nparams numparams nparameters numparameters parametercount totalflos "
+            "flops gflops",
         }.items()
     ),
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from flint_ml.errors import InputError
 from flint_ml.metrics.catalogue import Direction
-from flint_ml.metrics.formats import Matrix, Several, is_number, is_record, load
+from flint_ml.metrics.formats import Matrix, NoMetric, Several, is_record, load, number_of
 from flint_ml.metrics.names import meaning
 
 MAX_METRICS = 5_000
@@ -21,7 +22,8 @@ _MISSING = {"na", "n/a", "#n/a", "null", "none", "", "-", "missing"}
 class Reading:
     """One number of a metrics file; None with a note where the file has a null, NaN or infinity.
 
-    ``detail`` says how it was read where it does not stand there as a number (``mean of 5, …``).
+    ``detail`` says how it was read where it does not stand there as a number (``mean of 5, …``). ``log`` holds epochs
+    and values where the file is a log, of which ``value`` is the last.
     """
 
     value: float | None
@@ -29,6 +31,7 @@ class Reading:
     unit: str | None = None
     direction: Direction | None = None
     detail: str = ""
+    log: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,23 +69,26 @@ def parse(data: bytes, where: str) -> MetricsFile:
         return MetricsFile(dict(_of_record(tree)))
     if not isinstance(tree, dict):
         raise InputError('must hold names and numbers, such as {"rmse": 1.3}', where=where, code="invalid-metrics")
-    leaves = _unique_leaves(tree, where)
+    leaves = _of_folds(_unique_leaves(tree, where))
     result = MetricsFile({})
     every_number_is_text = not any(_is_numeric(value) for value in leaves.values())
     for name, value in leaves.items():
         if isinstance(value, Matrix):
             result.matrices[name] = value
             continue
+        if isinstance(value, NoMetric):
+            result.ignored.append(name)
+            continue
         reading = _reading(name, value, take_text=every_number_is_text)
         if reading is not None:
             result.readings[name] = reading
-        elif isinstance(value, str) and is_number(value.strip().replace(",", ".")):
+        elif isinstance(value, str) and _as_number(value) is not None:
             result.texts.append(name)
         else:
             result.ignored.append(name)
     if len(result.readings) > MAX_METRICS:
         raise InputError(f"holds more than {MAX_METRICS:,} numbers", where=where, code="invalid-metrics")
-    if not result.readings:
+    if not result.readings and not result.matrices:
         raise InputError(
             "holds no number", where=where, hint="give the file that the evaluation writes", code="empty-metrics"
         )
@@ -111,6 +117,34 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(item, f"{prefix}.{key}" if prefix else str(key))
 
 
+_FOLD = re.compile(
+    r"(?:(?<=[._/ -])|^)(?:cv[_-]?)?(?:fold|split|repeat|rep|seed|run|resample)[ _-]?\d+(?:(?=[._/ -])|$)", re.I
+)
+
+
+def _of_folds(leaves: dict[str, Any]) -> dict[str, Any]:
+    """Values of numbered folds, repeats or seeds (``fold_0.rmse``, ``rmse_fold1``) as one, their mean.
+
+    Where the file has a value without a number too, that is the mean already, and the folds stay as they are.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, value in leaves.items():
+        if _FOLD.search(name) and isinstance(value, int | float) and not isinstance(value, bool):
+            groups.setdefault(re.sub(r"[._/ -]{2,}", ".", _FOLD.sub("", name)).strip("._/ -"), []).append(name)
+    merged = {name: names for name, names in groups.items() if name and len(names) > 1 and name not in leaves}
+    gone = {name for names in merged.values() for name in names}
+    kept = {name: value for name, value in leaves.items() if name not in gone}
+    return kept | {name: Several(tuple(float(leaves[n]) for n in names), False) for name, names in merged.items()}
+
+
+def _as_number(text: str) -> float | None:
+    """Text as a number; a single comma parts decimals, unless it could part thousands."""
+    text = text.strip()
+    if text.count(",") == 1 and "." not in text and not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+        text = text.replace(",", ".")
+    return number_of(text)
+
+
 def _is_numeric(value: Any) -> bool:
     return isinstance(value, int | float | Several) and not isinstance(value, bool)
 
@@ -123,22 +157,26 @@ def _reading(name: str, value: Any, *, take_text: bool = False) -> Reading | Non
     if value is None:
         return Reading(None, "is null")
     if isinstance(value, Several):
-        return Reading(value.value, detail=value.how) if math.isfinite(value.value) else Reading(None, "is not finite")
+        number = value.value
+        return (
+            Reading(number, detail=value.how, log=value.log)
+            if math.isfinite(number)
+            else Reading(None, "is not finite")
+        )
     if isinstance(value, str):
         text = value.strip()
         known = meaning(name).known
         if text.lower() in _NOT_FINITE or (known and text.lower() in _MISSING):
             return Reading(None, f"is {text or 'empty'}")
-        number = text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
-        if is_number(number) and (take_text or known):
-            return Reading(float(number), detail="text in the file")
-        return None
+        written = _as_number(text)
+        return Reading(written, detail="text in the file") if written is not None and (take_text or known) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number_value = float(value)
     except OverflowError:
         return Reading(None, "is too large for a number")
+    number_value += 0.0  # a zero has no sign
     return Reading(number_value) if math.isfinite(number_value) else Reading(None, f"is {number_value}")
 
 

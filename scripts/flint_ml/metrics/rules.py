@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flint_ml.metrics.catalogue import UNKNOWN_RANK, Direction
-from flint_ml.metrics.names import Meaning, Split, meaning
+from flint_ml.metrics.names import Meaning, Split, meaning, unit_of
 from flint_ml.metrics.read import Reading
 
 Missing = Literal["fail", "warn", "ignore"]
 Source = Literal["rule", "name", "record", "unknown"]
+# Sums of a few thousand numbers near one that should be zero come out below this.
+NEAR_ZERO = 1e-12
 _PERCENT = re.compile(r"^\s*([+\-−]?\s*\d*[.,]?\d+(?:[eE][+-]?\d+)?)\s*(%|percent)?\s*$")
 
 
@@ -110,6 +112,8 @@ class Applied:
         How the name was read.
     gap
         The largest difference between training and test that is not warned about.
+    floor
+        What a rounding error may be whatever the base is, in the metric's unit.
     weighted
         Whether a rule gave the weight.
     """
@@ -130,10 +134,20 @@ class Applied:
     why: str = ""
     gap: Amount | None = None
     weighted: bool = False
+    floor: float = 0.0
 
-    def margin(self, base: float) -> float:
+    def rounding(self, base: float, head: float | None = None) -> float:
+        """What may be a rounding error between ``base`` and ``head``, in the metric's unit.
+
+        A billionth of the base, or the floor; beside an exact zero, what double precision leaves of numbers near one.
+        """
+        exact = 0.0 in (base, head)
+        return max(1e-9 * abs(base), self.floor, NEAR_ZERO if exact else 0.0)
+
+    def margin(self, base: float, head: float | None = None) -> float:
         """The largest change that counts as same, in the metric's unit; rounding errors are always forgiven."""
-        return max([amount.of(base) for amount in self.tolerance] + [0.0]) * (1 + 1e-9) + 1e-9 * abs(base)
+        tolerance = max([amount.of(base) for amount in self.tolerance] + [0.0])
+        return tolerance * (1 + 1e-9) + self.rounding(base, head)
 
     @property
     def title(self) -> str:
@@ -148,13 +162,20 @@ def matches(pattern: str, name: str, path: str = "") -> bool:
     return fnmatchcase(name, pattern) or (bool(path) and fnmatchcase(f"{path}:{name}", pattern))
 
 
-def resolve(name: str, rules: Mapping[str, Rule], reading: Reading | None = None, path: str = "") -> Applied:
-    """The rule of one metric: every matching pattern in order, the later over the earlier, then what the name says."""
+def resolve(
+    name: str, rules: Mapping[str, Rule], reading: Reading | None = None, path: str = "", *, fitted: bool = False
+) -> Applied:
+    """The rule of one metric: every matching pattern in order, the later over the earlier, then what the name says.
+
+    ``fitted``: its neighbours in the file say that it was measured on the training samples.
+    """
     given: dict[str, Any] = {}
     for pattern, rule in rules.items():
         if matches(pattern, name, path):
             given |= {key: value for key, value in rule.__dict__.items() if key in rule.model_fields_set}
     said = meaning(name, path)
+    if fitted:
+        said = replace(said, split="train")
     recorded = reading.direction if reading else None
     direction: Direction = given.get("direction") or recorded or said.direction
     source: Source = "rule" if given.get("direction") else "record" if recorded else "name" if said.known else "unknown"
@@ -169,7 +190,7 @@ def resolve(name: str, rules: Mapping[str, Rule], reading: Reading | None = None
         label=given.get("label") or _label(name, said),
         direction=direction,
         source=source,
-        unit=given.get("unit") or (reading.unit if reading else None),
+        unit=given.get("unit") or (reading.unit if reading else None) or said.unit or None,
         tolerance=tuple(tolerance),
         threshold=given.get("threshold"),
         must_not_regress=bool(given.get("must_not_regress")),
@@ -182,6 +203,7 @@ def resolve(name: str, rules: Mapping[str, Rule], reading: Reading | None = None
         why=why or said.why,
         gap=parse_amount(given["gap"]) if given.get("gap") is not None else None,
         weighted=given.get("weight") is not None,
+        floor=1e-9 if metric and metric.most == 1 else NEAR_ZERO if direction == "zero" else 0.0,
     )
 
 
@@ -198,8 +220,9 @@ def _weight(given: Mapping[str, Any], said: Meaning) -> tuple[float, str]:
 
 
 def _label(name: str, said: Meaning) -> str:
-    """The field's own spelling where the name says nothing else (``rmse``), else the name as it is."""
-    return said.metric.label if said.metric and said.plain and name.lower() in said.metric.spelt else name
+    """The field's own spelling where the name says nothing else (``rmse``), else the name, without its unit."""
+    bare = unit_of(name)[0]
+    return said.metric.label if said.metric and said.plain and bare.lower() in said.metric.spelt else bare
 
 
 def unused(rules: Mapping[str, Rule], names: Iterable[tuple[str, str]]) -> list[str]:

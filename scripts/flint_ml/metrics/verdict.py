@@ -38,20 +38,24 @@ All metrics (:func:`overall`), the first line that fits; metrics of weight 0 are
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
+from flint_ml.metrics.catalogue import Direction
 from flint_ml.metrics.expected import Declared, declaration_of
 from flint_ml.metrics.intervals import repeats
 from flint_ml.metrics.intervals.bootstrap import Estimate, IntervalSettings
 from flint_ml.metrics.intervals.interval import Interval, needed
 from flint_ml.metrics.intervals.repeats import Spread
 from flint_ml.metrics.intervals.significance import Answers, Question, answer
+from flint_ml.metrics.names import beside, meaning
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile, Reading
-from flint_ml.metrics.rules import Applied, Rule, resolve
+from flint_ml.metrics.rules import Applied, Missing, Rule, resolve
 from flint_ml.metrics.sources import public_names
 from flint_ml.record import Metric, Status
 
@@ -86,9 +90,14 @@ class Row:
     @property
     def relative(self) -> float | None:
         """``delta`` as a share of the base's size; None where the base is zero."""
-        if self.delta is None or not self.base:
+        if self.delta is None or not self.base or not math.isfinite(self.delta):
             return None
         return self.delta / abs(self.base)
+
+    @property
+    def negligible(self) -> bool:
+        """Whether both sides are the same but for rounding errors."""
+        return self.delta is not None and abs(self.delta) <= self.rule.rounding(self.base or 0.0, self.head)
 
     @property
     def missed(self) -> bool:
@@ -121,7 +130,7 @@ class Row:
             "read_as": rule.why,
             "base": self.base,
             "head": self.head,
-            "delta": self.delta,
+            "delta": self.delta if self.delta is None or math.isfinite(self.delta) else None,
             "relative": self.relative,
             "result": self.result,
             "note": self.note,
@@ -176,7 +185,7 @@ def judge(
 
 
 def _by_difference(base: float, head: float, rule: Applied) -> Result:
-    margin = rule.margin(base)
+    margin = rule.margin(base, head)
     if abs(head - base) <= margin:
         return "same"
     if rule.direction == "none":
@@ -357,15 +366,112 @@ def _metrics(
 ) -> list[_Metric]:
     """All metrics of both sides, most important first; without those that may be missing and are."""
     spreads = repeats.spreads(head, others) if others else {}
+    fitted = {path: training_twins(side[path]) for side in (base, head) for path in side}
+    scales = {path: _error_size(side[path]) for side in (base, head) for path in side}
     metrics = []
     for (path, name), shown in public_names(head, base).items():
         before, after = (side[path].readings.get(name) if path in side else None for side in (base, head))
-        rule = resolve(name, rules, after or before, path)
+        rule = resolve(name, rules, after or before, path, fitted=name in fitted.get(path, ()))
+        rule = _plausible(name, rule, before, after)
+        if rule.direction == "zero":
+            rule = replace(rule, floor=max(rule.floor, 1e-9 * scales.get(path, 0.0)))
         if after is not None or rule.missing != "ignore":
             detail = (after or before or Reading(None)).detail
             rule = replace(rule, why=f"{rule.why}; {detail}") if detail else rule
             metrics.append(_Metric(shown, path, before, after, rule, spreads.get(name)))
-    return sorted(_by_split(metrics), key=lambda metric: importance(metric.rule))
+    return sorted(_by_split(_without_companions(_last_of_sets(metrics))), key=lambda metric: importance(metric.rule))
+
+
+def training_twins(file: MetricsFile) -> set[str]:
+    """Names without a split that are those of the training samples: beside each stands the same name with ``val_``.
+
+    So Keras and transformers write them. Only where the loss is such a pair, or the file is a log of epochs: else a
+    bare name may be that of the test set.
+    """
+    twins = set()
+    for name in file.readings:
+        folder, dot, leaf = name.rpartition(".")
+        if any(f"{folder}{dot}{prefix}{leaf}" in file.readings for prefix in ("val_", "eval_", "valid_")):
+            twins.add(name)
+    logged = any(file.readings[name].log for name in twins)
+    return twins if logged or any(name.rpartition(".")[2] == "loss" for name in twins) else set()
+
+
+def _error_size(file: MetricsFile) -> float:
+    """The largest error of the file in the unit of the truth, beside which a bias may be a rounding error."""
+    sizes = [
+        abs(reading.value)
+        for name, reading in file.readings.items()
+        if reading.value is not None and (said := meaning(name).metric) is not None and said.label in {"RMSE", "MAE"}
+    ]
+    return max(sizes, default=0.0)
+
+
+def _plausible(name: str, rule: Applied, base: Reading | None, head: Reading | None) -> Applied:
+    """``rule``, where the values can be the metric's; else with the direction that they show, or none.
+
+    An error that is negative on both sides has its sign turned (scikit-learn's ``cross_val_score``, AutoGluon).
+    """
+    metric = meaning(name).metric
+    before, after = base.value if base else None, head.value if head else None
+    if metric is None or rule.source != "name" or before is None or after is None:
+        return rule
+    if metric.least == 0 and min(before, after) < 0 and rule.direction == metric.direction:
+        if max(before, after) <= 0:
+            turned: Direction = "higher" if rule.direction == "lower" else "lower"
+            return replace(rule, direction=turned, percent=False, why=f"{rule.why}, negative: its sign is turned")
+        return replace(rule, direction="none", why=f"{rule.why}, with its sign turned on one side")
+    if metric.most == 1 and min(abs(before), abs(after)) <= 1 and 2 < max(abs(before), abs(after)) <= 100:
+        return replace(rule, direction="none", why=f"{rule.why}, a share on one side and per cent on the other")
+    return rule
+
+
+_NUMBERED_SET = re.compile(r"(validation|valid|eval)_(\d+)")
+
+
+def _last_of_sets(metrics: Sequence[_Metric]) -> list[_Metric]:
+    """Of numbered validation sets the last decides, as XGBoost's early stopping does: the first is often training."""
+    last: dict[str, int] = {}
+    for metric in metrics:
+        if numbered := _NUMBERED_SET.search(metric.shown):
+            name = _NUMBERED_SET.sub(r"\1", metric.shown)
+            last[name] = max(last.get(name, 0), int(numbered[2]))
+    result = []
+    for metric in metrics:
+        numbered = _NUMBERED_SET.search(metric.shown)
+        final = last[_NUMBERED_SET.sub(r"\1", metric.shown)] if numbered else 0
+        earlier = numbered is not None and int(numbered[2]) < final and not metric.rule.weighted
+        why = f"an earlier set than {final}: shown, decides nothing"
+        result.append(_shown(metric, why) if earlier else metric)
+    return result
+
+
+def _shown(metric: _Metric, why: str) -> _Metric:
+    """``metric`` without a say in the verdict."""
+    missing: Missing = "warn" if metric.rule.missing == "fail" else metric.rule.missing
+    return replace(metric, rule=replace(metric.rule, weight=0.0, why=why, missing=missing))
+
+
+def _without_companions(metrics: Sequence[_Metric]) -> list[_Metric]:
+    """Spreads, bounds and extremes of a metric that is in the same file are shown: the metric itself decides."""
+    central: dict[tuple[str, tuple[str, ...]], str] = {}
+    for metric in metrics:
+        about, varies = beside(metric.shown)
+        if not varies and metric.rule.direction != "none":
+            central.setdefault((metric.path, about), metric.shown)
+    return [_beside(metric, central) for metric in metrics]
+
+
+def _beside(metric: _Metric, central: Mapping[tuple[str, tuple[str, ...]], str]) -> _Metric:
+    about, varies = beside(metric.shown)
+    named = central.get((metric.path, about), "")
+    said = meaning(metric.shown).metric
+    # `max_error` is a metric of its own beside `error`.
+    own = said is not None and said != meaning(named).metric
+    if not varies or not named or own or metric.rule.weighted or metric.rule.source == "rule":
+        return metric
+    why = f"`{varies}` beside {named}: shown, decides nothing"
+    return _shown(replace(metric, rule=replace(metric.rule, source="name")), why)
 
 
 def _by_split(metrics: Sequence[_Metric]) -> list[_Metric]:
@@ -374,12 +480,8 @@ def _by_split(metrics: Sequence[_Metric]) -> list[_Metric]:
     if not decided:
         return list(metrics)
     why = f"of validation: shown, for {decided[0].shown} decides"
-    shown = {"weight": 0.0, "why": why}
     return [
-        replace(m, rule=replace(m.rule, **shown, missing="warn" if m.rule.missing == "fail" else m.rule.missing))  # type: ignore[arg-type]
-        if m.rule.split == "val" and m.rule.weight > 0 and not m.rule.weighted
-        else m
-        for m in metrics
+        _shown(m, why) if m.rule.split == "val" and m.rule.weight > 0 and not m.rule.weighted else m for m in metrics
     ]
 
 

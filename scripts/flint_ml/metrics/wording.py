@@ -11,7 +11,7 @@ from typing import Any
 from flint_ml.metrics.expected import parse_expected, unmatched
 from flint_ml.metrics.groups import GroupRow
 from flint_ml.metrics.intervals.repeats import MIN_RUNS, Spread
-from flint_ml.metrics.names import meaning, without_split
+from flint_ml.metrics.names import beside, meaning, without_split
 from flint_ml.metrics.predictions import Pairs
 from flint_ml.metrics.read import MetricsFile
 from flint_ml.metrics.rules import Rule, resolve, unused
@@ -19,6 +19,8 @@ from flint_ml.metrics.verdict import Overall, Row, loss, samples_needed
 from flint_ml.record import Cell, Column, Finding, Severity, Table
 
 MINUS = "−"
+# A change by more than this share says nothing in per cent.
+_MOST_PERCENT = 1e4
 # A change by more than this share asks for a direction.
 LARGE = 0.05
 
@@ -48,22 +50,24 @@ def fixed(value: float | None, digits: int, *, sign: bool = False) -> str:
 def percent(share: float) -> str:
     """A relative change for people: "−13 %", "+1.4 %"; "< 0.1 %" is said with two digits."""
     value = share * 100
-    if abs(value) >= 1e6:
-        return f"{value:+.1e} %".replace("-", MINUS)
     digits = 0 if abs(value) >= 9.95 else 1 if abs(value) >= 0.095 or value == 0 else 2
     return f"{value:+,.{digits}f} %".replace("-", MINUS)
 
 
 def _digits(row: Row) -> int:
-    return decimals(row.base, row.head, step=row.delta)
+    return decimals(row.base, row.head, step=None if row.negligible else row.delta)
 
 
 def change(row: Row) -> str:
     """ "−0.20 (−13 %)", or what there is to say instead of a number."""
     if row.delta is None:
         return {"new": "no base", "gone": "not in this change"}.get(row.result, row.note or "–")
+    if row.delta and row.negligible:
+        return "≈ 0"
+    if not math.isfinite(row.delta):
+        return "beyond all numbers"
     text = fixed(row.delta, _digits(row), sign=True)
-    if row.rule.percent and row.relative is not None and row.delta:
+    if row.rule.percent and row.relative is not None and row.delta and abs(row.relative) < _MOST_PERCENT:
         text += f" ({percent(row.relative)})"
     return text
 
@@ -222,9 +226,10 @@ def name_findings(
     if matrices:
         findings.append(_note("info", "not-compared", f"matrices, shown and not judged: {_listed(matrices)}"))
     if texts := [name for file in head.values() for name in file.texts if not _ignored(name, rules)]:
-        message = f"numbers that are text in the file, not compared: {_listed(texts)}"
         hint = "write them as numbers, or say under `rules` that they are to be ignored: `missing: ignore`"
-        findings.append(_note("warning", "text-number", message, hint))
+        findings.append(
+            _note("warning", "text-number", f"numbers that are text in the file, not compared: {_listed(texts)}", hint)
+        )
     return findings
 
 
@@ -292,6 +297,17 @@ def value_findings(rows: Sequence[Row], result: Overall, *, has_base: bool) -> l
             findings.append(_note("warning", "metric-gone", f"{row.name} is in the base and not in this change", hint))
         elif row.note and row.head is None:
             findings.append(_note("warning", "not-a-number", f"{row.name} {row.note}", "look at the evaluation's log"))
+        elif row.rule.weight == 0 and row.delta is not None and row.base and _spread_grew(row.name, row.base, row.head):
+            times = f"{(row.head or 0.0) / row.base:.1f}"
+            hint = "look at the folds or runs one by one"
+            findings.append(
+                _note(
+                    "warning", "spread-grew", f"{sentence(row)}: it varies {times} times as much as in the base", hint
+                )
+            )
+        elif "one side" in row.rule.why:
+            hint = "write it in the same way as in the base; the next change is compared with this one"
+            findings.append(_note("warning", "scale-changed", f"{sentence(row)}: {row.rule.why}", hint))
     new = [row.name for row in rows if row.result == "new" and row.note is None]
     if has_base and new:
         findings.append(_note("info", "metric-new", f"not in the base: {_listed(new)}"))
@@ -300,6 +316,12 @@ def value_findings(rows: Sequence[Row], result: Overall, *, has_base: bool) -> l
         message = f"{sentence(lighter[0])} is worse; by weight the better metric counts more"
         findings.append(_note("warning", "traded", message))
     return findings
+
+
+def _spread_grew(name: str, base: float, head: float | None) -> bool:
+    """Whether a standard deviation or error is more than that of chance (five folds: p = 0.03) larger than before."""
+    words = {"std", "sd", "stdev", "stddev", "se", "sem", "stderr", "deviation"}
+    return beside(name)[1] in words and head is not None and head > 3 * base > 0
 
 
 def group_findings(by_group: Mapping[str, Sequence[GroupRow]], weakest: GroupRow | None) -> list[Finding]:
