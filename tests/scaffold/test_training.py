@@ -190,6 +190,7 @@ def test_no_reference_is_an_answer(tmp_path: Path, name: str) -> None:
 
 
 READS = "import pandas\nd = pandas.read_csv({!r})\n" + FIT
+WRITES_TEXT = "with open('metrics.txt', 'w') as file:\n    file.write('1')\n"
 PLOTS = "import pandas\nt = pandas.read_csv('validation.csv')\n"
 
 
@@ -197,6 +198,7 @@ PLOTS = "import pandas\nt = pandas.read_csv('validation.csv')\n"
     ("files", "benchmark", "guessed"),
     [
         pytest.param({"train.py": READS.format("soil.csv")}, "soil.csv", True, id="the one table that is read"),
+        pytest.param({"train.py": READS.format("soil.csv") + WRITES_TEXT}, "soil.csv", True, id="and a text written"),
         pytest.param({"train.py": READS.format("soil.csv"), "test.csv": "a\n1\n"}, "test.csv", False, id="a test set"),
         pytest.param({"train.py": READS.format("soil.csv") + PLOTS}, None, False, id="two tables in one script"),
         pytest.param({"train.py": READS.format("soil.csv"), "score.py": PLOTS}, None, False, id="in two scripts"),

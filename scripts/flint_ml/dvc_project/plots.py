@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +21,12 @@ MAX_POINTS = 20_000
 _HERE = "workspace"
 # DVC starts Git; neither needs a secret for what is in the clone and in the cache.
 _ADDED = {"rev", "filename", "field"}
+_TRAINING = re.compile(r"(^|[^a-z])train", re.I)
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot: points of both sides by column (``head``, ``base``; empty: not there), or files of pictures."""
+    """One series of a plot: points of both sides by column (``head``, ``base``; empty: not there), or a picture."""
 
     title: str
     kind: Kind
@@ -69,8 +72,11 @@ def parse(data: Any, base: str | None) -> list[Plot]:
         for part in parts if isinstance(parts, list) else []:
             if not isinstance(part, dict):
                 continue
-            plot = _picture(str(name), part) if part.get("type") == "image" else _points(str(name), part, base)
-            found += [plot] if plot else []
+            if part.get("type") == "image":
+                picture = _picture(str(name), part)
+                found += [picture] if picture else []
+            else:
+                found += _points(str(name), part, base)
     return found
 
 
@@ -80,23 +86,42 @@ def _picture(name: str, part: Mapping[str, Any]) -> Plot | None:
     return Plot(_title(name), "image", picture=Path(part["url"]))
 
 
-def _points(name: str, part: Mapping[str, Any], base: str | None) -> Plot | None:
+def _points(name: str, part: Mapping[str, Any], base: str | None) -> list[Plot]:
+    """One plot for each series: rows of another file or column (`train.json`, `test.json`) are another line."""
     content, anchors = part.get("content"), part.get("anchor_definitions")
     if not isinstance(content, dict) or not isinstance(anchors, dict):
-        return None
+        return []
     rows = [row for row in anchors.get("<DVC_METRIC_DATA>") or [] if isinstance(row, dict)][:MAX_POINTS]
     if not rows:
-        return None
+        return []
     columns = [key for key in rows[0] if key not in _ADDED]
     encoding = content.get("encoding") or {}
     x = _column((encoding.get("x") or {}).get("field"), anchors.get("<DVC_METRIC_X_LABEL>"), columns, 0)
     y = _column((encoding.get("y") or {}).get("field"), anchors.get("<DVC_METRIC_Y_LABEL>"), columns, -1)
-    sides = {rev: [row for row in rows if row.get("rev") == rev] for rev in (_HERE, base)}
-    title, kind = anchors.get("<DVC_METRIC_TITLE>"), _kind(content)
+    kind = _kind(content)
     if kind == "bar":
         # DVC's bars lie: what they stand for is on the y-axis.
         x, y = y, x
-    return Plot(_title(str(title or name)), kind, x, y, sides[_HERE], sides[base] if base else [])
+    title = _title(str(anchors.get("<DVC_METRIC_TITLE>") or name))
+    series: dict[tuple[str, str], dict[Any, list[dict[str, Any]]]] = {}
+    for row in rows:
+        sides = series.setdefault((str(row.get("filename", "")), str(row.get("field", ""))), {})
+        sides.setdefault(row.get("rev"), []).append(row)
+    names = {key: _series_name(key, series) for key in series}
+    return [
+        Plot(f"{title}: {names[key]}" if names[key] else title, kind, x, y, sides.get(_HERE, []), sides.get(base, []))
+        # A training curve says least of a model: it stands last.
+        for key, sides in sorted(series.items(), key=lambda item: bool(_TRAINING.search(names[item[0]])))
+    ]
+
+
+def _series_name(key: tuple[str, str], series: Collection[tuple[str, str]]) -> str:
+    """What tells a line from the others of its plot: its file without ending and its column; empty: it is alone."""
+    file, column = key
+    several_files = len({each for each, _ in series}) > 1
+    several_columns = len({each for _, each in series}) > 1
+    parts = [posixpath.splitext(file)[0] if several_files else "", column if several_columns else ""]
+    return ", ".join(part for part in parts if part)[:60]
 
 
 def _column(field_: Any, label: Any, columns: list[str], place: int) -> str:

@@ -11,7 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flint_ml.dvc_project import Dependency, Pipelines, Stage, hash_at, read_pipelines, within
+from flint_ml.dvc_project import (
+    Dependency,
+    Output,
+    Pipelines,
+    Stage,
+    hash_at,
+    holder,
+    members,
+    read_pipelines,
+    tracked,
+    within,
+)
 from flint_ml.errors import InputError
 from flint_ml.git import Git
 from flint_ml.metrics.sources import At
@@ -112,11 +123,21 @@ def up_to_date(git: Git, path: str) -> bool:
     stage = _producer(pipelines, path)
     if stage is None:
         return False
-    output = next((output for output in stage.outputs if output.path == path), None)
-    if output is None or output.md5 is None or hash_at(git, None, path) != output.md5:
+    output = next(output for output in stage.outputs if within(path, output.path))
+    if output.md5 is None or not _as_recorded(git, path, output):
         return False
     stages = _with_ancestors(pipelines, stage)
     return all(any(o.md5 for o in each.outputs) for each in stages) and not stale_inputs(git, None, stages)
+
+
+def _as_recorded(git: Git, path: str, output: Output) -> bool:
+    """Whether the file ``path`` has the hash that the lock file records of it, alone or in the folder ``output``."""
+    folder = holder(tracked(git, None), path) if output.path != path and output.cached else None
+    listed = members(git.root or git.folder, folder) if folder is not None else None
+    if listed is None:
+        # What else lies in a folder whose listing is not at hand is judged with it: its hash is one for all.
+        return hash_at(git, None, output.path) == output.md5
+    return hash_at(git, None, path) == listed.get(path.removeprefix(output.path + "/"))
 
 
 def _producer(pipelines: Pipelines, path: str) -> Stage | None:

@@ -242,15 +242,37 @@ def _lines(plot: Plot, sides: dict[str, list[Point]], path: Path) -> tuple[str, 
 
 
 def _series(plot: Plot, sides: dict[str, list[Point]]) -> Fallback:
-    """The points of both sides where they share their places on the x-axis, else those of this change."""
-    head = sides["this change"][:: max(1, -(-len(sides["this change"]) // _FALLBACK_POINTS))]
+    """The points of both sides at the same places of the x-axis, else those of this change.
+
+    Curves whose points lie elsewhere on each side (ROC, precision and recall) are read off, in between linearly, at
+    places that both have.
+    """
+    head, base = sides["this change"], sides.get("base", [])
+    if plot.kind != "scatter" and base and (len(dict(base)) < len(base) or not {x for x, _ in head} <= {*dict(base)}):
+        head, base = _at_common_places(head, base)
+    at = dict(base)
+    head = head[:: max(1, -(-len(head) // _FALLBACK_POINTS))]
     xs = [x for x, _ in head]
     lines = [Series(name="this change", y=[y for _, y in head])]
-    base = dict(sides.get("base", []))
-    if base and all(x in base for x in xs):
-        lines.insert(0, Series(name="base", y=[base[x] for x in xs]))
+    if at and all(x in at for x in xs):
+        lines.insert(0, Series(name="base", y=[at[x] for x in xs]))
     ticks = [f"{x:.4g}" if isinstance(x, float) else str(x) for x in xs]
     return Fallback(kind="line", x=ticks, series=lines, x_name=plot.x[:200], y_name=plot.y[:200])
+
+
+def _at_common_places(head: list[Point], base: list[Point]) -> tuple[list[Point], list[Point]]:
+    """Two curves read off at equal steps of the x-axis that both cover; as they are where they are no such curves."""
+    curves = [np.array(points, dtype=float) for points in (head, base) if all(isinstance(x, float) for x, _ in points)]
+    # Precision over recall goes from right to left.
+    curves = [curve[::-1] if curve[0, 0] > curve[-1, 0] else curve for curve in curves]
+    if len(curves) < 2:
+        return head, []
+    lowest, highest = max(curve[0, 0] for curve in curves), min(curve[-1, 0] for curve in curves)
+    if lowest >= highest or any((np.diff(curve[:, 0]) < 0).any() for curve in curves):
+        return head, []
+    places = np.linspace(lowest, highest, _FALLBACK_POINTS)
+    first, second = ([*zip(places.tolist(), np.interp(places, c[:, 0], c[:, 1]).tolist(), strict=True)] for c in curves)
+    return first, second
 
 
 def _bars(plot: Plot, sides: dict[str, list[Point]], path: Path) -> tuple[str, Fallback]:

@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flint_ml.record import Fallback, Figure, Table
@@ -121,9 +121,16 @@ def small_table(figure: Figure) -> str:
         {"name": plotting.short(data.x_name or figure.title, 60)},
         *({"name": plotting.short(series.name, 60), "type": "number"} for series in data.series[:6]),
     ]
-    rows = [[plotting.short(data.x[i], 60), *(series.y[i] for series in data.series[:6])] for i in range(length)]
+    shown = [_counts(series.y[:length]) for series in data.series[:6]]
+    rows = [[plotting.short(data.x[i], 60), *(values[i] for values in shown)] for i in range(length)]
     table = Table.model_validate({"title": data.title or figure.title, "columns": columns, "rows": rows})
     return grid(table, limit=_TABLE_ROWS)
+
+
+def _counts(values: Sequence[float | None]) -> Sequence[float | int | None]:
+    """Whole numbers as such where all are: 2 of a count is not 2.00."""
+    whole = all(value is None or float(value).is_integer() for value in values)
+    return [value if value is None else int(value) for value in values] if whole else values
 
 
 def worded(figure: Figure, place: str) -> str:

@@ -168,8 +168,14 @@ def build(decision: Decision, facts: Facts, images: Sequence[Figure] = ()) -> Re
         notes=[*_notes(decision), *facts.not_accepted[:3]],
         gaps=[replace(gap, name=shortened(gap.name)) for gap in decision.gaps],
         ledger=ledger(decision),
-        nothing_of=[piece for record in records for piece in record.coverage if piece.state == "not-applicable"],
+        nothing_of=_nothing_of(records),
     )
+
+
+def _nothing_of(records: Sequence[Record]) -> list[Piece]:
+    """What there was not to look at, each once: several records tell it."""
+    pieces = (piece for record in records for piece in record.coverage if piece.state == "not-applicable")
+    return list({(piece.name or piece.kind, piece.why): piece for piece in pieces}.values())
 
 
 def _lead(decision: Decision) -> Record | None:

@@ -329,7 +329,8 @@ def _benchmark(roles: Roles, repository: RepositoryScan, say: Mapping[str, str])
     if named or repository.stages or roles.only is None:
         return {"benchmark": named}
     scripts = repository.scripts
-    made = {*repository.metrics, *(name for script in scripts for name in (*script.metrics, *script.predictions))}
+    names = ((*script.metrics, *script.text_metrics, *script.predictions) for script in scripts)
+    made = {*repository.metrics, *(name for each in names for name in each)}
     read = {name for script in scripts for name in (*script.data, *script.other_data)} - made
     table = roles.only.path
     alone = len(read) == 1 and read <= {table, table.rpartition("/")[2]}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flint_ml.dvc_project import folder_md5
 from flint_ml.record import Badge, Provenance, Record, Written
 from helpers.metrics import BASE, Repo, codes, evaluated, predictions
 
@@ -152,6 +153,40 @@ def test_metrics_that_dvc_restored_are_of_this_run_and_those_of_an_older_code_ar
     assert pieces(repo.run()[1])["metrics-of-this-run"] == [("looked", "metrics files")]
     repo.write(train_dot_py="2")
     assert ("left-out", "metrics.json") in pieces(repo.run()[1])["metrics-of-this-run"]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_metrics_in_a_folder_that_dvc_restored_are_of_this_run(tmp_path: Path, listed: bool) -> None:
+    """DVCLive's folder is the stage's output, the metrics a file in it."""
+    numbers = json.dumps(BETTER)
+    files = {"metrics.json": md5(numbers), "plots/roc.json": md5("[]")}
+    folder = folder_md5(files)
+    plan = "stages: {e: {cmd: x, deps: [e.py], outs: [eval]}}\nmetrics: [eval/metrics.json]\n"
+    recorded = f"""schema: '2.0'
+stages: {{e: {{cmd: x, deps: [{{path: e.py, hash: md5, md5: {md5("1")}}}],
+  outs: [{{path: eval, hash: md5, md5: {folder}, nfiles: 2}}]}}}}
+"""
+    repo = Repo(tmp_path / "r", readme="x")
+    repo.git("checkout", "-q", "-b", "change")
+    repo.write(dvc_dot_yaml=plan, dvc_dot_lock=recorded, e_dot_py="1", _dot_gitignore="/eval")
+    (repo.folder / "eval/plots").mkdir(parents=True)
+    (repo.folder / "eval/metrics.json").write_text(numbers)
+    (repo.folder / "eval/plots/roc.json").write_text("[]")
+    if listed:
+        listing = json.dumps([{"md5": value, "relpath": name} for name, value in files.items()])
+        for value, text in {folder: listing, files["metrics.json"]: numbers}.items():
+            stored = repo.folder / ".dvc/cache/files/md5" / value[:2] / value[2:]
+            stored.parent.mkdir(parents=True)
+            stored.write_text(text)
+        # A file of another tool in the folder makes no other metrics.
+        (repo.folder / "eval/report.html").write_text("<html>")
+    run = {"metrics": ["eval/metrics.json"]}
+    assert pieces(repo.run(**run)[1])["metrics-of-this-run"] == [("looked", "metrics files")]
+    (repo.folder / "eval/metrics.json").write_text(json.dumps(BASE))
+    assert ("left-out", "eval/metrics.json") in pieces(repo.run(**run)[1])["metrics-of-this-run"]
+    (repo.folder / "eval/metrics.json").write_text(numbers)
+    (repo.folder / "e.py").write_text("2")
+    assert ("left-out", "eval/metrics.json") in pieces(repo.run(**run)[1])["metrics-of-this-run"]
 
 
 def test_what_was_not_compared_is_named(tmp_path: Path) -> None:

@@ -112,6 +112,65 @@ def test_what_dvc_says_in_another_form_is_left_out(data: Any) -> None:
     assert [plot for plot in dvcplots.parse(data, "HEAD") if plot.x] == []
 
 
+def _declared(rows: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """What ``dvc plots diff --json --split`` prints of one plot."""
+    anchors = {"<DVC_METRIC_DATA>": rows, "<DVC_METRIC_TITLE>": "ROC", "<DVC_METRIC_X_LABEL>": "fpr", **more}
+    return {"data": {"ROC": [{"type": "vega", "content": {}, "anchor_definitions": anchors}]}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        ([{"filename": "train.json"}, {"filename": "test.json"}], ["ROC: test", "ROC: train"]),
+        ([{"field": "tpr_train"}, {"field": "tpr"}, {"field": "bound"}], ["ROC: tpr", "ROC: bound", "ROC: tpr_train"]),
+        ([{"filename": "roc.json", "field": "tpr"}], ["ROC"]),
+        (
+            [{"filename": "north/a.csv", "field": "x"}, {"filename": "b.csv", "field": "y"}],
+            ["ROC: north/a, x", "ROC: b, y"],
+        ),
+        ([{}], ["ROC"]),
+    ],
+)
+def test_each_file_and_column_of_a_plot_is_a_figure_of_its_own(keys: list[dict[str, str]], names: list[str]) -> None:
+    """Points of a training curve between those of the test curve would be a curve of nothing."""
+    rows = [
+        {"fpr": x, "tpr": number + x, "rev": rev, **key}
+        for number, key in enumerate(keys)
+        for rev in ("workspace", "HEAD")
+        for x in (0.0, 0.5, 1.0)
+    ]
+    plots = dvcplots.parse(_declared(rows, **{"<DVC_METRIC_Y_LABEL>": "tpr"}), "HEAD")
+    assert sorted(plot.title for plot in plots) == sorted(names)
+    assert [plot.title for plot in plots][-1] == names[-1]
+    for plot in plots:
+        assert [row["tpr"] for row in plot.head] == [row["tpr"] for row in plot.base]
+        assert [row["tpr"] - plot.head[0]["tpr"] for row in plot.head] == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_curves_with_points_at_other_places_are_read_off_at_the_same(tmp_path: Path, backwards: bool) -> None:
+    head = [{"x": x, "y": 2 * x} for x in (0, 0, 0.25, 1)]
+    base = [{"x": x, "y": x} for x in (0, 0.1, 0.7, 1)]
+    if backwards:
+        head, base = head[::-1], base[::-1]
+    drawn = draw_plot(Plot("t", "line", "x", "y", head, base), tmp_path / "p.png")
+    assert drawn is not None
+    assert drawn[1] is not None
+    before, after = drawn[1].series
+    assert (before.name, after.name) == ("base", "this change")
+    assert after.y == pytest.approx([2 * y for y in before.y if y is not None])
+    assert (before.y[0], before.y[-1]) == (0, 1)
+    assert len(set(drawn[1].x)) > 150
+
+
+def test_curves_that_share_no_place_show_this_change_alone(tmp_path: Path) -> None:
+    head, base = ([{"x": x + start, "y": x} for x in range(3)] for start in (0, 10))
+    drawn = draw_plot(Plot("t", "line", "x", "y", head, base), tmp_path / "p.png")
+    assert drawn is not None
+    assert drawn[1] is not None
+    assert [one.name for one in drawn[1].series] == ["this change"]
+
+
 @pytest.mark.parametrize("kind", ["line", "scatter", "bar", "confusion"])
 def test_points_that_are_no_numbers_make_no_figure(kind: Any, tmp_path: Path) -> None:
     rows = [{"x": "a", "y": "nan"}, {"x": None, "y": "text"}]
