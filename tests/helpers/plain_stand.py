@@ -112,9 +112,14 @@ class PlainStand:
                 else:
                     self.move("Atmosphere", f"{side}{part}", amount)
 
-    def grow(self) -> None:
+    def idle(self) -> None:
+        """A year of turnover and decay without growth."""
+        self.grow(idle=True)
+        self.decay()
+
+    def grow(self, *, idle: bool = False) -> None:
         snags = {f"{s}{k}": self.pools[f"{s}{k}"] for s in GENUS for k in ("StemSnag", "BranchSnag")}
-        grown = self.increments()
+        grown = dict.fromkeys((f"{s}{p}" for s in GENUS for p in PARTS), 0.0) if idle else self.increments()
         self.half(grown)
         stock = {f"{side}{part}": self.pools[f"{side}{part}"] for side in GENUS for part in PARTS}
         names = dict(zip(PARTS, ("stem", "foliage", "branch", "coarse_root", "fine_root"), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,15 @@ STANDS = [
     ("Spruce", "good", -3, 1.25, 0, 2014),  # a negative age is a regeneration delay
     ("Aspen", "good", 40, 1.0, 2012, 2012),  # two events in one year
 ]
+
+
+def with_delay(folder: Path, delay: str) -> Project:
+    """The project with these columns in ``spinup_parameters``."""
+    config = folder / "config" / "variables.json"
+    text = config.read_text()
+    assert "0 AS delay" in text
+    config.write_text(text.replace("0 AS delay", delay))
+    return load_project(folder)
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +102,13 @@ def plain_curve(project: Project, species: str, site: str) -> dict[str, tuple[li
     return {side: tuple(row.tolist() for row in curve.parts[side]) for side in SIDES if side in curve.parts}  # type: ignore[misc]
 
 
-def expected(project: Project, number: int) -> list[tuple[dict[str, float], float, float]]:
-    """Pools, NPP and Rh of each year of one stand, tC/ha; the first entry is after spinup."""
+def expected(project: Project, number: int, wait: int = 0) -> list[tuple[dict[str, float], float, float]]:
+    """Pools, NPP and Rh of each year of one stand, tC/ha; the first entry is after spinup (and ``wait`` years)."""
     species, site, age, temperature, fire, cut = STANDS[number]
     stand = PlainStand(plain_curve(project, species, site), float(np.float32(temperature)))
     stand.spin_up(120, 30, 10, max(age, 0))
+    for _ in range(wait):
+        stand.idle()
     stand.delay = max(-age, 0)
     out = [(dict(stand.pools), 0.0, 0.0)]
     for year in range(*YEARS):
@@ -112,10 +124,7 @@ def expected(project: Project, number: int) -> list[tuple[dict[str, float], floa
     return out
 
 
-@pytest.mark.parametrize("number", range(len(STANDS)))
-def test_every_pool_of_every_year(stands: tuple[Project, Result], number: int) -> None:
-    project, result = stands
-    years = expected(project, number)
+def assert_years(result: Result, number: int, years: list[tuple[dict[str, float], float, float]]) -> None:
     position = result.classifiers.index("row")
     for step, (pools, npp, rh) in enumerate(years):
         rows = [
@@ -129,3 +138,22 @@ def test_every_pool_of_every_year(stands: tuple[Project, Result], number: int) -
         flows = total[1 + len(result.pool_names) :] / total[0]
         assert flows[:10].sum() == pytest.approx(npp, rel=1e-10, abs=1e-9)
         assert flows[39:50].sum() == pytest.approx(rh, rel=1e-10, abs=1e-9)
+
+
+@pytest.mark.parametrize("number", range(len(STANDS)))
+def test_every_pool_of_every_year(stands: tuple[Project, Result], number: int) -> None:
+    project, result = stands
+    assert_years(result, number, expected(project, number))
+
+
+@pytest.mark.parametrize(
+    ("columns", "years"),
+    [("4 AS inventory_delay, 9 AS delay", 4), ("3 AS delay", 3), ("NULL AS inventory_delay, 9 AS delay", 0)],
+)
+def test_an_inventory_delay_is_turnover_and_decay_without_growth(
+    stands: tuple[Project, Result], tmp_path: Path, columns: str, years: int
+) -> None:
+    project = with_delay(Path(shutil.copytree(stands[0].root, tmp_path / "p")), columns)
+    result = run(project)
+    for number in (0, 2, 4):  # grown, overmature, with a regeneration delay
+        assert_years(result, number, expected(project, number, years))

@@ -40,7 +40,6 @@ CASES: list[tuple[tuple[str, ...], Any, str]] = [
     (("Spinup", "ramp_start_date"), "1980/01/01", "ramp"),
     (("SpinupModules", "MossDecayModule"), {"order": 9}, "MossDecayModule"),
     (("SpinupModules", "CBMGrowthModule"), {"enabled": False}, "spinup without CBMGrowthModule"),
-    (("SpinupVariables", "delay"), 5, "spinup delay"),
     (("Pools", "SoftwoodMerch"), 10.0, "starts with 10.0"),
     (("LocalDomain", "timing"), "monthly", "monthly"),
     (("LocalDomain", "type"), "spatial_csv", "spatial_csv"),

@@ -145,8 +145,10 @@ class _Move:
         self.flows[row] += amount
 
 
-def grow_year(table: GrowthTable, pools: Array, flows: Array, keys: Index, age: Index) -> None:
+def grow_year(table: GrowthTable, pools: Array, flows: Array, keys: Index, age: Index, *, growing: bool = True) -> None:
     """Growth and turnover of one year, in the reference's order; ``age`` is before growth and unchanged.
+
+    A year that is not ``growing`` has turnover alone, which the atmosphere replaces: biomass stays as it is.
 
     Parameters
     ----------
@@ -160,7 +162,7 @@ def grow_year(table: GrowthTable, pools: Array, flows: Array, keys: Index, age: 
         (n,) growth key and stand age.
     """
     move = _Move(pools, flows)
-    grown = _increments(table, pools, keys, age)
+    grown = _increments(table, pools, keys, age) if growing else [None] * 10
     atmosphere = INDEX["Atmosphere"]
     halves, losses = _halves(table, grown, keys)
     snag = [pools[INDEX[f"{side}{kind}"]].copy() for side in SIDES for kind in ("StemSnag", "BranchSnag")]

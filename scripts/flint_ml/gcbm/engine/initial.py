@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from flint_ml.errors import InputError
 from flint_ml.gcbm.engine.growth import NO_CURVE, PLACE_VARIABLES, GrowthKeys
 from flint_ml.gcbm.engine.model import Matrix, Model, StandVariables
-from flint_ml.gcbm.engine.spinup import SpinupKeys, grow_to_age, spin_up
+from flint_ml.gcbm.engine.spinup import SpinupKeys, grow_to_age, spin_up, wait
 from flint_ml.gcbm.engine.stands import CARRIED, Inventory, combine
 from flint_ml.gcbm.engine.state import LandClasses, Stands
-from flint_ml.gcbm.project.problems import FLINT_HINT
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, NullVariableError, Variables
 
 Array = NDArray[np.float64]
@@ -219,6 +218,8 @@ def _run_spinup(model: Model, keys: GrowthKeys, stands: Stands, temperature: Arr
         table, to_air = keys.table, model.spinup_decay.to_air
         pools, turns, stable = spin_up(table, spin, to_air, stands.pools.shape[0])
         grown = grow_to_age(table, spin, pools, to_air, stand_key=key, stand_age=stands.age[chosen])
+        waiting = _inventory_delay(rows)[row_index[chosen]]
+        wait(table, spin, grown, to_air, stand_key=key, years=waiting)
         stands.pools[:, chosen] = grown
         report.keys += spin.count
         report.unstable_keys += int((~stable).sum())
@@ -262,15 +263,13 @@ def _parameters(model: Model, stands: Stands) -> tuple[list[dict[str, Any]], Ind
                 hint="check admin and eco boundary against spatial_unit and spinup_parameter in the input database",
                 code="gcbm-spinup",
             )
-        delay = row.get("inventory_delay", row.get("delay"))
-        if delay is not None and int(delay) > 0:
-            raise InputError(
-                f"spinup delay is {delay}; the embedded engine has no delay after the last pass",
-                where=where,
-                hint=FLINT_HINT,
-                code="gcbm-unsupported",
-            )
     return rows, index
+
+
+def _inventory_delay(rows: Sequence[dict[str, Any]]) -> Index:
+    """Years without growth after the stand has reached its age: ``inventory_delay``, else ``delay``."""
+    given = [row["inventory_delay"] if "inventory_delay" in row else row.get("delay") for row in rows]
+    return np.array([0 if years is None else int(years) for years in given], dtype=np.int64)
 
 
 def _spinup_matrix(model: Model, kind: str, unit: int) -> Matrix:

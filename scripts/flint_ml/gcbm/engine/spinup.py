@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flint_ml.gcbm.engine.decay import DomYears, Sparse, affine, matrix_power
+from flint_ml.gcbm.engine.decay import FLOWS as DECAY_FLOWS
+from flint_ml.gcbm.engine.decay import DomYears, Sparse, affine, decay_year, matrix_power
 from flint_ml.gcbm.engine.disturbance import apply_matrix
 from flint_ml.gcbm.engine.growth import FLOWS, GrowthTable, grow_year
 from flint_ml.gcbm.engine.model import Matrix
@@ -255,6 +256,17 @@ def grow_to_age(
         inside = order[(stand_key[order] >= start) & (stand_key[order] < start + CHUNK)]
         ageing.chunk(start, stand_key[inside] - start, stand_age[inside], inside, out)
     return out
+
+
+def wait(table: GrowthTable, keys: SpinupKeys, pools: Array, to_air: Array, *, stand_key: Index, years: Index) -> None:
+    """The inventory delay: ``years`` (stands,) of turnover and decay without growth; no stand ages. In place."""
+    for year in range(int(years.max(initial=0))):
+        waiting = np.flatnonzero(years > year)
+        part, key = np.ascontiguousarray(pools[:, waiting]), stand_key[waiting]
+        growth, flows = keys.growth[key], np.zeros((max(len(FLOWS), len(DECAY_FLOWS)), waiting.size))
+        grow_year(table, part, flows, growth, np.zeros(waiting.size, dtype=np.int64), growing=False)
+        decay_year(part, flows, keys.rates[:, key], to_air, keys.mixing[key])
+        pools[:, waiting] = part
 
 
 @dataclass

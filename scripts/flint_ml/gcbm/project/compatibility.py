@@ -219,9 +219,6 @@ def _variables(project: Project) -> Iterator[Problem]:
     for name in ("current_growth_multipliers", "last_pass_disturbance_timeseries"):
         if definition(project, name, False) is not None or definition(project, name, True) is not None:
             yield _refuse(project, "Variables", name, f"variable {name} is not implemented")
-    delay = definition(project, "delay", True)
-    if isinstance(delay, (int, float)) and delay > 0:
-        yield _refuse(project, "SpinupVariables", "delay", f"a spinup delay of {delay} years is not implemented")
     if definition(project, "simulateLandUnit", False) is False:
         yield _refuse(project, "Variables", "simulateLandUnit", "simulateLandUnit is false: nothing would run")
     yield from _transforms(project)
