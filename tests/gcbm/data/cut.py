@@ -69,9 +69,12 @@ def event_types(project: Path) -> set[str]:
 def results(path: Path, classifier: str, values: tuple[str, ...], steps: tuple[int, ...], thin: int) -> None:
     """Only the rows of these groups and steps; locations that events come from keep their names."""
     with sqlite3.connect(path) as db:
-        groups = f'AND c."{classifier}" IN ({", ".join(map(repr, values))})' if values else ""
+        chosen = ", ".join(f"'{value}'" for value in values)
+        groups = f'AND c."{classifier}" IN ({chosen})' if values else ""
+        listed = ", ".join(map(str, steps))
         kept = f"""SELECT l.id FROM LocationDimension l
-            INNER JOIN ClassifierSetDimension c ON c.id = l.classifierSetDimId INNER JOIN DateDimension d ON d.id = l.dateDimId WHERE d.step IN ({", ".join(map(str, steps))}) {groups}"""
+            INNER JOIN ClassifierSetDimension c ON c.id = l.classifierSetDimId
+            INNER JOIN DateDimension d ON d.id = l.dateDimId WHERE d.step IN ({listed}) {groups}"""
         db.execute(f"CREATE TABLE kept AS {kept}")
         for table in ROWS:
             extra = f" OR locationDimId % {thin} > 0" if thin and table in ("Pools", "Fluxes") else ""

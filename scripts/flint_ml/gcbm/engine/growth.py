@@ -162,7 +162,7 @@ def grow_year(table: GrowthTable, pools: Array, flows: Array, keys: Index, age: 
         (n,) growth key and stand age.
     """
     move = _Move(pools, flows)
-    grown = _increments(table, pools, keys, age) if growing else [None] * 10
+    grown: list[Array | None] = _increments(table, pools, keys, age) if growing else [None] * 10
     atmosphere = INDEX["Atmosphere"]
     halves, losses = _halves(table, grown, keys)
     snag = [pools[INDEX[f"{side}{kind}"]].copy() for side in SIDES for kind in ("StemSnag", "BranchSnag")]
