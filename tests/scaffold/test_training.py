@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from flint_ml.metrics import Evidence, IntervalSettings, Rule, judge_metrics, parse
 from flint_ml.scaffold import answer, describe, missing_lines, scan_repository, steps_at_home, steps_on_github
 from flint_ml.scaffold.plan import Answers, procedure, settings, workflow
 from flint_ml.scaffold.steps import Machine, metric_lines
@@ -297,3 +300,35 @@ def test_keys_that_are_files_get_their_step(tmp_path: Path, url: str, secret: st
     answers = answer(found, {}, "3.13")
     assert f"secrets.{secret}" in workflow(answers)
     assert any(secret in command for step in steps_on_github(found, answers) for command in step.commands)
+
+
+METRICS = {
+    "the test set's": ({"train_rmse": 0.8, "test_rmse": 1.0, "test_r2": 0.7}, "test_rmse", {}),
+    "unknown ones decide nothing": (
+        {"rmse": 1.0, "ndvi [-]": 0.4, "rmse_std": 0.1, "fit_time": 3.0},
+        "rmse",
+        {"ndvi [-]": {"weight": 0}},
+    ),
+    "none is known": ({"npp": 3.0}, None, None),
+}
+
+
+@pytest.mark.parametrize("case", list(METRICS))
+def test_the_headline_and_what_has_no_direction_come_from_the_names_in_the_file(tmp_path: Path, case: str) -> None:
+    values, primary, rules = METRICS[case]
+    text = settings(chosen(tmp_path, {"fit.py": FIT, "metrics.json": json.dumps(values)}))
+    section = yaml.safe_load(text)["compare-metrics"]
+    assert (section.get("primary"), section.get("rules", {} if rules == {} else None)) == (primary, rules)
+    assert ("What is better?" in text) == (primary is None)
+    parsed = {"m.json": parse(json.dumps(values).encode(), "m.json")}
+    own = {name: Rule(**rule) for name, rule in (rules or {}).items()}
+    rows = judge_metrics(parsed, parsed, own, {}, Evidence(IntervalSettings(resamples=0))).rows
+    assert [row.name for row in rows if row.rule.source == "unknown" and row.rule.weight > 0] == (
+        [] if primary else ["npp"]
+    )
+
+
+def test_metrics_of_another_file_say_nothing_of_the_one_that_was_given(tmp_path: Path) -> None:
+    files = {"fit.py": FIT, "metrics.json": '{"rmse": 1}'}
+    assert chosen(tmp_path, files).primary == "rmse"
+    assert chosen(tmp_path, files, metrics="other.json").primary == ""

@@ -159,7 +159,9 @@ class Applied:
 
 def matches(pattern: str, name: str, path: str = "") -> bool:
     """Whether ``pattern`` means the metric ``name`` of the file ``path`` (``rmse``, ``test.*``, ``a.json:rmse``)."""
-    return fnmatchcase(name, pattern) or (bool(path) and fnmatchcase(f"{path}:{name}", pattern))
+    names = (name, f"{path}:{name}") if path else (name,)
+    # A name with brackets (`rmse [t/ha]`) is no pattern of itself.
+    return pattern in names or any(fnmatchcase(each, pattern) for each in names)
 
 
 def resolve(

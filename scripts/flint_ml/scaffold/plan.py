@@ -78,6 +78,8 @@ class Answers:
     remote_name: str = "storage"
     workflow: str = ""
     why: str = ""
+    primary: str = ""
+    undirected: tuple[str, ...] = ()
 
 
 def scalar(value: Any) -> str:
@@ -159,11 +161,13 @@ def settings(answers: Answers) -> str:
         "benchmark",
         "model",
         "model_name",
+        "primary",
     ):
         if values[name]:
             values[name] = scalar(values[name])
     if len(answers.all_metrics) > 1:
         values["metrics"] = scalar(answers.all_metrics)
+    values["undirected"] = [scalar(name) for name in answers.undirected]
     kind = answers.kind == "gcbm-gate"
     return fill("flint-ml.yml.j2", {**values, "gcbm": scalar(answers.gcbm) if kind else ""})
 
@@ -249,6 +253,8 @@ def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) ->
         command = re.sub(r"^python\b", say["program"], command)
     environment = repository.environment(language)
     metrics = (say["metrics"],) if say.get("metrics") else repository.metrics
+    # Names of another file than the one that was given say nothing of it.
+    named = not say.get("metrics") or repository.metrics[:1] == metrics
     title = say.get("title") or repository.heading
     kind = storage_of(repository.remote)
     # Data that nobody keeps yet are proposed to DVC; small ones that Git has may stay there.
@@ -284,6 +290,8 @@ def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) ->
         gcbm=repository.gcbm or ".",
         mlflow=repository.mlflow,
         stages=bool(repository.stages),
+        primary=repository.primary if named else "",
+        undirected=repository.undirected[:10] if named else (),
     )
     if gcbm:
         return replace(common, expect=("pull-data", "run-gcbm") if repository.kept else ("run-gcbm",))

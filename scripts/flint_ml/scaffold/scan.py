@@ -22,6 +22,7 @@ from flint_ml.scaffold.training import Candidate, candidates
 
 # A project that holds more is read in part; nothing that init looks for lies that deep.
 MAX_FILES = 20_000
+_MOST_METRICS = 1_000_000
 _SKIPPED = {
     "node_modules",
     "renv",
@@ -70,6 +71,9 @@ class RepositoryScan:
         Scripts, the likeliest to train first.
     metrics
         Metrics files that the pipeline declares, a script writes or that lie there.
+    primary, undirected
+        The metric of these files that papers would put first (empty where none is known), and numbers of which nobody
+        knows what is better.
     environments
         Lists of packages, the most exact first.
     workflows, gated, cml
@@ -112,6 +116,8 @@ class RepositoryScan:
     ignored: tuple[str, ...]
     ignore_open: bool
     notes: tuple[str, ...] = ()
+    primary: str = ""
+    undirected: tuple[str, ...] = ()
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -267,6 +273,8 @@ def scan_repository(folder: Path) -> RepositoryScan:
     matched = re.search(r"github\.com[:/]([^/\s]+/[^/\s]+?)(?:\.git)?$", git.setting("remote.origin.url") or "")
     ignore = folder / ".gitignore"
     ignore_text = ignore.read_text(encoding="utf-8", errors="replace") if ignore.is_file() else ""
+    metrics = _metrics(git, project, files, scripts)
+    primary, undirected = _named_metrics(folder, metrics if pipelines.stages else metrics[:1])
     return RepositoryScan(
         folder=folder,
         root=root,
@@ -282,7 +290,9 @@ def scan_repository(folder: Path) -> RepositoryScan:
         gcbm=_gcbm(folder),
         candidates=tuple(candidates(folder, files, training, sorted(with_stages) if dvc is not None else ())),
         scripts=tuple(scripts),
-        metrics=tuple(_metrics(git, project, files, scripts)),
+        metrics=tuple(metrics),
+        primary=primary,
+        undirected=undirected,
         environments=tuple(_lists(folder, files, root)),
         mlflow=any(s.mlflow for s in scripts) or any((folder / name).exists() for name in _MLFLOW),
         workflows=tuple(texts),
@@ -295,6 +305,25 @@ def scan_repository(folder: Path) -> RepositoryScan:
         notes=tuple(_notes(pipelines, own_pipelines, files, readable)),
         **data,
     )
+
+
+def _named_metrics(folder: Path, metrics: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The headline's metric, and the numbers without a known direction, of the metrics files that are here."""
+    from flint_ml.metrics import Evidence, IntervalSettings, MetricsFile, judge_metrics, parse
+
+    read: dict[str, MetricsFile] = {}
+    for path in metrics:
+        file = folder / path
+        if not file.is_file() or file.stat().st_size > _MOST_METRICS:
+            continue
+        try:
+            read[path] = parse(file.read_bytes(), path)
+        except InputError:
+            continue  # compare-metrics says what is wrong with it
+    rows = judge_metrics(read, {}, {}, {}, Evidence(IntervalSettings(resamples=0))).rows
+    deciding = [row for row in rows if row.rule.weight > 0]
+    primary = next((row.name for row in deciding if row.rule.direction != "none"), "")
+    return primary, tuple(row.name for row in deciding if row.rule.source == "unknown")
 
 
 def _lists(folder: Path, files: Sequence[str], root: Path | None) -> list[Environment]:

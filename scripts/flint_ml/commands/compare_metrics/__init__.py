@@ -34,6 +34,8 @@ def run(inputs: Inputs, job: Job) -> Outcome:
     findings = compared.findings(inputs)
     plots, plot_findings = plot_figures(job, compared.sides.commit) if inputs.plots else ([], [])
     tables = _tables(compared, explain=inputs.explain)
+    if inputs.explain:
+        job.say(f"\n{tables[-1].title}\n{grid(tables[-1], limit=100, style='simple')}")
     verdict = compared.result.verdict
     changed = _changes(inputs, job, compared)
     benchmark = compared.benchmark.as_dict()
