@@ -212,6 +212,26 @@ def test_later_and_more_special_rules_win_key_by_key() -> None:
     assert resolve("mae", rules).margin(100.0) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "alone", "split"),
+    [
+        ("rmse", "reports/train/metrics.json", True, ""),
+        ("rmse", "reports/train/metrics.json", False, "train"),
+        ("rmse", "reports/train.json", True, "train"),
+        ("train_rmse", "reports/train/metrics.json", True, "train"),
+        ("test.rmse", "reports/train/metrics.json", True, "test"),
+        ("rmse", "reports/test/metrics.json", True, "test"),
+    ],
+)
+def test_a_folder_called_train_tells_the_samples_only_beside_another(
+    name: str, path: str, alone: bool, split: str
+) -> None:
+    """Pipelines and stages are called so too: of one folder alone nothing tells which is meant."""
+    rule = resolve(name, {}, path=path, only_folder=alone)
+    assert (rule.split, rule.weight) == (split, 0.0 if split == "train" else 1.0)
+    assert ("taken for a pipeline's name" in rule.why) == (alone and split == "" and "train/" in path)
+
+
 def test_a_rule_is_refused_with_a_reason() -> None:
     with pytest.raises(ValueError, match="neither a number"):
         Rule(tolerance="some")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -165,17 +166,29 @@ def matches(pattern: str, name: str, path: str = "") -> bool:
 
 
 def resolve(
-    name: str, rules: Mapping[str, Rule], reading: Reading | None = None, path: str = "", *, fitted: bool = False
+    name: str,
+    rules: Mapping[str, Rule],
+    reading: Reading | None = None,
+    path: str = "",
+    *,
+    fitted: bool = False,
+    only_folder: bool = False,
 ) -> Applied:
     """The rule of one metric: every matching pattern in order, the later over the earlier, then what the name says.
 
-    ``fitted``: its neighbours in the file say that it was measured on the training samples.
+    ``fitted``: its neighbours in the file say that it was measured on the training samples. ``only_folder``: all
+    metrics are in one folder; where it is called ``train``, so are pipelines and stages, and its name tells no samples.
     """
     given: dict[str, Any] = {}
     for pattern, rule in rules.items():
         if matches(pattern, name, path):
             given |= {key: value for key, value in rule.__dict__.items() if key in rule.model_fields_set}
     said = meaning(name, path)
+    if only_folder and said.split == "train":
+        said = meaning(name, posixpath.basename(path))
+        if said.split != "train":
+            folder = posixpath.basename(posixpath.dirname(path))
+            said = replace(said, why=f"{said.why}; all metrics are in `{folder}`, which is taken for a pipeline's name")
     if fitted:
         said = replace(said, split="train")
     recorded = reading.direction if reading else None

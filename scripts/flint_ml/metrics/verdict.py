@@ -39,6 +39,7 @@ All metrics (:func:`overall`), the first line that fits; metrics of weight 0 are
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -369,9 +370,12 @@ def _metrics(
     fitted = {path: training_twins(side[path]) for side in (base, head) for path in side}
     scales = {path: _error_size(side[path]) for side in (base, head) for path in side}
     metrics = []
-    for (path, name), shown in public_names(head, base).items():
+    names = public_names(head, base)
+    one_folder = len({posixpath.dirname(path) for path, _ in names}) == 1
+    for (path, name), shown in names.items():
         before, after = (side[path].readings.get(name) if path in side else None for side in (base, head))
-        rule = resolve(name, rules, after or before, path, fitted=name in fitted.get(path, ()))
+        twin = name in fitted.get(path, ())
+        rule = resolve(name, rules, after or before, path, fitted=twin, only_folder=one_folder)
         rule = _plausible(name, rule, before, after)
         if rule.direction == "zero":
             rule = replace(rule, floor=max(rule.floor, 1e-9 * scales.get(path, 0.0)))

@@ -234,6 +234,19 @@ def test_a_pipeline_without_lock(clone: Path) -> None:
     assert (clone / "data/soil.csv").is_file()
 
 
+def test_a_pipeline_that_was_never_run_in_the_base_either_is_only_named_where_that_is_allowed(clone: Path) -> None:
+    """Else a repository with a second pipeline, for monitoring, would never be green."""
+    write(clone / "monitor/dvc.yaml", "stages:\n  watch:\n    cmd: 'true'\n    outs: [seen.csv]\n")
+    sh(clone, "git", "add", "-A")
+    sh(clone, "git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a pipeline")
+    refused(act(clone, {"base-revision": "HEAD"}), 2, "no-dvc-lock", "watch")
+    result = act(clone, {"base-revision": "HEAD", "allow-missing": "true"})
+    assert (result.code, result.record.status) == (0, "passed"), result.log
+    assert any("`watch`" in finding.message for finding in result.record.findings)
+    new = act(clone, {"base-revision": "HEAD~1", "allow-missing": "true"})
+    assert (new.code, new.record.status) == (0, "warned"), "new here: the base has no such stage"
+
+
 def test_a_stage_that_is_new_is_only_named(clone: Path) -> None:
     plan = (clone / "dvc.yaml").read_text()
     write(clone / "dvc.yaml", f"{plan}  later:\n    cmd: 'true'\n    outs: [later.csv]\n")

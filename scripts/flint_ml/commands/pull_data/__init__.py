@@ -70,9 +70,9 @@ def run(inputs: PullDataInputs, job: Job) -> Outcome:
     place = find_project(job)
     revision = resolve_revision(inputs.revision, place.git)
     entries = tracked_here(place, revision)
-    findings = never_run_findings(place, revision, entries, allow_missing=inputs.allow_missing)
     targets = select_targets(entries, inputs.targets, project_folder(place.git))
     base, notes = find_base(inputs.base_revision, job)
+    findings = never_run_findings(place, revision, base, entries, allow_missing=inputs.allow_missing)
     fence = fences(place, job, base, targets)
     findings += fence.findings
     project = DvcProject(

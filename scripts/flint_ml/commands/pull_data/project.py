@@ -107,10 +107,11 @@ def tracked_here(place: ProjectPlace, revision: str | None) -> dict[str, Entry]:
 
 
 def never_run_findings(
-    place: ProjectPlace, revision: str | None, entries: Mapping[str, Entry], *, allow_missing: bool
+    place: ProjectPlace, revision: str | None, base: Base | None, entries: Mapping[str, Entry], *, allow_missing: bool
 ) -> list[Finding]:
-    """A pipeline without dvc.lock is refused; a stage that is new is only named."""
+    """A pipeline without dvc.lock is refused; a stage that is new, or was as little run in the base, is only named."""
     findings: list[Finding] = []
+    before = never_run(place.git, base.commit, place.folder) if base and allow_missing else {}
     if revision is not None and (faults := unreadable(place.git, revision)):
         raise next(iter(faults.values()))
     for lock, stages in never_run(place.git, revision, place.folder).items():
@@ -125,7 +126,8 @@ def never_run_findings(
                 code="no-dvc-lock",
             )
         message = f"never run, so without data: {listed} ({lock})"
-        findings.append(Finding(severity="info" if locked else "warning", code="never-run", message=message))
+        calm = locked or before.get(lock) == stages
+        findings.append(Finding(severity="info" if calm else "warning", code="never-run", message=message))
     if not entries and not findings:
         findings.append(Finding(severity="warning", code="nothing-tracked", message="DVC tracks no data here yet"))
     return findings
