@@ -95,6 +95,7 @@ _HOME = {
     "Job": "partition",
     "Kind": "simulation",
     "MapRequest": "results.maps",
+    "OWN_MAPS": "simulation",
     "Problem": "project.problems",
     "Project": "project.config",
     "Result": "engine.aggregate",
@@ -161,6 +162,7 @@ _HOME = {
 __all__ = [
     "CFG",
     "DATABASE",
+    "OWN_MAPS",
     "Change",
     "Changed",
     "Check",

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -289,31 +289,61 @@ def write_outputs(simulated: Simulated, folder: Path, metrics: str, about: str, 
     (folder / ABOUT).write_text(about, encoding="utf-8")
 
 
-def map_request(spatial: list[str], years: list[int], folder: Path, extra: list[tuple[str, int]]) -> MapRequest | None:
-    """What to map for the input ``spatial`` (``layer``, ``layer:year``, ``layer:all``) and for the figures."""
+OWN_MAPS = "project"
+
+
+def map_request(
+    spatial: list[str], project: Project, folder: Path, extra: list[tuple[str, int]]
+) -> tuple[MapRequest | None, list[Problem]]:
+    """What to map for the input ``spatial`` and for the figures; which of the project's own maps are not written.
+
+    An entry of ``spatial`` is ``layer``, ``layer:year`` or ``layer:all``, with ``project`` for the project's own maps.
+    """
     from flint_ml.gcbm.results.maps import MapRequest
 
+    years = project.years
     wanted = [*wanted_maps(spatial, years), *extra]
-    if not wanted:
-        return None
+    own = _own_years(spatial, years)
+    if not wanted and own is None:
+        return None, []
     layers = list(dict.fromkeys(name for name, _ in wanted))
-    return MapRequest(folder, layers, sorted({year for _, year in wanted}))
+    request = MapRequest(folder, layers, sorted({year for _, year in wanted}))
+    if own is None:
+        return request, []
+    from flint_ml.gcbm.results.configured_maps import MODULE, configured_maps
+
+    request.configured, refused = configured_maps(project, folder / OWN_MAPS, own)
+    where = project.source("Modules", MODULE)
+    hint = "moja.cli (`engine: flint`) writes it"
+    return request, [Problem("warning", "gcbm-maps", f"map not written: {text}", where, hint) for text in refused]
 
 
 def wanted_maps(spatial: list[str], years: list[int]) -> list[tuple[str, int]]:
-    """(layer, year) of each map that the input ``spatial`` asks for; the last year where none is said."""
+    """(layer, year) of each map of ours that the input ``spatial`` asks for; the last year where none is said."""
     found: list[tuple[str, int]] = []
     for item in spatial:
-        name, _, text = item.partition(":")
-        if text.strip() == "all":
-            found += [(name.strip(), year) for year in years]
-            continue
-        year = years[-1] if not text else -1
-        with suppress(ValueError):
-            year = int(text) if text else year
-        if year < 0:
-            raise InputError(
-                f"{item!r} is no map", where="spatial", hint="write layer, layer:year or layer:all", code="gcbm-maps"
-            )
-        found.append((name.strip(), year))
+        name, chosen = _map_years(item, years)
+        if name != OWN_MAPS:
+            found += [(name, year) for year in chosen or years[-1:]]
     return list(dict.fromkeys(found))
+
+
+def _own_years(spatial: list[str], years: list[int]) -> list[int] | None:
+    """Years of the project's own maps, None where they are not asked for; all where no year is said."""
+    asked = [chosen or years for name, chosen in (_map_years(item, years) for item in spatial) if name == OWN_MAPS]
+    return sorted({year for chosen in asked for year in chosen}) if asked else None
+
+
+def _map_years(item: str, years: list[int]) -> tuple[str, list[int]]:
+    """Name and years of one entry of ``spatial``; no years where it says none."""
+    name, _, text = item.partition(":")
+    if text.strip() == "all":
+        return name.strip(), years
+    if text.strip() and not text.strip().isdecimal():
+        raise InputError(
+            f"{item!r} is no map",
+            where="spatial",
+            hint="write layer, layer:year or layer:all; `project` for the maps that the project configures",
+            code="gcbm-maps",
+        )
+    return name.strip(), [int(text)] if text.strip() else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from flint_ml.commands.run_gcbm import compare, modes, outcome
 from flint_ml.commands.run_gcbm.inputs import Inputs
 from flint_ml.errors import FlintError, InputError
 from flint_ml.gcbm import (
+    OWN_MAPS,
     Problem,
     Project,
     Simulated,
@@ -101,7 +103,7 @@ def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: in
         if scored is not None:
             values |= {name: metric.value for name, metric in scored.here.metrics.items() if metric.value is not None}
         write_outputs(simulated, folder, metrics_text(values), _about(simulated), inputs.parquet)
-        _keep_maps(inputs, simulated, folder)
+        _keep_maps(inputs, simulated, folder, work)
     report = outcome.RunReport(
         simulated=simulated,
         problems=_shown(problems, warnings, simulated),
@@ -171,8 +173,11 @@ def _engine(
         _no_maps(inputs, "the embedded engine makes maps; moja.cli writes those that the project itself asks for")
         return run_moja_cli(project, program, work, job.say)
     extra = [] if inputs.figures == "none" or inputs.base == "none" else [(compare.MAPPED, project.years[-1])]
-    maps = map_request(inputs.spatial, project.years, work / "maps", extra)
-    return run_embedded(project, maps=maps, max_memory=memory, say=job.say), []
+    maps, left_out = map_request(inputs.spatial, project, work / "maps", extra)
+    simulated = run_embedded(project, maps=maps, max_memory=memory, say=job.say)
+    if maps is not None and maps.configured is not None:
+        job.say(f"{maps.configured.written:,} maps written as the project configures them")
+    return simulated, left_out
 
 
 def _no_maps(inputs: Inputs, why: str) -> None:
@@ -211,13 +216,16 @@ def _about(simulated: Simulated) -> str:
     return json.dumps(about, indent=1) + "\n"
 
 
-def _keep_maps(inputs: Inputs, simulated: Simulated, folder: Path) -> None:
+def _keep_maps(inputs: Inputs, simulated: Simulated, folder: Path, work: Path) -> None:
     """The maps that were asked for, into the results."""
     for key in wanted_maps(inputs.spatial, simulated.years):
         if key in simulated.maps:
             place = folder / "maps" / simulated.maps[key].name
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(simulated.maps[key].read_bytes())
+    own = work / "maps" / OWN_MAPS
+    if own.is_dir():
+        shutil.copytree(own, folder / "maps", dirs_exist_ok=True)
 
 
 OUTPUTS = {

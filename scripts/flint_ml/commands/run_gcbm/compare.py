@@ -286,7 +286,7 @@ def _rerun(inputs: Inputs, side: Side, path: Path, params: Mapping[str, Any]) ->
     if side.simulated.fingerprint and fingerprint(copy) == side.simulated.fingerprint:
         return copy, side.simulated
     extra = [(MAPPED, copy.years[-1])] if inputs.figures != "none" else []
-    maps = map_request([], copy.years, side.work / "base-maps", extra)
+    maps, _ = map_request([], copy, side.work / "base-maps", extra)
     return copy, run_embedded(copy, maps=maps, max_memory=side.memory)
 
 

@@ -34,7 +34,8 @@ class Inputs(GateInputs):
     spatial: list[str] = Field(
         default_factory=list,
         description="Maps to write as GeoTIFF and PNG: `layer`, `layer:year` or `layer:all`, such as "
-        "`total_ecosystem_tC_ha:2020`. Default: none.",
+        "`total_ecosystem_tC_ha:2020`; `project` or `project:year` writes those that the project configures "
+        "(WriteVariableGeotiff), one file for each block and step. Default: none.",
     )
     base: str = Field(
         "auto",

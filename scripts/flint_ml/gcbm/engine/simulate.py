@@ -50,6 +50,8 @@ class Simulation:
         ]
         self.skipped: dict[tuple[str, int], int] = {}
         self.event_codes = np.zeros(stands.count)
+        # This year's events: type number, stands, transfers (source, sink, tC/ha of each stand).
+        self.happened: list[tuple[int, Index, list[tuple[int, int, Array]]]] = []
 
     def run(self, observe: Any = None) -> None:
         """Record year 0, then every year. ``observe(year, self)`` sees the state after each, for maps."""
@@ -72,18 +74,18 @@ class Simulation:
         stands = self.stands
         self.flows[:] = 0.0
         self.event_codes[:] = 0.0
-        happened = []
+        self.happened = []
         for event, members in self.events.of(year):
             living = members[stands.alive[members]]
             if living.size:
-                happened += self._disturb(event, living)
+                self.happened += self._disturb(event, living)
         self.land.step()
         for process, rows in self.processes:
             process.step(self.state, self.flows[rows])
         before = self.location
         self.location = self._locations()
         self.recorder.locations(step, self.location, stands.alive, stands.pools, self.flows)
-        for kind, members, moved in happened:
+        for kind, members, moved in self.happened:
             kept = stands.alive[members]
             chosen = members[kept]
             shown = moved if kept.all() else [(a, b, amount[kept]) for a, b, amount in moved]

@@ -20,6 +20,7 @@ from flint_ml.gcbm.results.indicators import STOCKS
 if TYPE_CHECKING:
     from flint_ml.gcbm.engine.simulate import Simulation
     from flint_ml.gcbm.engine.stands import Inventory
+    from flint_ml.gcbm.results.configured_maps import ConfiguredMaps
 
 NODATA = -9999.0
 NPP = [i for i, (_, source, sink) in enumerate(FLOWS) if source == "Atmosphere" and sink in LIVE]
@@ -52,13 +53,14 @@ class MapRequest:
 
     ``layers``: names of ``QUANTITIES`` (tC/ha a year, tC/ha, years, or the code of the year's last event,
     0 for none). ``years``: 0 is the state after spinup. ``files``: what was written, by (layer, year);
-    nodata is -9999.
+    nodata is -9999. ``configured``: writer of the maps that the project itself configures.
     """
 
     folder: Path
     layers: Sequence[str]
     years: Sequence[int]
     files: dict[tuple[str, int], Path] = field(default_factory=dict)
+    configured: ConfiguredMaps | None = None
     _chunks: list[tuple[Inventory, dict[tuple[str, int], NDArray[np.float32]]]] = field(default_factory=list)
 
     def check(self, years: Sequence[int]) -> None:
@@ -76,9 +78,13 @@ class MapRequest:
     def observer(self, inventory: Inventory) -> Callable[[int, Simulation], None]:
         """A function that keeps this chunk's values; see ``Simulation.run``."""
         kept: dict[tuple[str, int], NDArray[np.float32]] = {}
-        self._chunks.append((inventory, kept))
+        if self.layers:
+            self._chunks.append((inventory, kept))
+        own = None if self.configured is None else self.configured.observer(inventory)
 
         def observe(year: int, run: Simulation) -> None:
+            if own is not None:
+                own(year, run)
             if year in self.years:
                 for name in self.layers:
                     values = np.where(run.stands.alive, QUANTITIES[name](run), NODATA)
@@ -88,6 +94,8 @@ class MapRequest:
 
     def write(self, grid: Grid) -> None:
         """Write all maps, each under a temporary name first."""
+        if not self._chunks:
+            return
         box = self._box(grid)
         for name in self.layers:
             for year in self.years:
