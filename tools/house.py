@@ -22,7 +22,7 @@ PACKAGE = ROOT / "scripts" / "flint_ml"
 # not know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors", "doors"),
-    ("hashing", "text"),
+    ("fences", "hashing", "text"),
     ("git",),
     ("record",),
     ("dvc_project", "decision"),

@@ -63,7 +63,7 @@ def two(folder: Path, base: dict[str, str], head: dict[str, str | None]) -> Path
 ACTION = {"ci/gate/action.yml": "name: gate\n", "ci/gate/run.sh": "flint-ml gate\n", "readme": "x"}
 
 
-@pytest.mark.parametrize("event", ["pull_request", "merge_group", "push", "workflow_dispatch"])
+@pytest.mark.parametrize("event", ["pull_request", "push"])
 @pytest.mark.parametrize(
     "head",
     [

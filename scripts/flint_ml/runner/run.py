@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from flint_ml import __version__
 from flint_ml import record as records
 from flint_ml.errors import ExitCode, FlintError, InputError
+from flint_ml.fences import confined_to
 from flint_ml.hashing import file_sha256
 from flint_ml.record import MARKS, TREE, Badge, Finding, Piece, Provenance, Record, not_applicable
 from flint_ml.runner import scratch
@@ -81,9 +82,10 @@ def run_action(
         try:
             if context.on_github:
                 values = {**from_environment(action.inputs, env), **values}
-            _prepare(run, values, rest, env, known)
-            assert run.job is not None
-            outcome = action.run(run.inputs, run.job)
+            with confined_to(context.workspace if context.on_github else None):
+                _prepare(run, values, rest, env, known)
+                assert run.job is not None
+                outcome = action.run(run.inputs, run.job)
         except FlintError as error:
             return _finish_error(run, error)
         except KeyboardInterrupt:

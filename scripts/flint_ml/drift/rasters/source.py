@@ -17,6 +17,7 @@ from flint_ml.drift.rasters.grid import Grid
 from flint_ml.drift.rasters.names import Names, read_names
 from flint_ml.drift.statistics.distributions import Mask
 from flint_ml.errors import InputError
+from flint_ml.fences import open_raster
 
 SUFFIXES = {".tif", ".tiff"}
 _OTHERS = {
@@ -186,7 +187,7 @@ def opened(path: Path, label: str) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            dataset = rasterio.open(path, driver="GTiff")
+            dataset = open_raster(path, label)
         except (rasterio.errors.RasterioError, OSError, ValueError) as error:
             message = f"cannot be read as a GeoTIFF ({_first_line(error)})"
             raise _bad(label, message, "the file is damaged; copy or pull it again") from None

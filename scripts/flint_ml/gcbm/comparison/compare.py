@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
+from flint_ml.fences import open_raster
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.metrics import (
     Amount,
@@ -322,9 +323,7 @@ def map_difference(before: Path, after: Path, *, floor: float = 1e-4) -> MapDiff
     InputError
         The cells differ in size or do not lie on one grid.
     """
-    import rasterio
-
-    with rasterio.open(before) as one, rasterio.open(after) as two:
+    with open_raster(before, before.name) as one, open_raster(after, after.name) as two:
         a, b = one.transform, two.transform
         offset = (b.c - a.c) / a.a, (b.f - a.f) / a.e
         aligned = all(abs(v - round(v)) < 1e-3 for v in offset)

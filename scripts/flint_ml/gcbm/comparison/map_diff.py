@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flint_ml.fences import open_raster
 from flint_ml.gcbm.results.figures import Drawn, ecosystem
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.labels import amount
@@ -21,9 +22,7 @@ Picture = NDArray[np.float64]
 
 def read(path: Path) -> Picture:
     """Values of a GeoTIFF of ``gcbm.maps`` (rows, columns); NaN where there is nothing."""
-    import rasterio
-
-    with rasterio.open(path) as source:
+    with open_raster(path, path.name) as source:
         values: Picture = source.read(1).astype(np.float64)
         values[values == source.nodata] = np.nan
     return values
@@ -31,9 +30,7 @@ def read(path: Path) -> Picture:
 
 def extent_of(path: Path) -> tuple[float, float, float, float]:
     """West, east, south, north of a GeoTIFF, in its degrees."""
-    import rasterio
-
-    with rasterio.open(path) as source:
+    with open_raster(path, path.name) as source:
         west, south, east, north = source.bounds
     return west, east, south, north
 

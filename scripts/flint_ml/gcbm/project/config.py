@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,9 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.errors import InputError
+from flint_ml.fences import confined
 
 CFG = "gcbm_config.cfg"
 Json = dict[str, Any]
+# What an archive may hold: files, and bytes once unpacked, which may also be this many times its own size.
+MAX_ENTRIES = 100_000
+MAX_UNPACKED = 1 << 30
+MAX_RATIO = 50
 
 
 @dataclass(frozen=True)
@@ -148,9 +154,9 @@ class Project:
         """Resolve a path of the configuration: Windows separators, relative to the configuration folder."""
         path = Path(plain_path(text))
         if not (path.is_absolute() or re.match(r"^[A-Za-z]:", text)):
-            return self.config_dir / path
+            return confined(self.config_dir / path, where)
         if path.exists():
-            return path
+            return confined(path, where)
         raise InputError(
             f"{what} has the absolute path {text!r}, which does not exist here",
             where=where,
@@ -184,7 +190,7 @@ class Project:
     def output_database(self) -> Path:
         """Where the configuration wants the results."""
         name = self.settings("CBMAggregatorSQLiteWriter").get("databasename", "../output/gcbm_output.db")
-        return self.config_dir / plain_path(str(name))
+        return confined(self.config_dir / plain_path(str(name)), "CBMAggregatorSQLiteWriter.databasename")
 
 
 def plain_path(text: str) -> str:
@@ -261,8 +267,12 @@ def _deeper(folders: list[Path]) -> Iterator[Path]:
 def _unzip(archive: Path) -> Path:
     target = Path(tempfile.mkdtemp(prefix="gcbm-"))
     atexit.register(shutil.rmtree, target, ignore_errors=True)
+    left = max(MAX_UNPACKED, MAX_RATIO * archive.stat().st_size)
     with zipfile.ZipFile(archive) as bundle:
-        for info in bundle.infolist():
+        entries = bundle.infolist()
+        if len(entries) > MAX_ENTRIES:
+            raise _too_large(archive, f"{len(entries):,} files, more than {MAX_ENTRIES:,}")
+        for info in entries:
             destination = (target / plain_path(info.filename)).resolve()
             if not destination.is_relative_to(target.resolve()):
                 raise InputError(
@@ -271,8 +281,36 @@ def _unzip(archive: Path) -> Path:
                     hint="zip the project folder again",
                     code="gcbm-zip",
                 )
-        bundle.extractall(target)
+            if info.is_dir():
+                destination.mkdir(parents=True, exist_ok=True)
+                continue
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            left = _extract(bundle, info, destination, left, archive)
     return target
+
+
+def _extract(bundle: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, left: int, archive: Path) -> int:
+    """Write one file of an archive; returns how many bytes are left. The size that it tells is not believed."""
+    try:
+        with bundle.open(info) as packed, target.open("wb") as out:
+            while block := packed.read(1 << 20):
+                left -= len(block)
+                if left < 0:
+                    raise _too_large(archive, "more bytes than an archive of its size may (1 GiB, or 50 times its own)")
+                out.write(block)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise InputError(
+            f"{info.filename!r} cannot be unpacked: {error}",
+            where=str(archive),
+            hint="zip the project folder again, without a password",
+            code="gcbm-zip",
+        ) from None
+    return left
+
+
+def _too_large(archive: Path, what: str) -> InputError:
+    hint = "give the project as a folder, or zip its files only"
+    return InputError(f"the archive holds {what}", where=str(archive), hint=hint, code="gcbm-zip")
 
 
 def _read_cfg(cfg: Path) -> tuple[list[Path], list[Path]]:
@@ -282,7 +320,7 @@ def _read_cfg(cfg: Path) -> tuple[list[Path], list[Path]]:
         key, sign, value = line.split("#", 1)[0].partition("=")
         if not sign or key.strip() not in {"config", "config_provider"}:
             continue
-        file = cfg.parent / plain_path(value)
+        file = confined(cfg.parent / plain_path(value), f"{cfg}:{number}")
         if not file.is_file():
             raise InputError(
                 f"{key.strip()}={value.strip()}: this file does not exist",
@@ -306,7 +344,7 @@ def _read_cfg(cfg: Path) -> tuple[list[Path], list[Path]]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return confined(path, str(path)).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"not UTF-8 text (byte {error.start})",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.errors import InputError
+from flint_ml.fences import open_raster
 from flint_ml.gcbm.project.config import Project, plain_path, read_json
 from flint_ml.gcbm.project.grid import BLOCKS, BlockId, Grid, is_aligned
 
@@ -60,7 +61,7 @@ class Layer:
             if not self.tiff.is_file():
                 raise InputError(**self._missing())
             try:
-                self._dataset = rasterio.open(self.tiff)
+                self._dataset = open_raster(self.tiff, f"layer {self.name}")
             except rasterio.errors.RasterioIOError as error:
                 raise InputError(
                     f"layer {self.name}: the raster cannot be read ({error})",
