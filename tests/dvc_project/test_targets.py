@@ -10,7 +10,8 @@ import pytest
 from flint_ml.dvc_project.cache import cache_key, fingerprint
 from flint_ml.dvc_project.entries import Entry
 from flint_ml.dvc_project.errors import clean, only_missing, translate
-from flint_ml.dvc_project.pull import size_text, with_retries
+from flint_ml.dvc_project.plan import size_text
+from flint_ml.dvc_project.pull import with_retries
 from flint_ml.dvc_project.targets import SMALL_BYTES, base_entries, paths_in_settings, select_targets
 from flint_ml.errors import InputError, OutsideError
 

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from flint_ml.dvc_project.materialise import materialise
     from flint_ml.dvc_project.paths import dvc_root, joined, project_folder, within
     from flint_ml.dvc_project.pipeline import Dependency, Output, Pipelines, Stage, declared, never_run, read_pipelines
+    from flint_ml.dvc_project.plan import Plan, size_text
     from flint_ml.dvc_project.plots import Plot, collect_plots
-    from flint_ml.dvc_project.pull import DvcProject, Verification, size_text
+    from flint_ml.dvc_project.pull import DvcProject, Verification
     from flint_ml.dvc_project.targets import NAMED, WATCHED, base_entries, paths_in_settings, select_targets
 
 _HOME = {
@@ -52,6 +53,7 @@ _HOME = {
     "NOT_IN_CACHE": "cache",
     "Output": "pipeline",
     "Pipelines": "pipeline",
+    "Plan": "plan",
     "Plot": "plots",
     "Stage": "pipeline",
     "Verification": "pull",
@@ -81,7 +83,7 @@ _HOME = {
     "refuse_files": "config",
     "remote_settings": "config",
     "select_targets": "targets",
-    "size_text": "pull",
+    "size_text": "plan",
     "tracked": "entries",
     "unreadable": "entries",
     "within": "paths",
@@ -97,6 +99,7 @@ __all__ = [
     "Entry",
     "Output",
     "Pipelines",
+    "Plan",
     "Plot",
     "Stage",
     "Verification",

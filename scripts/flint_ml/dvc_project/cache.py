@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from flint_ml.git import Git
 from flint_ml.hashing import file_md5
 
 NOT_IN_CACHE = "not-in-cache"
+# A name in a listing that cannot leave its folder: the common case, told without taking the path apart.
+_PLAIN = re.compile(r"(?:[^./\\\0][^/\\\0]*/)*[^./\\\0][^/\\\0]*")
 
 
 def cache_dir(folder: Path) -> Path:
@@ -74,6 +77,8 @@ def members(root: Path, entry: Entry, cache: Path | None = None) -> dict[str, st
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     for name, md5 in files.items():
+        if _PLAIN.fullmatch(name) and is_md5(md5):
+            continue
         inside = posixpath.normpath(name)
         escapes = posixpath.isabs(name) or "\\" in name or "\0" in name or inside in {".", ".."}
         if escapes or inside.startswith("../") or not is_md5(md5):

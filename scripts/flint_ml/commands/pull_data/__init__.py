@@ -86,12 +86,13 @@ def run(inputs: PullDataInputs, job: Job) -> Outcome:
     )
     with job.group(f"DVC: {summary_of_files(targets)}"):
         state = _pull(project, targets, revision)
+        plan = project.plan
         findings += refuse(state, targets, project, allow_missing=inputs.allow_missing)
         if base is not None:
             notes += _fetch_base(project, place, job, base, targets)
     # Only now: folders can be compared file by file once their listings are here.
     changes: Changes | None = changes_against(place, job, base, revision, entries)
-    pulled = Pulled(entries, targets, state, changes, base, revision)
+    pulled = Pulled(entries, targets, state, changes, base, revision, plan)
     return to_outcome(job, place, pulled, [*findings, *notes])
 
 
@@ -107,19 +108,21 @@ def _pull(project: DvcProject, targets: list[Entry], revision: str | None) -> Ve
     project.fetch(targets, revision)
     suspect: set[str] = set()
     for attempt in range(2):
+        dropped: list[str] = []
         if not in_cache:
             by_path = {entry.path: entry for entry in targets}
             wrong = {entry.path for path in state.wrong if (entry := holder(by_path, path))}
-            project.checkout([entry for entry in targets if entry.path in wrong])
+            dropped = project.checkout([entry for entry in targets if entry.path in wrong])
         state = project.verify(targets, in_cache=in_cache)
-        # DVC deletes a wrong object from a remote that is a folder: what came wrong and is gone now is still wrong.
+        # What came wrong from the remote, was thrown away and did not come again is still wrong.
         state.corrupt += [path for path in state.missing_in_cache if path in suspect]
-        if not state.corrupt:
+        dropped += [path for path in state.corrupt if path not in suspect and path not in state.refused]
+        if not dropped:
             return state
-        project.say(f"{len(state.corrupt)} files do not match their hash; they are removed from the cache")
-        project.drop_corrupt(targets, state.corrupt)
+        project.say(f"{len(dropped)} files do not match their hash; they are removed from the cache")
+        project.drop_corrupt(targets, dropped)
         if attempt == 0:
-            suspect = set(state.corrupt) & from_remote
+            suspect = set(dropped) & from_remote
             project.fetch(targets, revision)
     return state
 

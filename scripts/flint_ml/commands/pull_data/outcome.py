@@ -14,6 +14,7 @@ from flint_ml.dvc_project import (
     Changes,
     DvcProject,
     Entry,
+    Plan,
     Verification,
     cache_key,
     fingerprint,
@@ -45,7 +46,7 @@ _FULL_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Pulled:
-    """What one run brought: all entries, those that were asked for, how they stand, changes, base, revision."""
+    """What one run brought: all entries, those that were asked for, how they stand, changes, base, revision, plan."""
 
     entries: Mapping[str, Entry]
     targets: list[Entry]
@@ -53,6 +54,7 @@ class Pulled:
     changes: Changes | None
     base: Base | None
     revision: str | None
+    plan: Plan
 
 
 def summary_of_files(targets: Sequence[Entry]) -> str:
@@ -197,6 +199,7 @@ def to_outcome(job: Job, place: ProjectPlace, pulled: Pulled, findings: list[Fin
         "fingerprint": mark,
         "files": files,
         "files_not_listed": max(0, len(targets) - _MAX_LISTED),
+        "plan": pulled.plan.as_dict(),
         "missing": state.missing_in_cache[:_MAX_LISTED],
         "base": {"commit": base.commit, "how": base.how} if base else None,
         "changes": changes.as_dict() if changes else None,
