@@ -125,7 +125,7 @@ def check_profile(profile: Profile, label: str, current: Source, rules: DriftRul
     if not common:
         raise InputError("no common column of the profile can be compared", where=label, hint="make the profile anew")
     tables = (as_table(profile, common), read_columns(current, common))
-    pairs, tables = pairs_of(tables, common, rules, limits_in(profile))
+    pairs, tables = pairs_of(tables, common, rules, limits_in(profile), ("", current.decimal_seen))
     frames = whole_frames(tables, rules)
     result = _compare(pairs, frames, rules, (label, current.label), profile.calibrations)
     result.rows = (profile.rows, tables[1].num_rows)

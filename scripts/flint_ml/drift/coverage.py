@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flint_ml.drift.rules import DriftRules
 from flint_ml.drift.tables.columns import Pair
-from flint_ml.drift.tables.values import is_number
+from flint_ml.drift.tables.values import holds_measurement, is_number
 from flint_ml.record import COLUMNS, Piece, left_out, looked
 
 _LOOKED_AT = 500
@@ -57,4 +57,7 @@ def not_understood(pair: Pair, rules: DriftRules) -> tuple[str, str] | None:
         if sum(map(is_number, labels)) > len(labels) / 2 and len(pair.labels) < sum(pair.present):
             hint = f"say what it is: `columns: {{{pair.name}: {{kind: numeric}}}}`, or {exclude}"
             return "its texts hold numbers, and nearly every one is different", hint
+        if sum(map(holds_measurement, labels)) > len(labels) / 2:
+            text = f"its texts hold numbers that could not be read (`{labels[0][:20]}`)"
+            return text, f"write numbers alone, or {exclude}"
     return None

@@ -93,9 +93,10 @@ def read_pairs(
     """
     readers = (_Columns(sources[0], [*common, *places]), _Columns(sources[1], [*common, *places]))
     rows = (readers[0].rows, readers[1].rows)
+    likely = (sources[0].decimal_seen, sources[1].decimal_seen)
     if max(rows) * len(common) <= _SMALL or (max(rows) <= _HEAD and len(common) <= 500):
         tables = (readers[0].take([*common, *places]), readers[1].take([*common, *places]))
-        pairs, tables = pairs_of(tables, common, rules)
+        pairs, tables = pairs_of(tables, common, rules, likely=likely)
         return pairs, whole_frames(tables, rules)
     stay = set(common) if rules.groups or rules.coordinates else _bands(common, rules)
     keep = max(256, min(16_384, _KEPT // (2 * len(common))))
@@ -106,7 +107,7 @@ def read_pairs(
     step = max(1, _BATCH // sum(rows))
     for start in range(0, len(common), step):
         names = common[start : start + step]
-        tables, readings = interpreted((readers[0].take(names), readers[1].take(names)), names, rules)
+        tables, readings = interpreted((readers[0].take(names), readers[1].take(names)), names, rules, likely=likely)
         for name in names:
             columns = [table.column(name) for table in tables]
             pairs.append(summarise(pair(name, columns[0], columns[1], rules, readings.get(name)), rules, keep))
@@ -116,7 +117,7 @@ def read_pairs(
                     full[side][name] = columns[side]
         for reader in readers:
             reader.drop(set(names))
-    tables, _ = interpreted((readers[0].take(places), readers[1].take(places)), rules.coordinates, rules)
+    tables, _ = interpreted((readers[0].take(places), readers[1].take(places)), rules.coordinates, rules, likely=likely)
     for side, table in enumerate(tables):
         for name in places:
             full[side][name] = table.column(name)
@@ -124,11 +125,15 @@ def read_pairs(
 
 
 def pairs_of(
-    tables: tuple[Any, Any], names: Sequence[str], rules: DriftRules, limits: Mapping[str, Limits] | None = None
+    tables: tuple[Any, Any],
+    names: Sequence[str],
+    rules: DriftRules,
+    limits: Mapping[str, Limits] | None = None,
+    likely: tuple[str, str] = ("", ""),
 ) -> tuple[list[Pair], tuple[Any, Any]]:
     """The columns ``names`` of two tables in memory with their summaries, and the tables with their texts read."""
     placed = [name for name in rules.coordinates if name not in names and name in tables[0].column_names]
-    tables, readings = interpreted(tables, [*names, *placed], rules, limits)
+    tables, readings = interpreted(tables, [*names, *placed], rules, limits, likely)
     pairs = [
         summarise(pair(name, tables[0].column(name), tables[1].column(name), rules, readings.get(name)), rules)
         for name in names

@@ -63,10 +63,16 @@ class ReadRules(BaseModel):
     comment: str = Field("", description="What begins a line that is a comment, such as `#`.")
     delimiter: str = Field("", description="What parts two fields.", max_length=1)
     decimal: Literal["", ".", ","] = Field("", description="Decimal sign.")
+    thousands: Literal["", ".", ",", " ", "'"] = Field("", description="Sign between thousands.")
     encoding: str = Field("", description="Encoding, such as `utf-8`, `cp1252` or `latin-1`.")
     missing: list[str] = Field(default_factory=list, description="Further words that stand for no value.")
     sheet: str = Field("", description="Sheet of a workbook, by name.")
     dates: Literal["", "day-first", "month-first"] = Field("", description="Order of day and month.")
+
+    @property
+    def decimal_sign(self) -> str:
+        """The decimal sign, as said or as the sign between thousands leaves it; empty where neither was said."""
+        return self.decimal or {".": ",", ",": "."}.get(self.thousands, "")
 
 
 class ReadBothRules(ReadRules):
@@ -129,8 +135,8 @@ class DriftRules(BaseModel):
     read: ReadBothRules = Field(
         default_factory=ReadBothRules,
         description="How the tables are written, where looking at them does not tell: `header`, `skip`, `units-row`, "
-        "`comment`, `delimiter`, `decimal`, `encoding`, `missing`, `sheet`, `dates`; below `reference:` and "
-        "`current:` for one table alone.",
+        "`comment`, `delimiter`, `decimal`, `thousands`, `encoding`, `missing`, `sheet`, `dates`; below `reference:` "
+        "and `current:` for one table alone.",
     )
 
     @field_validator("tests")

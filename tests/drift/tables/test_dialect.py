@@ -150,5 +150,51 @@ def test_a_header_longer_than_the_first_bytes(tmp_path: Path, quote: str, delimi
     assert (list(source.names), source.delimiter) == (names, delimiter)
 
 
+@pytest.mark.parametrize(
+    ("lines", "decimal", "seen", "thousands"),
+    [
+        (["yield;SOC", *(f"{k}.250;{k},5" for k in range(1, 9))], ",", ",", ()),
+        (["yield;SOC", *(f"{k}.250;{k}.5" for k in range(1, 9))], ".", ".", ()),
+        (["yield;n", *(f"{k}.250;{k}" for k in range(1, 9))], ".", "", ("yield",)),
+        (["yield;n", *(f"{k},250;{k}" for k in range(1, 9))], ",", "", ("yield",)),
+        (["yield;n", *(f"0.{k}25;{k}" for k in range(1, 9))], ".", ".", ()),
+        (["yield,n", *(f'"{k},250",{k}' for k in range(1, 9))], ".", "", ()),
+        (["yield,n", *(f'"{k},250",{k}.5' for k in range(1, 9))], ".", ".", ()),
+    ],
+)
+def test_signs_between_thousands(lines: list[str], decimal: str, seen: str, thousands: tuple[str, ...]) -> None:
+    found = dialect_of("\n".join(lines), [], "", Given())
+    assert found is not None
+    assert (found.decimal, found.decimal_seen, found.thousands) == (decimal, seen, thousands)
+
+
+@pytest.mark.parametrize("units", [("(g/kg)", "(-)", "(%)"), ("g kg⁻¹", "pH units", "mass-%"), ("mg/g", "", "wt%")])
+def test_rows_of_units(units: tuple[str, ...]) -> None:
+    lines = [";".join(NAMES), ";".join(("", *units)), *(";".join(row) for row in ROWS * 3)]
+    found = dialect_of("\n".join(lines), [], "", Given())
+    assert found is not None
+    assert (found.names, found.after) == (NAMES, 2)
+
+
+@pytest.mark.parametrize(
+    "top",
+    [["Station: 12;;;", "Serial;4711;;", ""], ["Probenliste 2024;;;"], ["Kunde;A. B.;;", "Datum;2024-01-01;;", ";;;"]],
+)
+def test_titles_with_the_delimiters_of_the_table(top: list[str]) -> None:
+    lines = [*top, ";".join(NAMES), *(";".join(row) for row in ROWS * 3)]
+    found = dialect_of("\n".join(lines), [], "", Given())
+    assert found is not None
+    assert (found.names, found.skip) == (NAMES, len(top))
+
+
+@pytest.mark.parametrize("sign", ["#", "%"])
+@pytest.mark.parametrize("gap", ["", " "])
+def test_a_commented_header_over_blanks(sign: str, gap: str) -> None:
+    lines = [f"{sign}{gap}SOC pH clay", *(f"{k}.5 6.{k} 3{k}" for k in range(9))]
+    found = dialect_of("\n".join(lines), [], "", Given())
+    assert found is not None
+    assert found.names == ("SOC", "pH", "clay")
+
+
 def test_nothing() -> None:
     assert dialect_of("\n \n", [], "", Given()) is None

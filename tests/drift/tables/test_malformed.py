@@ -146,7 +146,8 @@ def test_compressed_and_decimal_comma_tables_are_read(tmp_path: Path) -> None:
     old = tmp_path / "old.csv"
     old.write_bytes(GOOD.replace("horizon", "Höhe").encode("cp1252"))
     assert open_table(old, "old.csv").names[3] == "Höhe"
-    assert "Windows-1252" in open_table(old, "old.csv").notes[0]
+    [note] = open_table(old, "old.csv").notes
+    assert (note.code, "Windows-1252" in note.message) == ("encoding", True)
     german = tmp_path / "german.csv"
     german.write_bytes(GOOD.replace(",", ";").replace(".", ",").encode("utf-8-sig"))
     assert verdict(good, german) == "passed"

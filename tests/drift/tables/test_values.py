@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from flint_ml.drift.check import check_tables
+from flint_ml.drift.coverage import not_understood
 from flint_ml.drift.rules import ColumnRules, DriftRules, ReadBothRules
 from flint_ml.drift.tables.values import Reading, Texts, read_texts, reading_of, texts_of
 
@@ -34,6 +36,13 @@ def read(*texts: str, **given: object) -> tuple[Reading | None, list[object]]:
         (("4 mg kg-1", "5.5 mg kg-1"), [4, 5.5]),
         (("1.5e-3", "2E4", "-7.5"), [0.0015, 2e4, -7.5]),
         (("−3.5", "+2", ".5"), [-3.5, 2, 0.5]),
+        (("~3.5", "ca. 4", "≈ 5.5"), [3.5, 4, 5.5]),
+        (("12.3 ± 0.5", "4.1±0.2", "3 +/- 1"), [12.3, 4.1, 3]),
+        (("12.3*", "4 †", "3.5 **"), [12.3, 4, 3.5]),
+        (("'12.3", '="4.5"', "'7'"), [12.3, 4.5, 7]),
+        (("$1,200.50", "€ 3.5", "$7"), [1200.5, 3.5, 7]),
+        (("1.5D+02", "2.5d-1", "3.0D0"), [150, 0.25, 3]),
+        (("4.5 wt%", "3 wt%"), [4.5, 3]),
     ],
 )
 def test_spellings_of_numbers(texts: tuple[str, ...], values: list[float]) -> None:
@@ -44,7 +53,7 @@ def test_spellings_of_numbers(texts: tuple[str, ...], values: list[float]) -> No
 
 
 @pytest.mark.parametrize(
-    "word", ["n.d.", "n. d.", "NA", "-", "–", "…", "...", "n/a", "no data", "k.A.", "nan", "?", "*"]
+    "word", ["n.d.", "n. d.", "NA", "-", "–", "…", "...", "n/a", "no data", "k.A.", "k. A.", "#NV", "nan", "?", "*"]
 )
 def test_words_for_no_value(word: str) -> None:
     reading, found = read(word, "1.5", "2.5")
@@ -62,13 +71,14 @@ def test_words_from_the_settings_and_a_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "limit"), [(("<14", "20", "15"), 14), (("< 0,5", "1,5", "<0,2"), 0.5), (("≤3", "4", "5.5"), 3)]
+    ("texts", "limit"),
+    [(("<14", "20", "15"), 14), (("< 0,5", "1,5", "<0,2"), 0.5), (("≤3", "4", "5.5"), 3), (("(<14)", "20", "15"), 14)],
 )
 def test_values_below_a_limit_are_ties_under_the_largest(texts: tuple[str, ...], limit: float) -> None:
     reading, found = read(*texts)
     assert reading is not None
     assert reading.below == limit
-    under = [value for text, value in zip(texts, found, strict=True) if text[0] in "<≤"]
+    under = [value for text, value in zip(texts, found, strict=True) if set(text) & set("<≤")]
     assert all(value < limit and value == under[0] for value in under)  # type: ignore[operator]
 
 
@@ -83,6 +93,57 @@ def test_values_above_a_limit_and_limits_that_are_not_given() -> None:
     assert found[0] < 2.2  # type: ignore[operator]
 
 
+def test_the_qualifiers_of_laboratories() -> None:
+    reading, found = read("15 U", "20 J", "30.5")
+    assert reading is not None
+    assert reading.below == 15
+    assert (found[0], found[1:]) == (np.nextafter(15, 0), [20, 30.5])
+    assert "U" in reading.why
+
+
+@pytest.mark.parametrize(
+    ("texts", "likely", "values", "doubt"),
+    [
+        (("1.234", "12.500"), ",", [1234, 12500], ""),
+        (("1.234", "12.500"), ".", [1.234, 12.5], ""),
+        (("1.234", "12.500"), "", [1.234, 12.5], "."),
+        (("1,234", "12,500"), ".", [1234, 12500], ""),
+        (("1,234", "12,500"), ",", [1.234, 12.5], ""),
+        (("1,234", "12,500"), "", [1.234, 12.5], ","),
+        (("1,234", "900"), "", [1234, 900], ","),
+        (("1.234", "0,5"), "", [1234, 0.5], ""),
+        (("1,234", "12,500", "1,250.5"), "", [1234, 12500, 1250.5], ""),
+    ],
+)
+def test_thousands(texts: tuple[str, ...], likely: str, values: list[float], doubt: str) -> None:
+    reading, found = read(*texts, likely=(likely, likely))
+    assert reading is not None
+    assert (found, reading.doubt) == (values, doubt)
+
+
+@pytest.mark.parametrize("write", ["{:.1f}-{:.1f}".format, "{:.1f}/{:.1f}".format, "{:.1f} to {:.1f}".format])
+def test_numbers_that_cannot_be_read_are_no_identifiers(write: Any) -> None:
+    rng = np.random.default_rng(3)
+    tables = [
+        pa.table({"range": [write(v, v + 1) for v in rng.gamma(4, 4, 60)], "pH": rng.normal(6, 1, 60)}) for _ in "ab"
+    ]
+    result = check_tables(tables[0], tables[1], DriftRules())
+    reasons = {column.column.name: not_understood(column.column, result.rules) for column in result.columns}
+    assert reasons["pH"] is None
+    assert "could not be read" in str(reasons["range"])
+
+
+@pytest.mark.parametrize("form", ["S{}", "P-{}-a", "2024.{}.x", "10.5281/z.{}", "v1.2.{}", "1.{}.24"])
+def test_identifiers_are_understood(form: str) -> None:
+    rng = np.random.default_rng(4)
+    tables = [
+        pa.table({"id": [form.format(k) for k in range(first, first + 60)], "pH": rng.normal(6, 1, 60)})
+        for first in (100, 900)
+    ]
+    result = check_tables(tables[0], tables[1], DriftRules())
+    assert [not_understood(column.column, result.rules) for column in result.columns] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("texts", "date"),
     [
@@ -93,6 +154,8 @@ def test_values_above_a_limit_and_limits_that_are_not_given() -> None:
         (("13. März 2024", "2. Mai 2024"), (2024, 3, 13)),
         (("March 13, 2024", "May 2, 2024"), (2024, 3, 13)),
         (("13-03-24", "14-03-24"), (2024, 3, 13)),
+        (("13-Mär-2024", "2-Mai-2024"), (2024, 3, 13)),
+        (("2024-03", "2024-11"), (2024, 3, 1)),
     ],
 )
 def test_dates(texts: tuple[str, ...], date: tuple[int, ...]) -> None:

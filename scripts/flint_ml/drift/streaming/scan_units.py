@@ -22,7 +22,7 @@ class ScanUnits:
     def __init__(self, side: int, source: Source, names: Sequence[str]) -> None:
         self.side = side
         self.sources = list(source.parts or (source,))
-        self.label = source.label
+        self.label, self.decimal_seen = source.label, source.decimal_seen
         self.types = types_of(source, names)
         self.names = list(names)
         self.readings: dict[str, Reading] = {}

@@ -98,8 +98,9 @@ def _read_texts(tables: tuple[ScanUnits, ScanUnits], names: Sequence[str], rules
         }
         scanned = scanner(table.units(), ScanPlan(requests)) if requests else Scan()
         sides.append({name: scanned.accumulators[name].texts if name in requests else None for name in chosen})
+    likely = (tables[0].decimal_seen, tables[1].decimal_seen)
     for name in chosen:
-        reading = decided(name, (sides[0][name], sides[1][name]), rules)
+        reading = decided(name, (sides[0][name], sides[1][name]), rules, likely=likely)
         if reading is not None:
             tables[0].readings[name] = tables[1].readings[name] = reading
 

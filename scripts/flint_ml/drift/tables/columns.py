@@ -171,6 +171,10 @@ def reading_notes(name: str, reading: Reading | None) -> list[tuple[str, str]]:
             notes.append(("mixed-type", text))
     if reading.padded:
         notes.append(("blanks", f"`{name}`: blanks around its values were dropped; a model may take them for others"))
+    if reading.doubt:
+        taken = "decimals" if reading.doubt in reading.decimals else "thousands"
+        text = f"`{name}`: all its numbers are like `1{reading.doubt}234`; the sign was taken to part {taken}; `read: "
+        notes.append(("thousands", f"{text}thousands: '{reading.doubt}'` or `decimal: '{reading.doubt}'` decides"))
     if reading.kind == "dates" and reading.hint:
         notes.append(("date-order", f"`{name}` was read as {reading.why}; {reading.hint}"))
     return notes

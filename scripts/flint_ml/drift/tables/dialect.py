@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from flint_ml.drift.tables.values import is_missing_word, is_number, is_unit
+from flint_ml.drift.tables.values import is_missing_word, is_number, is_unit, number_kind
 
 DELIMITERS = (",", ";", "\t", "|")
 BLANKS = " "
 # Lines at the start among which the header is looked for, and lines at the end that may be a footer.
 _TOP, _BOTTOM = 40, 10
 _LETTERS = 40_000
+# So many numbers with a sign tell which is the decimal one.
+_FRACTIONS = 5_000
 _QUOTED = 20
 _COMMENTS = ("#", "//", "%", "!")
 _SUMMARY = re.compile(
@@ -29,6 +31,7 @@ _SUMMARY = re.compile(
     r"note[s:]?.*|source[s:]?.*|mittelwert|summe|gesamt|anzahl|moyenne|somme|media|suma|total general|grand total|"
     r"end|end of file|eof)$"
 )
+_FRACTION = re.compile(r"[-+]?(?:\d*\.\d+|\d+,\d+|\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:,\d{3})+\.\d+)(?:[eE][-+]?\d+)?")
 # Campbell Scientific's loggers: environment, names, units, processing.
 _TOA5 = {"TOA5", "TOACI1", "TOB1"}
 _TOA5_UNITS = {"TS", "RN", "Smp", "Avg", "Max", "Min", "Std", "Tot", "Med", "WVc", "TMx", "TMn"}
@@ -43,6 +46,11 @@ _UNITLESS = {
     "dimensionless",
     "pH",
     "ph",
+    "pH units",
+    "units",
+    "ratio",
+    "count",
+    "n",
     "ID",
     "id",
     "text",
@@ -82,7 +90,8 @@ class Dialect:
 
     ``skip`` lines stand before the header, ``after`` rows (header, units) before the first row of data. ``comments``
     begin lines to drop, ``footer`` is how many lines at the end are none of the table, ``blanks``: any run of blanks
-    parts two fields.
+    parts two fields. ``decimal_seen`` is the sign that numbers show to be decimal, ``thousands`` are columns in which
+    the sign was taken to be so without one that shows it.
     """
 
     names: tuple[str, ...]
@@ -95,6 +104,8 @@ class Dialect:
     blanks: bool = False
     said: tuple[str, ...] = ()
     doubtful: bool = False
+    decimal_seen: str = ""
+    thousands: tuple[str, ...] = ()
 
     @property
     def rewritten(self) -> bool:
@@ -132,7 +143,9 @@ def dialect_of(top: str, more: Sequence[str], bottom: str, given: Given) -> Dial
     footer = _footer(bottom or (top if not more else ""), delimiter, len(structure.names), structure.first, comments)
     skip, after = _physical(lines, start, structure, comments)
     skip = starts[skip]
-    decimal = given.decimal or decimal_of([*rows[structure.first :], *(_cells(m, delimiter) for m in more)], delimiter)
+    cells = [*rows[structure.first :], *(_cells(m, delimiter) for m in more)]
+    decimal, seen = (given.decimal, given.decimal) if given.decimal else decimal_of(cells, delimiter)
+    thousands = () if seen or delimiter == "," else _doubtful(cells, structure.names, decimal)
     if structure.header or start or match:
         said.append(f"header in line {skip + 1}")
     if structure.units:
@@ -158,6 +171,8 @@ def dialect_of(top: str, more: Sequence[str], bottom: str, given: Given) -> Dial
         blanks,
         tuple(said),
         structure.doubtful,
+        seen,
+        thousands,
     )
 
 
@@ -198,6 +213,9 @@ def _comments(lines: Sequence[str], start: int, given: Given) -> tuple[str, int]
         return "", start
     # "#id,SOC" over "1,2.3": numpy writes the header so. It stays where nothing else can be the header.
     last = max(i for i in range(start, end) if lines[i].startswith(sign))
+    blank = len(lines[end].split())
+    if blank > 1 and len(lines[last].removeprefix(sign).split()) == blank and all(map(is_number, lines[end].split())):
+        return "", last
     for delimiter in DELIMITERS:
         count = lines[end].count(delimiter)
         if count and lines[last].count(delimiter) == count and all(map(_is_value, _cells(lines[end], delimiter))):
@@ -250,19 +268,36 @@ def _clean(cell: str, delimiter: str) -> float:
     return 0.0 if delimiter != BLANKS and len(parts) > 1 and all(map(is_number, parts)) else 0.6
 
 
-def decimal_of(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """The decimal sign of numbers that Arrow reads itself; where commas part the fields it is a point."""
-    if delimiter == ",":
-        return "."
-    comma = point = 0
+def decimal_of(rows: Sequence[Sequence[str]], delimiter: str) -> tuple[str, str]:
+    """The decimal sign of numbers that Arrow reads itself, and the sign that numbers show; "" where none does.
+
+    ``1.234`` and ``1,234`` show nothing: the sign may part thousands. Where commas part the fields, Arrow gets a point.
+    """
+    kinds: Counter[str] = Counter()
     for row in rows:
+        if kinds.total() > _FRACTIONS:
+            break
         for cell in row:
             text = cell.strip().strip('"')
-            if re.fullmatch(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", text):
-                comma += 1
-            elif re.fullmatch(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?", text):
-                point += 1
-    return "," if comma > point else "."
+            if _FRACTION.fullmatch(text):
+                kinds[number_kind(text)] += 1
+    comma, point = kinds["comma"] + kinds["german"], kinds["point"] + kinds["english"]
+    seen = "" if comma == point else "," if comma > point else "."
+    if delimiter == ",":
+        return ".", seen
+    return seen or ("," if kinds["comma3"] > kinds["point3"] else "."), seen
+
+
+def _doubtful(rows: Sequence[Sequence[str]], names: Sequence[str], decimal: str) -> tuple[str, ...]:
+    """Columns of numbers like ``1.234``, where no number of the table tells what the sign parts."""
+    three = {".": "point3", ",": "comma3"}[decimal]
+    kinds: list[set[str]] = [set() for _ in names]
+    for row in rows:
+        for column, cell in zip(kinds, row, strict=False):
+            text = cell.strip().strip('"')
+            if _FRACTION.fullmatch(text):
+                column.add(number_kind(text))
+    return tuple(name for name, column in zip(names, kinds, strict=True) if column == {three})
 
 
 def structure_of(rows: Sequence[Sequence[str]], given: Given) -> Structure:
@@ -277,7 +312,8 @@ def structure_of(rows: Sequence[Sequence[str]], given: Given) -> Structure:
         return _named(rows, header, tuple(range(header + 1, after)), after, wide)
     if rows[0] and rows[0][0].strip() in _TOA5 and len(rows) > 4:
         return _named(rows, 1, (2, 3), 4, wide)
-    first: int | None = next((i for i, row in enumerate(rows[:_TOP]) if _is_data(row, numeric, wide)), None)
+    usual = sorted(map(_filled, body))[len(body) // 2]
+    first: int | None = next((i for i, row in enumerate(rows[:_TOP]) if _is_data(row, numeric, wide, usual)), None)
     if first == 0 or not numeric or first is None:
         # Numbers may be names (bands of a spectrum), and text may be data: the header is the first full line.
         header = next((i for i, row in enumerate(rows[:_TOP]) if len(row) >= wide - 1), 0) if first is None else 0
@@ -319,13 +355,16 @@ def _filled(row: Sequence[str]) -> int:
     return sum(bool(cell.strip()) for cell in row)
 
 
-def _is_data(row: Sequence[str], numeric: Sequence[int], wide: int) -> bool:
-    """Whether a row is one of data, by its cells in the columns of numbers."""
+def _is_data(row: Sequence[str], numeric: Sequence[int], wide: int, usual: int) -> bool:
+    """Whether a row is one of data, by its cells in the columns of numbers; ``usual`` cells of a row are filled."""
     if not numeric or len(row) < wide - 1:
         return False
     cells = [row[k].strip() for k in numeric if k < len(row)]
     numbers = sum(map(is_number, cells))
     texts = sum(bool(cell) and not is_number(cell) and not is_missing_word(cell) for cell in cells)
+    # "Serial;4711;;": a line of a title with the delimiters of the table.
+    if 2 * _filled(row) <= usual:
+        return False
     return numbers > texts or (not texts and _filled(row) >= max(2, wide / 2))
 
 
@@ -389,8 +428,10 @@ def _named(
     rows: Sequence[Sequence[str]], header: int, units: tuple[int, ...], first: int, wide: int, *, doubtful: bool = False
 ) -> Structure:
     names = [name.strip().lstrip("\ufeff") for name in rows[header]]
-    if names and names[0].startswith("#"):
+    if names and names[0][:1] in {"#", "%"}:
         names[0] = names[0][1:].strip()
+        # "# SOC pH": the sign has a field of its own where blanks part them.
+        names = names[1:] if not names[0] and wide == len(names) - 1 else names
     body = [row for row in rows[first:] if len(row) == wide]
     row_names = trailing = False
     if len(names) == wide - 1 and body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,10 @@ _ROWS, _COLUMNS = 3, 2
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet that was read: the table, notes for the reader, and how it was read."""
+    """A sheet that was read: the table, notes for people (code, message, hint), and how it was read."""
 
     table: Any
-    notes: tuple[str, ...]
+    notes: tuple[tuple[str, str, str], ...]
     said: str
 
 
@@ -73,14 +74,40 @@ def read_sheet(path: Path, label: str, read: ReadRules | None = None) -> Sheet:
     rows = rows[: len(rows) - _footer(rows, structure)]
     columns = [_column([row[k] for row in rows[structure.first :]]) for k in range(wide)]
     names = _names(structure.names, wide)
-    notes: tuple[str, ...] = ()
+    notes: list[tuple[str, str, str]] = []
     if len(sheets) > 1 and not read.sheet:
         which = "first sheet" if title == next(iter(sheets)) else "sheet"
-        notes = (f"{label}: the {which}, `{title}`, was read; there are {len(sheets) - 1} more (`read: sheet:`)",)
+        text = f"{label}: the {which}, `{title}`, was read; there are {len(sheets) - 1} more"
+        notes.append(("sheet", text, "`read: sheet:` names the sheet"))
+    formulas = _formulas(path, title)
+    if formulas:
+        cells = f"{formulas} cell{'s' if formulas > 1 else ''}"
+        text = f"{label}: {cells} of sheet `{title}` hold a formula whose value is not stored; they count as missing"
+        notes.append(("formulas", text, "open and save the workbook in Excel or LibreOffice, or save the sheet as CSV"))
     said = [f"sheet `{title}`"] if len(sheets) > 1 else []
     said += [f"header in row {structure.header + 1}"] if structure.header else []
     said += ["a row of units below the header"] if structure.units else []
-    return Sheet(pa.Table.from_arrays(columns, names=names), notes, ", ".join(said))
+    return Sheet(pa.Table.from_arrays(columns, names=names), tuple(notes), ", ".join(said))
+
+
+def _formulas(path: Any, title: str) -> int:
+    """How many cells of a sheet hold a formula, and no value that was computed; 0 where no sheet has formulas."""
+    import zipfile
+
+    from openpyxl import load_workbook
+
+    with zipfile.ZipFile(path) as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        # A formula's element is <f>; most workbooks of data have none, and are not read twice.
+        if not any(re.search(rb"<f[ >]", archive.read(name)) for name in sheets):
+            return 0
+    count = 0
+    formulas, values = (load_workbook(path, read_only=True, data_only=known) for known in (False, True))
+    for row, stored in zip(formulas[title].iter_rows(), values[title].iter_rows(values_only=True), strict=False):
+        count += sum(cell.data_type == "f" and value is None for cell, value in zip(row, stored, strict=False))
+    formulas.close()
+    values.close()
+    return count
 
 
 def _chosen(rows_of: dict[str, list[list[Any]]], states: dict[str, str]) -> str:

@@ -17,11 +17,16 @@ Limits = tuple[float | None, float | None]
 
 
 def interpreted(
-    tables: tuple[Any, Any], names: Sequence[str], rules: DriftRules, limits: Mapping[str, Limits] | None = None
+    tables: tuple[Any, Any],
+    names: Sequence[str],
+    rules: DriftRules,
+    limits: Mapping[str, Limits] | None = None,
+    likely: tuple[str, str] = ("", ""),
 ) -> tuple[tuple[Any, Any], dict[str, Reading]]:
     """Two ``pyarrow.Table`` with columns of text read as numbers, dates, yes and no; and how each was read.
 
-    ``limits`` are those of detection that a profile of the reference knows.
+    ``limits`` are those of detection that a profile of the reference knows, ``likely`` the decimal signs that other
+    numbers of each table have.
     """
     readings = {}
     for name in names:
@@ -33,7 +38,7 @@ def interpreted(
         if any(_nested(column.type) for column in columns):
             continue
         sides = [texts_in(column, rules.missing_in(name, side)) for side, column in enumerate(columns)]
-        reading = decided(name, (sides[0], sides[1]), rules, (limits or {}).get(name))
+        reading = decided(name, (sides[0], sides[1]), rules, (limits or {}).get(name), likely)
         if reading is not None:
             readings[name] = reading
             for side in (0, 1):
@@ -45,17 +50,22 @@ def interpreted(
 
 
 def decided(
-    name: str, sides: tuple[Texts | None, Texts | None], rules: DriftRules, limits: Limits | None = None
+    name: str,
+    sides: tuple[Texts | None, Texts | None],
+    rules: DriftRules,
+    limits: Limits | None = None,
+    likely: tuple[str, str] = ("", ""),
 ) -> Reading | None:
     """How the texts of a column are read, by the rules and by what they are in both tables."""
     read = [rules.read.of_side(side) for side in (0, 1)]
     return reading_of(
         sides,
         forced=rules.of(name).kind,
-        decimals=(read[0].decimal, read[1].decimal),
+        decimals=(read[0].decimal_sign, read[1].decimal_sign),
         dates=(read[0].dates, read[1].dates),
         missing=[*rules.missing_in(name, 0), *rules.missing_in(name, 1)],
         limits=limits or (None, None),
+        likely=likely,
     )
 
 

@@ -31,6 +31,15 @@ _BLOCK, _BLOCK_A_COLUMN, _BLOCK_MOST = 1 << 22, 1 << 12, 1 << 26
 
 
 @dataclass(frozen=True)
+class SourceNote:
+    """What a person should know of how a table was read."""
+
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A table that is not read yet: its column names in order, and how to read it, or the ``parts`` that make it up.
 
@@ -55,7 +64,8 @@ class Source:
     member: str = ""
     frame: Any = None
     parts: tuple[Source, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    decimal_seen: str = ""
+    notes: tuple[SourceNote, ...] = field(default=())
     said: str = ""
     partition: tuple[tuple[str, str], ...] = ()
 
@@ -215,7 +225,9 @@ def _open_sheet(source: Source, read: ReadRules) -> Source:
         path = io.BytesIO(_stream(replace(source, parquet=True)).read())
     sheet = read_sheet(path, source.label, read)
     names = tuple(sheet.table.column_names)
-    return replace(source, names=names, frame=sheet.table, notes=sheet.notes, said=sheet.said)
+    return replace(
+        source, names=names, frame=sheet.table, notes=tuple(SourceNote(*note) for note in sheet.notes), said=sheet.said
+    )
 
 
 def open_tables(paths: Sequence[Path | str], label: str, read: ReadRules | None = None) -> Source:
@@ -243,7 +255,17 @@ def open_tables(paths: Sequence[Path | str], label: str, read: ReadRules | None 
             )
     notes = tuple(note for part in parts for note in part.notes)
     said = parts[0].said if len({part.said for part in parts}) == 1 else "; ".join(p.said for p in parts[:3])
-    return Source(parts[0].path, label, parts[0].names, parts[0].parquet, parts=parts, notes=notes, said=said)
+    signs = {part.decimal_seen for part in parts}
+    return Source(
+        parts[0].path,
+        label,
+        parts[0].names,
+        parts[0].parquet,
+        parts=parts,
+        notes=notes,
+        said=said,
+        decimal_seen=signs.pop() if len(signs) == 1 else "",
+    )
 
 
 def _partitioned(source: Source, place: Path | str) -> Source:
@@ -352,7 +374,7 @@ def _open_text(source: Source, read: ReadRules) -> Source:
     label = source.label
     text, encoding = _decoded(_head(source), label, read.encoding)
     middle, end = _further(source, encoding)
-    given = Given(read.header, read.skip, read.units_row, read.comment, read.delimiter, read.decimal)
+    given = Given(read.header, read.skip, read.units_row, read.comment, read.delimiter, read.decimal_sign)
     try:
         dialect = dialect_of(text, middle, end or ("" if middle else text), given)
     except (csv.Error, IndexError) as error:
@@ -360,11 +382,18 @@ def _open_text(source: Source, read: ReadRules) -> Source:
         raise _bad(label, f"has no readable header: {error}", hint) from None
     if dialect is None:
         raise _bad(label, "is empty", "write the table again; it needs a header line and rows", "empty-file")
-    notes = (
-        (f"{label} is not UTF-8; it was read as Windows-1252",) if encoding == "cp1252" and not read.encoding else ()
-    )
+    notes = []
+    if encoding == "cp1252" and not read.encoding:
+        told = f"{label} is not UTF-8; it was read as Windows-1252"
+        notes.append(SourceNote("encoding", told, "save it as UTF-8, or say `read: encoding:`"))
     if dialect.doubtful:
-        notes = (*notes, f"{label}: the first line holds numbers only; it was read as the header (`read: header:`)")
+        told = f"{label}: the first line holds numbers only; it was read as the header"
+        notes.append(SourceNote("doubtful-header", told, "`read: header:` says in which line the names stand"))
+    if dialect.thousands:
+        columns = ", ".join(f"`{name}`" for name in dialect.thousands[:4])
+        told = f"{label}: the numbers of {columns} are all like `1{dialect.decimal}234`; that was taken for decimals"
+        hint = f"`read: thousands: '{dialect.decimal}'` or `read: decimal: '{dialect.decimal}'` says what it parts"
+        notes.append(SourceNote("thousands", told, hint))
     said = list(dialect.said)
     if encoding != "utf8":
         said.append({"cp1252": "Windows-1252", "utf-16": "UTF-16"}.get(encoding, encoding))
@@ -379,7 +408,8 @@ def _open_text(source: Source, read: ReadRules) -> Source:
         comments=dialect.comments,
         footer=dialect.footer,
         blanks=dialect.blanks,
-        notes=notes,
+        decimal_seen=dialect.decimal_seen,
+        notes=tuple(notes),
         said=", ".join(said),
     )
 

@@ -53,7 +53,7 @@ def schema_notes(reference: Source, current: Source, rules: DriftRules) -> list[
     there, here = set(reference.names), set(current.names)
     gone = [name for name in reference.names if name not in here and rules.compares(name)]
     new = [name for name in current.names if name not in there and rules.compares(name)]
-    notes = [Note("warning", "encoding", text, "save it as UTF-8") for text in (*reference.notes, *current.notes)]
+    notes = [Note("warning", note.code, note.message, note.hint) for note in (*reference.notes, *current.notes)]
     if gone:
         notes.append(
             Note(

@@ -62,6 +62,8 @@ _MISSING = frozenset(
         "keine_angabe",
         "n_d",
         "n_a",
+        "k_a",
+        "#nv",
     ]
 )
 # Below a limit that is not given: below detection, below quantification.
@@ -91,13 +93,23 @@ _BELOW = frozenset(
         "<mrl",
         "not_detected",
         "below_detection",
+        "udb",
+        "udn",
+        "ubg",
+        "nq",
+        "not_quantified",
+        "below_quantification",
+        "below_lod",
+        "below_loq",
+        "below_detection_limit",
     ]
 )
 _NUMBER = re.compile(r"[-+−]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+−]?\d+)?")
 _GROUPED = re.compile(r"[-+−]?\d{1,3}(?:([ \u00a0\u202f'’.,])\d{3})(?:\1\d{3})*(?:[.,]\d+)?")
 _LIMIT = re.compile(r"^(<=|>=|[<>≤≥])\s*(.+)$")
 _UNIT = re.compile(
-    r"^(?:%|‰|°\s?[CFK]?|ppm|ppb|pct|percent|per cent|Vol\.?-?%|"
+    r"^(?:%|‰|°\s?[CFK]?|deg\.? ?[CFK]|[$€£]|ppm|ppb|pct|percent|per cent|(?:[Vv]ol|[Mm]ass|[Mm]|[Ww]t|[Ww])\.?[- ]?%|"
+    r"% ?\(?[wvm]/[wvm]\)?|"
     r"(?:[µμumckdhnMG]?(?:g|mol|molc|eq|L|l|m|Pa|S|J|W|Hz|K|s|t|ha|a|yr|d|h|min|bar|sr|nm)(?:[-−]?\d|[²³⁻¹]+)?)"
     r"(?:\s?[/·*.]?\s?[µμumckdhnMG]?(?:g|mol|molc|eq|L|l|m|Pa|S|J|W|Hz|K|s|t|ha|a|yr|d|h|min|bar|sr|nm|dm|cm)"
     r"(?:\^?\(?[-−]?\d\)?|[²³⁻¹]+)?){0,3})$"
@@ -111,17 +123,17 @@ _MONTHS = {
     for number, names in enumerate(
         (
             "jan january januar janvier enero janeiro",
-            "feb february februar février fevrier febrero fevereiro",
-            "mar march märz maerz mrz mars marzo março marco",
+            "feb february februar février fevrier fév févr febrero fevereiro",
+            "mar march mär märz maerz mrz mars marzo março marco",
             "apr april avril abril avr abr",
             "may mai mayo maio",
             "jun june juni juin junio junho",
             "jul july juli juillet julio julho juil",
-            "aug august août aout agosto ago",
+            "aug august août aout aoû agosto ago",
             "sep sept september septembre septiembre setembro set",
             "oct october oktober okt octobre octubre outubro out",
             "nov november novembre noviembre novembro",
-            "dec december dezember dez décembre decembre diciembre dezembro dic",
+            "dec december dezember dez déc décembre decembre diciembre dezembro dic",
         ),
         start=1,
     )
@@ -133,6 +145,18 @@ _NAMED_DATE = re.compile(
     r"^(?:[A-Za-z]+,? )?(?:(\d{1,2})\.?[ -]([^\W\d_]+)\.?,?[ -](\d{2,4})|([^\W\d_]+)\.? (\d{1,2}),? (\d{4}))"
     r"(?:[ T]+\d{1,2}:\d{2}(?::\d{2})?)?$"
 )
+_MONTH = re.compile(r"^(\d{4})[-/.](0[1-9]|1[0-2])$")
+# What stands around numbers: Excel's marks of text, "about", marks of footnotes, an uncertainty, money, Fortran's
+# exponent; and the qualifiers of laboratories, of which U is "not detected at" (US EPA).
+_WRAPPED = re.compile(r"""^(?:="(.*)"|'(.*)'|'(?=[-+.\d<>])(.*))$""")
+_ABOUT = re.compile(r"^(?:[~≈∼]|ca?\.|circa|approx\.?|about|env\.)\s*(?=[-+−.,\d])", re.I)
+_UNCERTAIN = re.compile(r"(?<=[\d.,])\s*(?:±|\+/-|\+-)\s*[\d.,]+(?:\s?%)?")
+_MARKED = re.compile(r"(?<=[\d.,%])\s?[*†‡§?!]+$")
+_MONEY = re.compile(r"^([$€£])\s?(?=[\d.,])")
+_FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[-+]?\d{1,3}$)")
+_QUALIFIED = re.compile(r"^(.*[\d.,])\s?(?:U|UJ|UD|ND)$")
+_LIMIT_IN_BRACKETS = re.compile(r"^[(\[]\s*([<>≤≥].*)[)\]]$")
+_MEASURED = re.compile(r"(?<![\w.,])\d+[.,]\d+(?!\d|[.,]\w|/[A-Za-z])")
 # A column of text with at least this share of other texts is not one of numbers with a few odd entries.
 ODD = 0.05
 _ODD_BESIDE_NUMBERS = 0.1
@@ -159,6 +183,7 @@ class Texts:
     others: int = 0
     dates: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
     zeros: bool = False
     padded: int = 0
     different: int = 0
@@ -168,7 +193,7 @@ class Texts:
         """Add the counts of another part of the column."""
         for name in ("present", "unlimited", "others", "padded"):
             setattr(self, name, getattr(self, name) + getattr(more, name))
-        for name in ("numbers", "below", "above", "units", "missing", "other", "dates", "answers"):
+        for name in ("numbers", "below", "above", "units", "missing", "other", "dates", "answers", "marks"):
             getattr(self, name).update(getattr(more, name))
         self.zeros |= more.zeros
         self.different = max(self.different, more.different)
@@ -211,6 +236,9 @@ def _add(result: Texts, text: str, count: int, missing: set[str]) -> None:
     if word in _BELOW or word.replace("_", "") in _BELOW:
         result.unlimited += count
         return
+    stripped, mark = bare_number(stripped)
+    if mark:
+        result.marks[mark] += count
     limit = _LIMIT.match(stripped)
     if limit and (spelled := _spelling(limit[2])):
         (result.below if limit[1] in {"<", "<=", "≤"} else result.above)[limit[2].strip()] += count
@@ -244,11 +272,49 @@ def _note_number(result: Texts, spelled: tuple[str, str, str], count: int, *, lo
                 result.low[sign] = min(value, result.low.get(sign, np.inf))
 
 
+def bare_number(text: str) -> tuple[str, str]:
+    """A text without what stands around its number, and what that was; a text without a number as it is."""
+    if _NUMBER.fullmatch(text) or not any(map(str.isdigit, text)):
+        return text, ""
+    bare, marks = text, []
+    wrapped = _WRAPPED.match(bare)
+    if wrapped:
+        bare = next(part for part in wrapped.groups() if part is not None).strip()
+        marks.append("quotes")
+    if (brackets := _LIMIT_IN_BRACKETS.match(bare)) is not None:
+        bare = brackets[1].strip()
+    if (qualified := _QUALIFIED.match(bare)) is not None and _spelling(qualified[1]):
+        return f"<{qualified[1]}", "U is below the limit before it"
+    for pattern, value, mark in (
+        (_ABOUT, "", "signs for about"),
+        (_UNCERTAIN, "", "uncertainties after ±"),
+        (_MARKED, "", "marks after the number"),
+        (_MONEY, "", "signs of money"),
+        (_FORTRAN, "e", ""),
+    ):
+        changed = pattern.sub(value, bare).strip()
+        if changed != bare:
+            bare = changed
+            marks.append(mark)
+    limit = _LIMIT.match(bare)
+    if bare == text or _spelling(limit[2] if limit else bare) is None:
+        return text, ""
+    return bare, ", ".join(mark for mark in marks if mark)
+
+
+def holds_measurement(text: str) -> bool:
+    """Whether a text that is no number holds one as measurements are written: with a decimal sign, and not as a part
+    of a name, a date, a version or an address.
+    """
+    return bool(_MEASURED.search(text))
+
+
 def is_number(text: str) -> bool:
     """Whether a text is a number in some spelling, with a unit, or below or above a limit."""
     stripped = text.strip()
     if _NUMBER.fullmatch(stripped):
         return True
+    stripped, _ = bare_number(stripped)
     limit = _LIMIT.match(stripped)
     return _spelling(limit[2] if limit else stripped) is not None or _word(stripped) in _BELOW
 
@@ -277,10 +343,11 @@ def _spelling(text: str) -> tuple[str, str, str] | None:
         if not _UNIT.match(unit) or (len(unit) == 1 and unit.isalpha() and rest[0] not in " \u00a0"):
             return None
         bare = bare[: start.end()].strip()
-    return _kind(bare), unit, bare
+    return number_kind(bare), unit, bare
 
 
-def _kind(bare: str) -> str:
+def number_kind(bare: str) -> str:
+    """How a number is spelled: the names of ``Texts.numbers``."""
     digits = bare.lstrip("+-−")
     mantissa = re.split("[eE]", digits)[0]
     points, commas = mantissa.count("."), mantissa.count(",")
@@ -323,6 +390,8 @@ def _date_order(text: str) -> str | None:
         if second > 12:
             return "month"
         return "day dotted" if "." in text[:3] else "either"
+    if _MONTH.match(text) and 1900 <= int(text[:4]) <= 2100:
+        return "iso"
     match = _NAMED_DATE.match(text)
     return "named" if match and (match[2] or match[4] or "").lower() in _MONTHS else None
 
@@ -332,7 +401,8 @@ class Reading:
     """What the texts of a column are taken for, in both tables.
 
     ``below``: values under it, and those given as below a limit, are ties; ``above`` likewise. ``why`` says so for
-    people, ``hint`` names the setting that changes it; ``left_out``: the column could not be understood.
+    people, ``hint`` names the setting that changes it; ``left_out``: the column could not be understood; ``doubt`` is
+    the sign that was taken for decimals, or for thousands, without anything that tells.
     """
 
     kind: Literal["numbers", "dates", "answers", "text"]
@@ -348,6 +418,7 @@ class Reading:
     padded: bool = False
     odd: tuple[int, int] = (0, 0)
     odd_texts: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 def reading_of(
@@ -358,6 +429,7 @@ def reading_of(
     dates: tuple[str, str] = ("", ""),
     missing: Iterable[str] = (),
     limits: tuple[float | None, float | None] = (None, None),
+    likely: tuple[str, str] = ("", ""),
 ) -> Reading | None:
     """Decide what a column of text is; a side that holds numbers already is None. None: text, as it is.
 
@@ -369,6 +441,8 @@ def reading_of(
         Settings of the user for each table: the decimal sign, ``day-first`` or ``month-first``.
     limits
         The limits below and above which the reference, a profile, knows values as ties only.
+    likely
+        The decimal sign of other numbers of each table; it decides of ``1.234`` and ``1,234``.
     """
     known = [side for side in sides if side is not None]
     whole = Texts()
@@ -392,7 +466,7 @@ def reading_of(
     shares = [side.numeric / max(1, side.present - sum(side.missing.values())) for side in known]
     if forced != "numeric" and known and (not there or min(shares) <= 0.5 or _are_codes(whole, known, len(known) < 2)):
         return as_text
-    return _numbers(sides, whole, forced=forced, decimals=decimals, words=words, limits=limits)
+    return _numbers(sides, whole, forced=forced, decimals=decimals, words=words, limits=limits, likely=likely)
 
 
 def _are_answers(whole: Texts, there: int) -> bool:
@@ -435,11 +509,12 @@ def _numbers(
     decimals: tuple[str, str],
     words: frozenset[str],
     limits: tuple[float | None, float | None],
+    likely: tuple[str, str],
 ) -> Reading:
     there = whole.present - sum(whole.missing.values())
-    signs = [_sign(side, given) for side, given in zip(sides, decimals, strict=True)]
+    signs = [_sign(*side) for side in zip(sides, decimals, likely, strict=True)]
     contrary = any(conflict for _, conflict in signs)
-    decimals = (signs[0][0], signs[1][0])
+    given, decimals = decimals, (signs[0][0], signs[1][0])
     odd_texts = tuple(text for text, _ in whole.other.most_common(3))
     odd = (sides[0].others if sides[0] else 0, sides[1].others if sides[1] else 0)
     why, hint, left_out = [], "", False
@@ -457,8 +532,16 @@ def _numbers(
         hint = "name them under `read: missing:`, or say `kind: category`"
     if units and not left_out:
         why.append(f"unit {units[0]} in the cells")
+    if whole.marks and not left_out:
+        why.append(
+            f"without {', '.join(sorted(whole.marks))}"
+            if not any(m.startswith("U is") for m in whole.marks)
+            else ", ".join(sorted(whole.marks))
+        )
     if "," in decimals and not left_out:
         why.append("decimal comma")
+    if not left_out and any(_grouped(side, sign) for side, sign in zip(sides, decimals, strict=True)):
+        why.append("thousands are parted")
     below = [limit for limit in limits[:1] if limit is not None]
     above = [limit for limit in limits[1:] if limit is not None]
     for side, sign in zip(sides, decimals, strict=True):
@@ -481,10 +564,11 @@ def _numbers(
         left_out=left_out,
         odd=odd,
         odd_texts=odd_texts,
+        doubt="" if left_out else max(map(thousands_doubt, sides, given, likely)),
     )
 
 
-def _sign(side: Texts | None, given: str) -> tuple[str, bool]:
+def _sign(side: Texts | None, given: str, likely: str) -> tuple[str, bool]:
     """The decimal sign of one table's texts, and whether both signs occur."""
     if given or side is None:
         return given or ".", False
@@ -493,8 +577,25 @@ def _sign(side: Texts | None, given: str) -> tuple[str, bool]:
     point = any(name in kinds for name in ("point", "english", "spaced point"))
     if comma or point:
         return ("," if comma and not point else "."), comma and point
+    if likely:
+        return likely, False
     # "1,234" alone: a thousands separator, unless no number goes without.
     return ("," if kinds["comma3"] > kinds["point3"] and not kinds["whole"] else "."), False
+
+
+def _grouped(side: Texts | None, decimal: str) -> bool:
+    """Whether numbers have signs between their thousands under this decimal sign."""
+    other = "comma3" if decimal == "." else "point3"
+    names = (other, "english", "german", "spaced", "spaced point", "spaced comma")
+    return side is not None and any(name in side.numbers for name in names)
+
+
+def thousands_doubt(side: Texts | None, given: str, likely: str) -> str:
+    """The sign that may part thousands or decimals in all numbers that have one, where nothing else tells; or ""."""
+    if side is None or given or likely:
+        return ""
+    fractions = {kind for kind in side.numbers if kind not in {"whole", "spaced"}}
+    return {frozenset({"comma3"}): ",", frozenset({"point3"}): "."}.get(frozenset(fractions), "")
 
 
 def _value(text: str, decimal: str) -> float | None:
@@ -523,6 +624,7 @@ def _read(text: str, reading: Reading, side: int) -> Any:
     low = -np.inf if reading.below is None else reading.below
     if word in _BELOW or word.replace("_", "") in _BELOW:
         return under(low)
+    stripped, _ = bare_number(stripped)
     limit = _LIMIT.match(stripped)
     if limit:
         value = _value(limit[2], reading.decimals[side])
@@ -566,6 +668,9 @@ def _moment(text: str, order: str) -> datetime.datetime | None:
             day, year = int(match[1] or match[5]), int(match[3] or match[6])
             year = year if year > 99 else 2000 + year
             return datetime.datetime(year, _MONTHS[(match[2] or match[4]).lower()], day)
+        match = _MONTH.match(text)
+        if match:
+            return datetime.datetime(int(match[1]), int(match[2]), 1)
     except (ValueError, KeyError):
         return None
     return None
