@@ -12,6 +12,7 @@ from flint_ml.metrics.intervals.bootstrap import IntervalSettings
 from flint_ml.metrics.read import parse
 from flint_ml.metrics.rules import Rule
 from flint_ml.metrics.verdict import Evidence, Judged, judge_metrics, overall
+from flint_ml.metrics.wording import value_findings
 
 
 def judged(base: str, head: str, where: str = "m.json", rules: dict[str, Rule] | None = None) -> Judged:
@@ -29,7 +30,7 @@ REPORT = """              precision    recall  f1-score   support
         Fire       {test:.2f}      0.70      0.75       100
      Harvest       0.80      0.70      0.75       100
 
-    accuracy                           0.80       200
+    accuracy                           {test:.2f}       200
    macro avg       0.80      0.70      0.75       200
 """
 KERAS = '{{"loss":{train},"mae":{train},"val_loss":{test},"val_mae":{test}}}'
@@ -197,3 +198,30 @@ def test_confusion_matrices_are_no_metrics(where: str, text: str, size: int) -> 
     assert not file.readings
     assert [len(matrix.rows) for matrix in file.matrices.values()] == [size]
     assert next(iter(file.matrices.values())).rows[0][1] in (10.0, 1.0)
+
+
+def test_a_class_that_falls_is_told_where_the_average_is_better() -> None:
+    def report(poor: float, rich: float) -> str:
+        rows = {"poor": poor, "rich": rich, "macro avg": (poor + rich) / 2}
+        parts = {name: {"precision": value, "recall": value, "f1-score": value} for name, value in rows.items()}
+        return json.dumps({**parts, "accuracy": (poor + rich) / 2})
+
+    for base, head, codes in (((0.8, 0.6), (0.79, 0.7), []), ((0.8, 0.6), (0.7, 0.9), ["class-worse"])):
+        rows = judged(report(*base), report(*head)).rows
+        result = overall(rows, has_base=True)
+        assert result.verdict == "better"
+        assert [finding.code for finding in value_findings(rows, result, has_base=True)] == codes
+
+
+def test_an_extreme_in_the_name_of_a_metric_is_that_metric() -> None:
+    base, head = '{"max_error":2,"mean_absolute_error":1}', '{"max_error":3,"mean_absolute_error":1}'
+    assert verdict(base, head) == "worse"
+    assert verdict('{"max_error":{"mean":2,"std":1}}', '{"max_error":{"mean":1.8,"std":1.2}}') == "better"
+
+
+def test_a_spread_that_grows_is_a_warning() -> None:
+    for std, codes in ((0.05, []), (0.2, ["spread-grew"])):
+        rows = judged('{"r2_mean":0.7,"r2_std":0.02}', json.dumps({"r2_mean": 0.7, "r2_std": std})).rows
+        result = overall(rows, has_base=True)
+        assert result.verdict == "same"
+        assert [finding.code for finding in value_findings(rows, result, has_base=True)] == codes

@@ -271,3 +271,96 @@ def test_files_of_r_are_named_with_the_line_that_exports_them(name: str) -> None
     with pytest.raises(InputError) as caught:
         read_table(b"RDX3", name)
     assert "write.csv" in (caught.value.hint or "")
+
+
+TABLES = {
+    "row names as floats": ("id,truth,prediction\n0.0,1,1.5\n1.0,2,2.5\n", "0 1"),
+    "no names of samples": ("y_test,y_pred\n1,1.5\n2,2.5\n", "row~000000001 row~000000002"),
+    "tidymodels": ("id,.row,soc,.pred,.config\nFold1,1,1,1.5,M1\nFold2,2,2,2.5,M1\n", "1 2"),
+    "tidymodels' augment": (".pred,.resid,soc\n1.5,0.5,1\n2.5,0.5,2\n", "row~000000001 row~000000002"),
+    "wide, one target": ("id,soc_true,soc_pred\na,1,1.5\nb,2,2.5\n", "a b"),
+    "wide, by prefix": ("plot_id,observed_soc,predicted_soc\na,1,1.5\nb,2,2.5\n", "a b"),
+    "hydrology": ("date,obs,sim\n1,1,1.5\n2,2,2.5\n", "row~000000001 row~000000002"),
+    "broom": ("id,actual,.fitted\na,1,1.5\nb,2,2.5\n", "a b"),
+    "soil horizons": ("id,upper,lower,truth,prediction\na,0,,1,1.5\nb,5,15,2,2.5\n", "a b"),
+}
+
+
+@pytest.mark.parametrize("writer", list(TABLES))
+def test_tables_as_others_write_them(writer: str) -> None:
+    text, ids = TABLES[writer]
+    frame = read_table(text.encode(), "p.csv")
+    assert list(frame["id"]) == [name.replace("~", " ") for name in ids.split()]
+    assert list(frame["truth"]) == [1.0, 2.0]
+    assert list(frame["prediction"]) == [1.5, 2.5]
+    assert frame.attrs["numbered"] == ids.startswith("row~")
+
+
+def test_a_wide_table_of_targets_and_depths() -> None:
+    text = b"id,soc_0_5_obs,soc_0_5_pred,clay_obs,clay_pred,group\na,1,1.5,10,11,x\nb,2,2.5,20,21,y\n"
+    frame = read_table(text, "p.csv")
+    assert list(frame["id"]) == ["a / clay", "a / soc_0_5", "b / clay", "b / soc_0_5"]
+    assert list(frame["truth"]) == [10.0, 1.0, 20.0, 2.0]
+
+
+def test_true_of_r_python_and_json_is_one_class() -> None:
+    tables = [
+        read_table(f"id,truth,prediction\na,{yes},{no}\nb,{no},{no}\n".encode(), "p.csv")
+        for yes, no in (("TRUE", "FALSE"), ("True", "False"), ("true", "false"))
+    ]
+    assert all(join(tables[0], other).same for other in tables)
+    named = read_table(b"id,truth,prediction\na,TRUE,Fire\nb,Fire,Fire\n", "p.csv")
+    assert sorted(named["truth"]) == ["Fire", "TRUE"]
+
+
+def test_probabilities_under_the_names_of_the_classes() -> None:
+    data = b"rowIndex,obs,pred,Fire,Harvest\n1,Fire,Fire,0.8,0.2\n2,Harvest,Fire,0.6,0.4\n"
+    pairs = join(read_table(data, "p.csv"), read_table(data, "p.csv"))
+    assert pairs.likelihood is not None
+    assert list(pairs.likelihood[0]) == pytest.approx([0.8, 0.4])
+    groups_too = b"id,truth,prediction,Fire\n1,Fire,Fire,3\n2,Harvest,Fire,4\n"
+    assert "probability_Fire" not in read_table(groups_too, "p.csv")
+
+
+def test_an_id_that_comes_again_is_answered_with_the_column_of_its_repeats() -> None:
+    with pytest.raises(InputError) as caught:
+        read_table(b"rowIndex,obs,pred,Resample\n1,1,1,Fold1\n1,1,2,Fold2\n", "p.csv")
+    assert "{repeat: Resample}" in (caught.value.hint or "")
+
+
+def weighted_and_bounded(n: int, noise: float, half: float) -> tuple[bytes, dict[str, float]]:
+    rng = np.random.default_rng(7)
+    truth, weight = rng.normal(20, 5, n), rng.uniform(0.2, 3, n)
+    prediction = truth + rng.normal(0, noise, n)
+    table = pd.DataFrame({"id": range(n), "truth": truth, "prediction": prediction, "sample_weight": weight})
+    table[".pred_lower"], table[".pred_upper"] = prediction - half, prediction + half
+    error = prediction - truth
+    outside = np.maximum(np.abs(error) - half, 0)
+    values = {
+        "rmse": float(np.sqrt(np.average(error**2, weights=weight))),
+        "mae": float(np.average(np.abs(error), weights=weight)),
+        "r2": float(1 - np.sum(weight * error**2) / np.sum(weight * (truth - np.average(truth, weights=weight)) ** 2)),
+        "coverage": float(np.average(np.abs(error) <= half, weights=weight)),
+        "interval_score": float(np.average(2 * half + 2 / 0.1 * outside, weights=weight)),
+        "mpiw": 2 * half,
+    }
+    return table.to_csv(index=False).encode(), values
+
+
+def test_weights_and_bounds_give_the_weighted_scores_coverage_and_interval_score() -> None:
+    (one, before), (two, after) = weighted_and_bounded(200, 2.0, 2.5), weighted_and_bounded(200, 1.0, 2.5)
+    pairs = join(read_table(one, "p.csv"), read_table(two, "p.csv"))
+    questions = [Question(name, resolve(name, {}), before[name], after[name]) for name in before]
+    matched, findings = match(questions, pairs)
+    assert findings == []
+    assert matched["interval_score"] == "interval-score-0.9"
+    assert set(matched) == set(before)
+    intervals = answer(questions, pairs, IntervalSettings(resamples=500)).intervals
+    for name in ("rmse", "coverage", "interval_score"):
+        assert intervals[name].differs(), name
+        assert intervals[name].low < after[name] - before[name] < intervals[name].high
+
+
+def test_a_weight_is_not_negative() -> None:
+    with pytest.raises(InputError, match="no weight in 1 rows"):
+        read_table(b"id,truth,prediction,sample_weight\na,1,1,-1\nb,2,2,1\n", "p.csv")

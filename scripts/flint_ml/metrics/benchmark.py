@@ -65,7 +65,11 @@ def read_predictions(files: BenchmarkFiles) -> Predictions:
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"is larger than {MAX_BYTES:,} bytes", where=files.predictions, code="predictions-too-large")
     files.use(path)
-    result = Predictions(read_table(path.read_bytes(), files.predictions, files.columns))
+    result = Predictions(head := read_table(path.read_bytes(), files.predictions, files.columns))
+    if head.attrs["numbered"]:
+        hint = "a column `id` keeps samples together when their order changes"
+        message = "no column names the samples: they are compared in the order of the rows"
+        result.findings.append(_finding("info", "rows-as-ids", message, hint))
     try:
         base = _read_base(files)
     except InputError as error:

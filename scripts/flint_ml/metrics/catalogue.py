@@ -141,7 +141,28 @@ METRICS = (
     _error("NU", "nu nonunity nonunityslope"),
     _error("LC", "lc lackofcorrelation"),
     _error("CRPS", "crps continuousrankedprobabilityscore"),
-    _error("interval score", "intervalscore meanintervalscore msis mis weightedintervalscore wis winklerscore winkler"),
+    _error(
+        "interval score",
+        "intervalscore meanintervalscore msis mis weightedintervalscore wis winklerscore winkler",
+        *(
+            Score(f"interval-score-{level:g}", "regression", "interval score", s.interval_score(level), needs="width")
+            for level in (0.9, 0.95, 0.8, 0.5, 0.99)
+        ),
+    ),
+    Metric(
+        "coverage",
+        "coverage picp predictionintervalcoverage intervalcoverage predictionintervalcoverageprobability",
+        "none",
+        (Score("coverage", "regression", "coverage", lambda x: x["inside"] / x["n"], needs="inside"),),
+        most=1.0,
+    ),
+    Metric(
+        "interval width",
+        "mpiw pinaw intervalwidth meanintervalwidth predictionintervalwidth sharpness",
+        "none",
+        (Score("interval-width", "regression", "interval width", lambda x: x["width"] / x["n"], needs="width"),),
+        percent=True,
+    ),
     _error(
         "pinball loss",
         "pinball pinballloss meanpinballloss quantile quantileloss wquantileloss meanwquantileloss meanquantileloss "
@@ -403,7 +424,8 @@ METRICS = (
     _shown("counts of misses", "falsepositives falsenegatives falsepositive falsenegative fp fn", "lower"),
     _shown(
         "spread",
-        "standarderror stderror errorbar measurementerror samplingerror seasonalerror gradnorm msemodel msetotal",
+        "standarderror stderror errorbar measurementerror samplingerror seasonalerror gradnorm msemodel msetotal "
+        "pvalue pval fpvalue mcnemarpvalue",
     ),
     *(
         _shown(name, names)

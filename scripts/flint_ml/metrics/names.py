@@ -283,11 +283,20 @@ _CENTRAL = _words_of("mean avg average median value estimate overall")
 
 def beside(name: str) -> tuple[tuple[str, ...], str]:
     """What ``name`` is about, and the word that makes it a number beside the metric (``rmse_std``: std); else empty."""
-    words = [word for part in _parts(unit_of(name)[0]) for word in part]
+    words = [word for part in _parts(unit_of(name)[0]) for word in _without_metric(part)]
     numbers = {word for before, word in zip(words[1:], words[:-1], strict=True) if before == "percent"}
     varies = next((word for word in words if word in _VARIES or word in numbers or _is_part(word)), "")
     left = [w for w in words if w not in _VARIES and w not in _CENTRAL and w not in numbers and not _is_part(w)]
     return tuple(sorted(word for word in left if word != "percent")), varies
+
+
+def _without_metric(words: list[str]) -> list[str]:
+    """The words, those of a metric's name of several as one: the `max` of `max_error` is no extreme of an error."""
+    hits = [hit for hit in _hits(words) if hit.end - hit.start > 1]
+    if not hits:
+        return words
+    hit = max(hits, key=lambda hit: hit.order)
+    return [*words[: hit.start], hit.alias, *words[hit.end :]]
 
 
 def _is_part(word: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +15,59 @@ from flint_ml.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-ROLES = ("id", "truth", "prediction", "group", "block", "probability", "target", "repeat")
-_OPTIONAL = {"group", "block", "probability", "target", "repeat"}
+ROLES = (
+    "id",
+    "truth",
+    "prediction",
+    "group",
+    "block",
+    "probability",
+    "target",
+    "repeat",
+    "weight",
+    "lower",
+    "upper",
+)
+_OPTIONAL = set(ROLES) - {"truth", "prediction"}
 # Names of columns as scikit-learn's users, caret, tidymodels, mlr3 and pandas write them.
 USUAL = {
     "id": (
+        # tidymodels' `id` beside `.row` is the fold.
+        ".row",
+        "rowindex",
+        "row_ids",
         "id",
         "sample_id",
         "sample",
         "plot_id",
         "uid",
-        "rowindex",
-        ".row",
-        "row_ids",
+        "lab_id",
+        "profile_id",
+        "sampleid",
         "row_id",
         "index",
         "unnamed: 0",
     ),
-    "truth": ("truth", "observed", "measured", "reference", "y_true", "target", "actual", "label", "obs"),
+    "truth": (
+        "truth",
+        "observed",
+        "measured",
+        "reference",
+        "y_true",
+        "target",
+        "actual",
+        "label",
+        "obs",
+        "y_test",
+        "ytest",
+        "true",
+        "true_label",
+        "ground_truth",
+        "gt",
+        "observation",
+        "actual_value",
+        "expected",
+    ),
     "prediction": (
         "prediction",
         "predicted",
@@ -44,32 +80,66 @@ USUAL = {
         "response",
         "yhat",
         "y_hat",
+        "predictions",
+        "preds",
+        "predicted_value",
+        "pred_label",
+        "predict",
+        ".fitted",
+        "fitted",
+        "simulated",
+        "sim",
+        "y_predicted",
+        "modelled",
+        "modeled",
+        "forecast",
     ),
     "group": ("group",),
     "block": ("block", "site", "cluster"),
     "probability": ("probability", "y_score", "y_prob", "y_proba"),
     "target": (),
     "repeat": (),
+    "weight": ("sample_weight", "sample_weights", ".case_weights", "case_weights", "case_wts"),
+    "lower": (".pred_lower", "lower", "lwr", "pred_lower", "y_lower", "q0.05", "q05", "q0.025"),
+    "upper": (".pred_upper", "upper", "upr", "pred_upper", "y_upper", "q0.95", "q95", "q0.975"),
 }
+# A column that may number the repeats of a sample, named where an id comes again.
+_REPEATS = ("resample", "fold", "repeat", "rep", "seed", "iteration", "split", "cv", "run")
+# One target's columns in a wide table.
+_WIDE = (
+    re.compile(
+        r"(?P<target>.+?)[_.](?P<role>true|truth|obs|observed|measured|actual|pred|predicted|prediction|hat)", re.I
+    ),
+    re.compile(
+        r"(?P<role>y_true|true|truth|obs|observed|measured|actual|y_pred|pred|predicted|prediction|\.pred)[_.]"
+        r"(?P<target>.+)",
+        re.I,
+    ),
+)
 _CLASS = "probability_"
 # The same of tidymodels and mlr3: the class stands behind it.
-_CLASS_PREFIXES = (_CLASS, ".pred_", "prob.")
+_CLASS_PREFIXES = (_CLASS, ".pred_", "prob.", "prob_", "proba_", "p_", "")
 MIN_GROUP = 5
 REST = "small groups together"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns of a predictions table; those after ``prediction`` may be absent."""
+    """Names of the columns of a predictions table; those after ``prediction`` may be absent, and the id too: then the
+    rows are the samples, in their order.
+    """
 
-    id: str
     truth: str
     prediction: str
+    id: str | None = None
     group: str | None = None
     block: str | None = None
     probability: str | None = None
     target: str | None = None
     repeat: str | None = None
+    weight: str | None = None
+    lower: str | None = None
+    upper: str | None = None
 
 
 def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -89,7 +159,9 @@ def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) 
     -------
     pandas.DataFrame
         Columns id (text), truth, prediction (numbers where both are, else text); where there are such, group and
-        block (text), probability (of the last class) or probability_<class> (of each class); sorted by id.
+        block (text), probability (of the last class) or probability_<class> (of each class), weight, lower and upper
+        (bounds of an interval, in the unit of the truth); sorted by id. ``attrs["numbered"]``: no column names the
+        samples, and they are numbered in their order.
 
     Raises
     ------
@@ -108,14 +180,16 @@ def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) 
             code="unknown-key",
         )
     table, comma = cells(data, where)
+    table, names = _long(table, names)
     columns = _find(list(map(str, table.columns)), where, names)
-    frame = pd.DataFrame({"id": _text(table[columns.id])})
+    numbered = [f"row {number:09d}" for number in range(1, len(table) + 1)]
+    frame = pd.DataFrame({"id": _ids(table[columns.id]) if columns.id else pd.Series(numbered, dtype="string")})
     digits: int | None = None
     for role in ("truth", "prediction"):
         frame[role] = numbers_of(table[getattr(columns, role)], comma=comma)
     numeric = all(pd.api.types.is_numeric_dtype(frame[role]) for role in ("truth", "prediction"))
     for role in ("truth", "prediction"):
-        frame[role] = frame[role].astype(float) if numeric else _text(table[getattr(columns, role)])
+        frame[role] = frame[role].astype(float) if numeric else _labels(table[getattr(columns, role)])
     if numeric:
         digits = _decimals(table[columns.truth])
     for role in ("group", "block"):
@@ -125,15 +199,94 @@ def read_table(data: bytes, where: str, names: Mapping[str, str] | None = None) 
         frame["id"] = frame["id"] + " / " + _text(table[columns.target])
         frame["group"] = frame["group"] if "group" in frame else _text(table[columns.target])
     chances = {"probability": columns.probability} if columns.probability else {}
-    chances |= _class_columns(list(map(str, table.columns)), set(frame["truth"].astype("string").dropna()), numeric)
+    roles = {getattr(columns, role) for role in ROLES}
+    free = [name for name in map(str, table.columns) if name not in roles]
+    chances |= _class_columns(free, set(frame["truth"].astype("string").dropna()), numeric)
+    for role in ("weight", "lower", "upper") if numeric or columns.weight else ():
+        named = getattr(columns, role)
+        # Bounds that nobody named may be those of a soil horizon.
+        if named and (role in names or role == "weight" or _all_numbers(table[named], comma=comma)):
+            frame[role] = _measure(numbers_of(table[named], comma=comma), where, named, positive=role == "weight")
     for role, named in chances.items():
         frame[role] = _chance(numbers_of(table[named], comma=comma), where, named)
     if columns.repeat:
         frame = _averaged(frame, where, columns)
-    _check(frame, where, columns)
+    again = next((name for name in map(str, table.columns) if name.lower() in _REPEATS), "")
+    _check(frame, where, columns, again)
     frame = frame.sort_values("id", ignore_index=True)
     frame.attrs["decimals"] = digits
+    frame.attrs["numbered"] = columns.id is None
     return frame
+
+
+def _long(table: pd.DataFrame, names: Mapping[str, str]) -> tuple[pd.DataFrame, Mapping[str, str]]:
+    """A wide table (``soc_true``, ``soc_pred``, ``clay_true``, …) with one row for each sample and target."""
+    import pandas as pd
+
+    present = list(map(str, table.columns))
+    lower = {name.lower() for name in present}
+    plain = any(usual in lower for usual in USUAL["prediction"]) or ".pred_class" in lower
+    if plain or {"truth", "prediction"} & set(names):
+        return table, names
+    pairs: dict[str, dict[str, str]] = {}
+    for name in present:
+        wide = next((match for form in _WIDE if (match := form.fullmatch(name))), None)
+        if wide:
+            role = "prediction" if re.search("pred|hat", wide["role"].lower()) else "truth"
+            pairs.setdefault(wide["target"].strip("_."), {})[role] = name
+    whole = {target: pair for target, pair in pairs.items() if len(pair) == 2}
+    if not whole:
+        return table, names
+    others = [name for name in present if not any(name in pair.values() for pair in whole.values())]
+    if not any(usual in {name.lower() for name in others} for usual in USUAL["id"]) and "id" not in names:
+        table = table.assign(id=[f"row {number:09d}" for number in range(1, len(table) + 1)])
+        others = [*others, "id"]
+    parts = [
+        table[others].assign(target=target, truth=table[pair["truth"]], prediction=table[pair["prediction"]])
+        for target, pair in whole.items()
+    ]
+    long = pd.concat(parts, ignore_index=True)
+    if len(whole) == 1:
+        return long.drop(columns="target"), {**names, "truth": "truth"}
+    return long, {**names, "target": "target", "truth": "truth"}
+
+
+def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Identifiers as text; whole numbers that pandas wrote as ``7.0`` are 7."""
+    text = _text(column)
+    known = text.dropna()
+    return text.str.removesuffix(".0") if len(known) and known.str.fullmatch(r"\d+\.0").all() else text
+
+
+def _labels(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Classes as text; TRUE of R, True of Python and true of JSON are one class."""
+    text = _text(column)
+    logical = text.dropna().str.lower().isin(["true", "false"]).all()
+    return text.str.lower() if logical else text
+
+
+def _all_numbers(column: pd.Series[Any], *, comma: bool) -> bool:
+    import pandas as pd
+
+    values = pd.to_numeric(numbers_of(column, comma=comma), errors="coerce").to_numpy(float, na_value=np.nan)
+    return bool(np.isfinite(values).all())
+
+
+def _measure(column: pd.Series[Any], where: str, name: str, *, positive: bool) -> np.ndarray:
+    """A weight (not negative) or a bound of an interval as numbers, shape (n,)."""
+    import pandas as pd
+
+    values: np.ndarray = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    wrong = np.flatnonzero(~np.isfinite(values) | (positive & (values < 0)))
+    if len(wrong):
+        kind = "weight" if positive else "bound"
+        raise InputError(
+            f"column `{name}` holds no {kind} in {len(wrong)} rows, the first in data row {wrong[0] + 1}",
+            where=where,
+            hint="a weight is a number from zero, a bound a number in the unit of the truth",
+            code="invalid-predictions",
+        )
+    return values
 
 
 def cells(data: bytes, where: str) -> tuple[pd.DataFrame, bool]:
@@ -203,7 +356,9 @@ def _class_columns(present: list[str], classes: set[str], numeric: bool) -> dict
     columns = {name: name for name in present if name.startswith(_CLASS)}
     for name in present:
         prefix = next((prefix for prefix in _CLASS_PREFIXES[1:] if name.startswith(prefix)), None)
-        if prefix is not None and not numeric and name.removeprefix(prefix) in classes:
+        known = prefix is not None and not numeric and name.removeprefix(prefix) in classes
+        # caret and rpart name the columns by the classes alone: all of them must be there.
+        if prefix is not None and known and (prefix or classes <= set(present)):
             columns.setdefault(f"{_CLASS}{name.removeprefix(prefix)}", name)
     return columns
 
@@ -230,6 +385,8 @@ def _find(present: list[str], where: str, names: Mapping[str, str]) -> Columns:
         if named is None:
             lower = {name.lower(): name for name in reversed(present)}
             hit = next((lower[usual] for usual in USUAL[role] if usual in lower), None)
+        if hit is None and role == "truth" and named is None:
+            hit = _outcome(present)
         if hit is not None:
             found[role] = hit
         elif named is not None or role not in _OPTIONAL:
@@ -241,6 +398,14 @@ def _find(present: list[str], where: str, names: Mapping[str, str]) -> Columns:
                 code="missing-column",
             )
     return Columns(**found)
+
+
+def _outcome(present: Sequence[str]) -> str | None:
+    """The truth of tidymodels' predictions: the outcome's own column, the only one that is not tidymodels'."""
+    if not {".pred", ".pred_class"} & set(present):
+        return None
+    own = [name for name in present if not name.startswith(".") and name.lower() not in {"", "id", "id2", "splits"}]
+    return own[0] if len(own) == 1 else None
 
 
 def _chance(column: pd.Series[float], where: str, name: str) -> np.ndarray:
@@ -258,7 +423,7 @@ def _chance(column: pd.Series[float], where: str, name: str) -> np.ndarray:
     return values
 
 
-def _check(frame: pd.DataFrame, where: str, columns: Columns) -> None:
+def _check(frame: pd.DataFrame, where: str, columns: Columns, again: str = "") -> None:
     if not len(frame):
         raise InputError("holds no predictions", where=where, code="empty-predictions")
     for role in ("id", "truth", "prediction"):
@@ -273,10 +438,12 @@ def _check(frame: pd.DataFrame, where: str, columns: Columns) -> None:
             )
     twice = np.flatnonzero(frame["id"].duplicated().to_numpy())
     if len(twice):
+        repeats = f"prediction-columns: {{repeat: {again}}}" if again else "prediction-columns: {repeat: fold}"
         raise InputError(
             f"has the same id again in {len(twice)} rows, the first in data row {twice[0] + 1}",
             where=where,
-            hint="the id must name one sample; give one prediction a sample",
+            hint=f"the id must name one sample; repeats of one are averaged with `{repeats}`, targets or depths of one "
+            "are told apart with `prediction-columns: {target: depth}`",
             code="duplicate-id",
         )
 
@@ -295,9 +462,10 @@ class Pairs:
 
     ``truth``, ``base`` and ``head`` have shape (n,) and the unit of the truth; ``group`` and ``block`` have shape (n,)
     or are None. ``likelihood`` are both sides' probabilities of the true class, ``score`` those of the last class, of
-    two, and ``positive`` (n,) says where it is true. ``only_base``, ``only_head`` and ``relabelled`` count samples
-    that are on one side only or whose truth differs. ``rounding`` is the largest difference of two truths that is
-    rounding (fewer digits, single precision) and not another truth.
+    two, and ``positive`` (n,) says where it is true. ``weight`` (n,) are the samples' weights, ``bounds`` both sides'
+    lower and upper bounds, each of shape (n, 2), in the unit of the truth. ``only_base``, ``only_head`` and
+    ``relabelled`` count samples that are on one side only or whose truth differs. ``rounding`` is the largest
+    difference of two truths that is rounding (fewer digits, single precision) and not another truth.
     """
 
     truth: np.ndarray
@@ -312,6 +480,8 @@ class Pairs:
     likelihood: tuple[np.ndarray, np.ndarray] | None = None
     score: tuple[np.ndarray, np.ndarray] | None = None
     positive: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    bounds: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def n(self) -> int:
@@ -365,8 +535,18 @@ def join(base: pd.DataFrame, head: pd.DataFrame) -> Pairs:
         relabelled=int(differs.sum()),
         rounding=rounding,
         block=both["block"].to_numpy(dtype=object) if "block" in both else None,
+        weight=both["weight"].to_numpy(float) if "weight" in both else None,
+        bounds=_bounds(both),
         **_chances(both, truth),
     )
+
+
+def _bounds(both: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
+    names = [[f"{bound}{end}" for bound in ("lower", "upper")] for end in ("_base", "")]
+    if not all(name in both for side in names for name in side):
+        return None
+    base, head = (both[side].to_numpy(float) for side in names)
+    return base, head
 
 
 # Single precision holds 24 bits.

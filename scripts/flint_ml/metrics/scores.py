@@ -163,22 +163,40 @@ def _single(names: list[str], *, shared: bool, start: int = 0) -> dict[str, tupl
 
 def regression_table(pairs: Pairs) -> SumTable:
     """Columns for scores of the kind ``regression``; for precision, relative to the mean truth."""
-    centre = pairs.truth.mean()
+    centre = np.average(pairs.truth, weights=_weights(pairs)[:, 0])
     truth = pairs.truth - centre
 
-    def side(prediction: np.ndarray) -> np.ndarray:
+    def side(prediction: np.ndarray, bounds: np.ndarray | None) -> np.ndarray:
         error = prediction - pairs.truth
         own = prediction - centre
-        return np.column_stack([error, error**2, np.abs(error), own, own**2, own * truth])
+        columns = [error, error**2, np.abs(error), own, own**2, own * truth]
+        if bounds is not None:
+            low, high = bounds.T
+            columns += [(low <= pairs.truth) & (pairs.truth <= high), high - low]
+            columns += [np.maximum(low - pairs.truth, 0.0) + np.maximum(pairs.truth - high, 0.0)]
+        return np.column_stack(columns)
 
     lower, upper = np.quantile(pairs.truth, [0.25, 0.75])
+    names = ["e", "e2", "abs", "p", "p2", "tp", *(["inside", "width", "outside"] if pairs.bounds else [])]
+    base, head = pairs.bounds or (None, None)
     return SumTable(
-        shared=np.column_stack([np.ones(pairs.n), truth, truth**2]),
-        base=side(pairs.base),
-        head=side(pairs.head),
-        names=_single(["n", "t", "t2"], shared=True) | _single(["e", "e2", "abs", "p", "p2", "tp"], shared=False),
+        shared=np.column_stack([np.ones(pairs.n), truth, truth**2]) * _weights(pairs),
+        base=side(pairs.base, base) * _weights(pairs),
+        head=side(pairs.head, head) * _weights(pairs),
+        names=_single(["n", "t", "t2"], shared=True) | _single(names, shared=False),
         fixed={"iqr": float(upper - lower)},
     )
+
+
+def _weights(pairs: Pairs) -> np.ndarray:
+    """Weights with a mean of one, shape (n, 1); ones where there are none."""
+    weight = pairs.weight
+    return np.ones((pairs.n, 1)) if weight is None or not weight.sum() else (weight / weight.mean())[:, None]
+
+
+def interval_score(level: float) -> Callable[[Sums], np.ndarray]:
+    """Winkler's interval score at ``level`` (Gneiting and Raftery 2007, doi:10.1198/016214506000001437, eq. 43)."""
+    return lambda s: (s["width"] + 2 / (1 - level) * s["outside"]) / s["n"]
 
 
 def classes_of(pairs: Pairs) -> np.ndarray:
@@ -206,9 +224,9 @@ def class_table(pairs: Pairs) -> SumTable | None:
         names["nll"] = (False, 2 * k, 2 * k)
     base, head = pairs.likelihood or (None, None)
     return SumTable(
-        np.hstack([np.ones((pairs.n, 1)), truth]).astype(float),
-        side(pairs.base, base),
-        side(pairs.head, head),
+        np.hstack([np.ones((pairs.n, 1)), truth]) * _weights(pairs),
+        side(pairs.base, base) * _weights(pairs),
+        side(pairs.head, head) * _weights(pairs),
         names,
         {},
     )

@@ -383,7 +383,9 @@ def _metrics(
             detail = (after or before or Reading(None)).detail
             rule = replace(rule, why=f"{rule.why}; {detail}") if detail else rule
             metrics.append(_Metric(shown, path, before, after, rule, spreads.get(name)))
-    return sorted(_by_split(_without_companions(_last_of_sets(metrics))), key=lambda metric: importance(metric.rule))
+    return sorted(
+        _by_split(_without_companions(_summarised(_last_of_sets(metrics)))), key=lambda metric: importance(metric.rule)
+    )
 
 
 def training_twins(file: MetricsFile) -> set[str]:
@@ -454,6 +456,28 @@ def _shown(metric: _Metric, why: str) -> _Metric:
     """``metric`` without a say in the verdict."""
     missing: Missing = "warn" if metric.rule.missing == "fail" else metric.rule.missing
     return replace(metric, rule=replace(metric.rule, weight=0.0, why=why, missing=missing))
+
+
+_AVERAGE = re.compile(r"(.*\.)?(?:macro|weighted|micro|samples) avg\.(?:precision|recall|f1-score)")
+_OF_CLASS = re.compile(r"(.*\.)?[^.]+\.(?:precision|recall|f1-score)|(.*\.)?[^.]+ avg\.(?:precision|recall)")
+
+
+def _summarised(metrics: Sequence[_Metric]) -> list[_Metric]:
+    """Of a classification report accuracy and the averages of F1 decide: precision is traded for recall, and the
+    classes are in the averages. A class that falls is told (:func:`flint_ml.metrics.wording.value_findings`).
+    """
+    reports = {metric.path for metric in metrics if _AVERAGE.fullmatch(metric.shown)}
+    why = "a part of the averages: shown, decides nothing"
+    return [
+        _shown(metric, why)
+        if metric.path in reports
+        and _OF_CLASS.fullmatch(metric.shown)
+        and not metric.shown.endswith(" avg.f1-score")
+        and not metric.rule.weighted
+        and metric.rule.source != "rule"
+        else metric
+        for metric in metrics
+    ]
 
 
 def _without_companions(metrics: Sequence[_Metric]) -> list[_Metric]:

@@ -305,6 +305,9 @@ def value_findings(rows: Sequence[Row], result: Overall, *, has_base: bool) -> l
                     "warning", "spread-grew", f"{sentence(row)}: it varies {times} times as much as in the base", hint
                 )
             )
+        elif _class_fell(row):
+            hint = "look at this class before the average convinces you"
+            findings.append(_note("warning", "class-worse", f"a class is worse: {sentence(row)}", hint))
         elif "one side" in row.rule.why:
             hint = "write it in the same way as in the base; the next change is compared with this one"
             findings.append(_note("warning", "scale-changed", f"{sentence(row)}: {row.rule.why}", hint))
@@ -316,6 +319,12 @@ def value_findings(rows: Sequence[Row], result: Overall, *, has_base: bool) -> l
         message = f"{sentence(lighter[0])} is worse; by weight the better metric counts more"
         findings.append(_note("warning", "traded", message))
     return findings
+
+
+def _class_fell(row: Row) -> bool:
+    """Whether F1 of a class of a classification report fell by more than :data:`LARGE`."""
+    of_class = row.rule.why.startswith("a part of the averages") and row.name.endswith(".f1-score")
+    return of_class and row.result == "worse" and row.delta is not None and abs(row.delta) > LARGE
 
 
 def _spread_grew(name: str, base: float, head: float | None) -> bool:

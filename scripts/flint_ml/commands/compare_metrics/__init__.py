@@ -90,7 +90,14 @@ def _reproduce(sides: Sides) -> list[str]:
 def _against(findings: Sequence[Finding]) -> Finding | None:
     """What holds back a verdict that would pass: a better mean must not hide a worse region, nor stale metrics of the
     base a worse change."""
-    return next((finding for finding in findings if finding.code in {"group-worse", "base-stale", "spread-grew"}), None)
+    return next(
+        (
+            finding
+            for finding in findings
+            if finding.code in {"group-worse", "base-stale", "spread-grew", "class-worse"}
+        ),
+        None,
+    )
 
 
 def _status(compared: Comparison, findings: Sequence[Finding]) -> Status:
