@@ -139,6 +139,8 @@ def test_reading_ahead_changes_nothing(head: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(layers, "WHOLE", whole)
         found = project_layers(project)
         read[whole] = [found[name].read(block, domain.grid) for name in found for block in domain.blocks[40:60]]
+        together = [found[name].read_blocks(domain.blocks[40:60], domain.grid) for name in found]
+        assert np.array_equal(np.concatenate(together), np.concatenate([part.reshape(-1) for part in read[whole]]))
         for layer in found.values():
             layer.close()
     assert all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(*read.values(), strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,8 +116,13 @@ def parse_memory(text: str) -> int | None:
     return int(float(match[1]) * (1 << (20 if match[2].upper() == "M" else 30)))
 
 
-def choose_engine(wanted: str, project: Project, moja_cli: str) -> tuple[Kind, str]:
+def choose_engine(
+    wanted: str, project: Project, moja_cli: str, problems: Sequence[Problem] | None = None
+) -> tuple[Kind, str]:
     """Which engine runs ``project``, and for ``flint`` the program's path.
+
+    ``problems``: what ``validate`` found, which is asked where they are not given; so `--check`, doctor and the choice
+    have one judge.
 
     Raises
     ------
@@ -130,9 +135,10 @@ def choose_engine(wanted: str, project: Project, moja_cli: str) -> tuple[Kind, s
 
     if wanted == "flint":
         return "flint", str(require_moja_cli(moja_cli))
-    from flint_ml.gcbm.project.compatibility import unsupported
+    from flint_ml.gcbm.project.validation import validate
 
-    missing = unsupported(project)
+    found = validate(project, pixels=False) if problems is None else problems
+    missing = [problem for problem in found if problem.severity == "unsupported"]
     program = find_moja_cli(moja_cli) if missing else None
     if program:
         return "flint", str(program)
@@ -149,10 +155,16 @@ def choose_engine(wanted: str, project: Project, moja_cli: str) -> tuple[Kind, s
 
 def refuse_faults(project: Project, problems: list[Problem]) -> None:
     """Stop with the whole list where a project cannot be run."""
+    errors = [problem for problem in problems if problem.severity == "error"]
+    repaired = sum("--fix" in problem.hint for problem in errors)
+    hint = "correct these; `flint-ml run-gcbm --check` lists them, with the warnings, in seconds"
+    if repaired:
+        which = "these" if repaired == len(errors) else f"{repaired} of these"
+        hint = f"`flint-ml run-gcbm PROJECT --fix FOLDER` writes a copy with {which} corrected, which then runs; {hint}"
     stop(
-        [problem for problem in problems if problem.severity == "error"],
+        errors,
         "this project cannot be run",
-        hint="correct these; `flint-ml run-gcbm --check` lists them, with the warnings, in seconds",
+        hint=hint if repaired < len(errors) or not repaired else hint.partition("; correct")[0],
         code="gcbm-project",
         where=project.relative(project.config_dir),
     )

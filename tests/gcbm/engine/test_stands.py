@@ -8,29 +8,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flint_ml.gcbm.engine import stands
-from flint_ml.gcbm.engine.stands import Inventory, _Block, _Builder, combine
+from flint_ml.gcbm.engine.stands import Inventory, _Builder, _Piece, combine
 from flint_ml.gcbm.project.grid import BlockId
 
 
-def block(number: int, cells: np.ndarray) -> _Block:
-    """A block whose cells have these (layer a, layer b) values."""
-    columns = []
+def piece(start: int, blocks: list[np.ndarray]) -> _Piece:
+    """Blocks read together, whose cells have these (layer a, layer b) values; numbered from ``start``."""
+    number = np.repeat(np.arange(len(blocks)), [len(cells) for cells in blocks])
+    columns = [(number, len(blocks))]
     distincts = []
-    for column in cells.T:
+    for column in np.concatenate(blocks).T:
         distinct, codes = np.unique(column, return_inverse=True)
         columns.append((codes, distinct.size))
         distincts.append(distinct)
-    first, inverse = combine(columns, len(cells))
-    values = [d[c[first]] for (c, _), d in zip(columns, distincts, strict=True)]
+    first, inverse = combine(columns, number.size)
+    values = [d[c[first]] for (c, _), d in zip(columns[1:], distincts, strict=True)]
     count = np.bincount(inverse)
-    return _Block(BlockId(1, number), values, count * 0.5, count, np.arange(len(cells)), inverse)
+    pixels = [(np.arange(len(cells)), inverse[number == i]) for i, cells in enumerate(blocks)]
+    names = [BlockId(1, start + i) for i in range(len(blocks))]
+    return _Piece(names, number[first], values, count * 0.5, count, pixels)
 
 
-def built(blocks: list[np.ndarray], merge_rows: int) -> Inventory:
+def built(blocks: list[np.ndarray], merge_rows: int, together: int = 1) -> Inventory:
     stands.MERGE_ROWS = merge_rows
     builder = _Builder(["a", "b"])
-    for number, cells in enumerate(blocks):
-        builder.add(block(number, cells), 10**9)
+    for start in range(0, len(blocks), together):
+        builder.add(piece(start, blocks[start : start + together]), 10**9)
     return builder.inventory()
 
 
@@ -40,11 +43,11 @@ cells = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, ma
 
 
 @settings(deadline=None)
-@given(st.lists(cells, min_size=1, max_size=5), st.sampled_from([0, 7, 10**6]))
-def test_stands_and_areas_are_the_pixels(blocks: list[np.ndarray], merge_rows: int) -> None:
+@given(st.lists(cells, min_size=1, max_size=5), st.sampled_from([0, 7, 10**6]), st.integers(1, 3))
+def test_stands_and_areas_are_the_pixels(blocks: list[np.ndarray], merge_rows: int, together: int) -> None:
     keep = stands.MERGE_ROWS
     try:
-        got = built(blocks, merge_rows)
+        got = built(blocks, merge_rows, together)
     finally:
         stands.MERGE_ROWS = keep
     rows = np.unique(np.concatenate(blocks), axis=0)

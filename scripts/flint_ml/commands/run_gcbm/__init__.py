@@ -94,7 +94,7 @@ def _simulate(inputs: Inputs, job: Job, project: Project, work: Path, memory: in
     target = job.path(inputs.output_dir, "output-dir")
     with staged(target) as folder:
         with job.group("Simulation"):
-            simulated, warnings = _engine(inputs, job, project_run, work, memory)
+            simulated, warnings = _engine(inputs, job, project_run, work, memory=memory, problems=problems)
         simulated.checks = [*simulated.checks, attribute_check(missing)]
         side = compare.Side(project, project_run, given, simulated, params, work, memory)
         compared = None if inputs.base == "none" else compare.compare(inputs, job, side, chosen)
@@ -160,7 +160,7 @@ def _params(inputs: Inputs, job: Job) -> dict[str, Any]:
 
 
 def _engine(
-    inputs: Inputs, job: Job, project: Project, work: Path, memory: int | None
+    inputs: Inputs, job: Job, project: Project, work: Path, *, memory: int | None, problems: list[Problem]
 ) -> tuple[Simulated, list[Problem]]:
     """The result, from parts, from the embedded engine or from ``moja.cli``, and what the engine warned of."""
     if inputs.merge:
@@ -168,7 +168,7 @@ def _engine(
 
         _no_maps(inputs, "a single run makes maps, `merge` cannot")
         return of_result(merge(modes.part_files(job, inputs.merge))), []
-    kind, program = choose_engine(inputs.engine, project, inputs.moja_cli)
+    kind, program = choose_engine(inputs.engine, project, inputs.moja_cli, problems)
     if kind == "flint":
         _no_maps(inputs, "the embedded engine makes maps; moja.cli writes those that the project itself asks for")
         return run_moja_cli(project, program, work, job.say)

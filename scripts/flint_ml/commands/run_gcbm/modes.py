@@ -20,10 +20,11 @@ _ORDER = {"error": 0, "unsupported": 1, "warning": 2}
 
 def check(project: Project, job: Job, engine: str) -> Outcome:
     """Everything missing or inconsistent in ``project``, in one list. Exit code 2 where it cannot be run."""
-    from flint_ml.gcbm import find_missing_attributes, missing_attributes, validate
+    from flint_ml.gcbm import find_missing_attributes, missing_attributes, part_tiles, validate
 
+    of_flint = part_tiles(project) if engine == "flint" else ()
     found = sorted(
-        [*validate(project), *missing_attributes(find_missing_attributes(project))],
+        [*validate(project), *missing_attributes(find_missing_attributes(project)), *of_flint],
         key=lambda problem: _ORDER[problem.severity],
     )
     bad = [p for p in found if p.severity == "error" or (p.severity == "unsupported" and engine == "embedded")]

@@ -181,8 +181,12 @@ class Reader:
         """Every block of the project with its unique stands and pixels."""
         domain = project_domain(self.project)
         found: dict[BlockId, tuple[int, int]] = {}
-        for inventory in self.inventories(domain, 1):  # one block each
-            found[inventory.blocks[0]] = (inventory.stands, int(inventory.pair_pixels.sum()))
+        for inventory in self.inventories(domain, DEFAULT_STANDS):
+            stands = np.bincount(inventory.pair_block, minlength=len(inventory.blocks))
+            pixels = np.bincount(inventory.pair_block, inventory.pair_pixels, minlength=len(inventory.blocks))
+            found |= dict(
+                zip(inventory.blocks, zip(stands.tolist(), pixels.astype(int).tolist(), strict=True), strict=True)
+            )
         return [(block, *found.get(block, (0, 0))) for block in domain.blocks]
 
     def no_pixels(self, domain: Domain) -> InputError:

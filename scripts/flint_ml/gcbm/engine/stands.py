@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 MERGE_ROWS = 200_000
+# Cells read at once, in whole blocks.
+CELLS_TOGETHER = 200_000
 PAIRS_PER_STAND = 20
 # Columns beside the layers: age, regeneration delay and decay (1 or 0) at the start of stands that spinup leaves out.
 CARRIED = ("carried age", "carried delay", "carried decay")
@@ -86,13 +89,19 @@ class Inventory:
 
 
 @dataclass
-class _Block:
-    block: BlockId
+class _Piece:
+    """Some whole blocks that were read together: one row for each (block, stand), in this order.
+
+    ``block``: index into ``blocks`` of each row; ``values``: per layer, of each row; ``place`` and ``stand``: the cells
+    of each block with the row of each, where pixels are kept.
+    """
+
+    blocks: list[BlockId]
+    block: Index
     values: list[Array]
     area: Array
     count: Index
-    place: Index | None
-    stand: Index | None
+    pixels: list[tuple[Index, Index]] | None = None
 
 
 def add_up(groups: NDArray[np.integer[Any]], values: Array, size: int) -> Array:
@@ -128,19 +137,22 @@ def read_inventories(
 ) -> Iterator[Inventory]:
     """Read the blocks in order; yield an inventory whenever it holds ``limit`` stands or more.
 
-    An inventory holds whole blocks: at most ``limit`` stands and those of one block more. ``masks``: layers
+    An inventory holds whole blocks: at most ``limit`` stands and those of the blocks
+    that are read together. ``masks``: layers
     whose null makes a pixel not simulated; they are read first, and a block without valid pixel costs no
     more than the first of them.
     """
     import rasterio
 
     builder = _Builder(list(layers))
+    done = 0
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX=48):
         try:
-            for number, block in enumerate(domain.blocks, 1):
-                found = _read_block(domain, block, layers, masks, keep_pixels)
+            for blocks in _together(domain, min(limit, CELLS_TOGETHER)):
+                found = _read_blocks(domain, blocks, layers, masks, keep_pixels)
+                done += len(blocks)
                 if progress is not None:
-                    progress("read", number, len(domain.blocks))
+                    progress("read", done, len(domain.blocks))
                 if found is not None and builder.add(found, limit):
                     yield builder.inventory()
                     builder = _Builder(list(layers))
@@ -151,37 +163,53 @@ def read_inventories(
         yield builder.inventory()
 
 
-def _read_block(
-    domain: Domain, block: BlockId, layers: dict[str, Layer], masks: Sequence[str], keep_pixels: bool
-) -> _Block | None:
+def _together(domain: Domain, cells: int) -> Iterator[list[BlockId]]:
+    """Consecutive blocks to read at once, of at most so many cells, but one: asking costs more than reading."""
+    most = max(1, cells // domain.grid.per_block**2)
+    for start in range(0, len(domain.blocks), most):
+        yield list(domain.blocks[start : start + most])
+
+
+def _read_blocks(
+    domain: Domain, blocks: list[BlockId], layers: dict[str, Layer], masks: Sequence[str], keep_pixels: bool
+) -> _Piece | None:
     grid = domain.grid
     side = grid.per_block
-    valid = np.ones(side * side, dtype=bool)
+    cells = side * side
+    valid = np.ones(len(blocks) * cells, dtype=bool)
     if domain.cells is not None:
         valid[:] = False
-        valid[domain.cells[block]] = True
+        for position, block in enumerate(blocks):
+            valid[position * cells + domain.cells[block]] = True
     raws: dict[str, NDArray[Any]] = {}
+
     for name in masks:
-        raw = layers[name].read(block, grid).reshape(-1)
+        raw = layers[name].read_blocks(blocks, grid)
         inside = np.flatnonzero(valid)
         valid[inside] = ~layers[name].is_null(raw[inside])
         if not valid.any():
             return None
         raws[name] = raw
     place = np.flatnonzero(valid)
-    columns: list[tuple[Index, int]] = []
+    cell = place % cells
+    present, number = np.unique(place // cells, return_inverse=True)
+    kept = [blocks[i] for i in present.tolist()]
+    columns: list[tuple[Index, int]] = [(number, present.size)]
     distincts: list[Array] = []
     for name, layer in layers.items():
-        raw = raws[name] if name in raws else layer.read(block, grid).reshape(-1)
+        raw = raws[name] if name in raws else layer.read_blocks(blocks, grid)
         codes, distinct = layer.ranks(raw[place])
         columns.append((codes, distinct.size))
         distincts.append(distinct)
     first, inverse = combine(columns, place.size)
-    area = add_up(inverse, grid.row_areas(block)[place // side], first.size)
-    count = np.bincount(inverse)
-    values = [distinct[codes[first]] for (codes, _), distinct in zip(columns, distincts, strict=True)]
-    kept = (place, inverse) if keep_pixels else (None, None)
-    return _Block(block, values, area, count, *kept)
+    areas = np.stack([grid.row_areas(block) for block in kept])
+    area = add_up(inverse, areas[number, cell // side], first.size)
+    values = [distinct[codes[first]] for (codes, _), distinct in zip(columns[1:], distincts, strict=True)]
+    pixels = None
+    if keep_pixels:
+        bounds = np.searchsorted(number, np.arange(present.size + 1))
+        pixels = [(cell[a:b], inverse[a:b]) for a, b in pairwise(bounds.tolist())]
+    return _Piece(kept, number[first], values, area, np.bincount(inverse), pixels)
 
 
 class _Builder:
@@ -191,18 +219,20 @@ class _Builder:
         self.names = names
         self.values: list[Array] = [np.zeros(0) for _ in names]
         self.blocks: list[BlockId] = []
+        self.block: list[NDArray[np.int32]] = []
         self.stand: list[NDArray[np.int32]] = []
         self.area: list[Array] = []
         self.count: list[NDArray[np.int32]] = []
         self.pixels: dict[BlockId, tuple[Index, Index]] = {}
-        self.waiting: list[_Block] = []
+        self.waiting: list[_Piece] = []
         self.waiting_rows = self.pairs = 0
 
-    def add(self, block: _Block, limit: int) -> bool:
-        """Take a block in; says whether the limit is reached."""
-        self.blocks.append(block.block)
-        self.waiting.append(block)
-        self.waiting_rows += block.area.size
+    def add(self, piece: _Piece, limit: int) -> bool:
+        """Take blocks in; says whether the limit is reached."""
+        self.block.append((piece.block + len(self.blocks)).astype(np.int32))
+        self.blocks += piece.blocks
+        self.waiting.append(piece)
+        self.waiting_rows += piece.area.size
         rows = self.waiting_rows
         known = self.values[0].size if self.values else 0
         if rows > max(known, MERGE_ROWS) or known + rows >= limit:
@@ -215,11 +245,11 @@ class _Builder:
         if not self.waiting:
             return
         known = self.values[0].size if self.values else 0
-        sizes = [block.area.size for block in self.waiting]
+        sizes = [piece.area.size for piece in self.waiting]
         columns: list[tuple[Index, int]] = []
         joined: list[Array] = []
         for number in range(len(self.names)):
-            column = np.concatenate([self.values[number], *(block.values[number] for block in self.waiting)])
+            column = np.concatenate([self.values[number], *(piece.values[number] for piece in self.waiting)])
             distinct, codes = np.unique(column, return_inverse=True)
             columns.append((codes, distinct.size))
             joined.append(column)
@@ -229,13 +259,13 @@ class _Builder:
         self.stand = [old[stand] for stand in self.stand]
         self.pixels = {block: (where, place[stand]) for block, (where, stand) in self.pixels.items()}
         start = known
-        for block, size in zip(self.waiting, sizes, strict=True):
+        for piece, size in zip(self.waiting, sizes, strict=True):
             mine = place[start : start + size]
             self.stand.append(mine.astype(np.int32))
-            self.area.append(block.area)
-            self.count.append(block.count.astype(np.int32))
-            if block.place is not None and block.stand is not None:
-                self.pixels[block.block] = (block.place, mine[block.stand])
+            self.area.append(piece.area)
+            self.count.append(piece.count.astype(np.int32))
+            for block, (where, rows) in zip(piece.blocks, piece.pixels or [], strict=False):
+                self.pixels[block] = (where, mine[rows])
             start += size
         self.pairs += self.waiting_rows
         self.waiting, self.waiting_rows = [], 0
@@ -245,7 +275,7 @@ class _Builder:
         return Inventory(
             self.blocks,
             dict(zip(self.names, self.values, strict=True)),
-            np.repeat(np.arange(len(self.stand), dtype=np.int32), [stand.size for stand in self.stand]),
+            np.concatenate(self.block),
             np.concatenate(self.stand),
             np.concatenate(self.area),
             np.concatenate(self.count),

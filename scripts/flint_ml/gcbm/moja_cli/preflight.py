@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from flint_ml.errors import FlintError
@@ -14,7 +13,7 @@ from flint_ml.gcbm.project.compatibility import definition, reachable, unsupport
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.layers import layer_entries, make_layer
 from flint_ml.gcbm.project.problems import Problem
-from flint_ml.gcbm.project.validation import validate
+from flint_ml.gcbm.project.validation import part_tiles, validate
 from flint_ml.gcbm.project.variables import open_database
 
 _VARIABLE = re.compile(r"\{var:[^}]+\}")
@@ -33,8 +32,8 @@ def preflight(project: Project, binary: Path) -> list[Problem]:
         for problem in validate(project):
             if problem.severity == "error" or problem.code in _FATAL_HERE:
                 found.append(_as_error(problem))
-        return [*found, *_part_tiles(project)]
-    return [*found, *_layers(project), *_part_tiles(project), *_database(project)]
+        return [*found, *part_tiles(project)]
+    return [*found, *_layers(project), *part_tiles(project), *_database(project)]
 
 
 def _as_error(problem: Problem) -> Problem:
@@ -57,28 +56,6 @@ def _libraries(project: Project, binary: Path) -> Iterator[Problem]:
             project.source("Libraries"),
             f"put the plug-in libraries into the folder of the executable itself, {home.name}/ (symbolic links to "
             "moja.cli are resolved; LD_LIBRARY_PATH does not help for plug-ins)",
-        )
-
-
-def _part_tiles(project: Project) -> Iterator[Problem]:
-    """Rasters that end inside a tile: builds of the public sources crash on them (exit code 139), without a word."""
-    layers: list[str] = []
-    for provider, entry, where in layer_entries(project):
-        with suppress(FlintError):  # a layer that cannot be read has its own line
-            layer = make_layer(project, provider, entry, where)
-            try:
-                if layer.part_of_tile() and not layer.cropped():
-                    layers.append(layer.name)
-            finally:
-                layer.close()
-    if layers:
-        yield Problem(
-            "warning",
-            "gcbm-layer-part-of-tile",
-            f"{len(layers)} rasters end inside a tile of 1 degree ({', '.join(sorted(layers)[:10])}): moja.cli "
-            "may crash on them",
-            project.source("Providers"),
-            "tile the layers to whole tiles (--fix writes a repaired copy), or use engine: embedded",
         )
 
 

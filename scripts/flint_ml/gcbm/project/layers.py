@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,7 @@ class Layer:
     def _missing(self) -> dict[str, Any]:
         near = sorted(p.name for p in self.tiff.parent.glob(f"{self.tiff.stem}*.tif*"))
         hint = f"rename {near[0]}, which is there, or correct layer_path" if near else "correct layer_path"
+        hint += " (--fix writes a repaired copy)" if len(near) == 1 else ""
         return {
             "message": f"layer {self.name}: the raster {self.tiff.name} does not exist",
             "where": self.where,
@@ -177,6 +178,19 @@ class Layer:
             part = part[np.ix_(rows[r] - top, columns[c] - left)]
         out[r, c] = part
         return out
+
+    def read_blocks(self, blocks: Sequence[BlockId], target: Grid) -> NDArray[Any]:
+        """Raw values of several blocks, one after the other, as ``read`` gives them."""
+        dataset = self.open()
+        if dataset.height * dataset.width > WHOLE or self.grid.per_block != target.per_block:
+            return np.concatenate([self.read(block, target).reshape(-1) for block in blocks])
+        cells = self._cells(blocks[0], (0, 0, dataset.height, dataset.width))
+        corners = np.array([target.corner(block) for block in blocks]) - self._origin
+        rows, columns = (corners[:, side, None] + np.arange(target.per_block) for side in range(2))
+        row, column = rows.clip(0, dataset.height - 1), columns.clip(0, dataset.width - 1)
+        out: NDArray[Any] = cells[row[:, :, None], column[:, None, :]]
+        out[~((rows == row)[:, :, None] & (columns == column)[:, None, :])] = self.nodata
+        return out.reshape(-1)
 
     def _cells(self, block: BlockId, window: tuple[int, int, int, int]) -> NDArray[Any]:
         """Cells of a window (top, left, height, width) of the raster, from what was read ahead where it lies in it."""

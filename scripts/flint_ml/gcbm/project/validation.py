@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +164,28 @@ def _layers(project: Project, found: list[Problem]) -> dict[str, Layer]:
             )
         )
     return layers
+
+
+def part_tiles(project: Project) -> Iterator[Problem]:
+    """Rasters that end inside a tile: builds of the public sources crash on them (exit code 139), without a word."""
+    layers: list[str] = []
+    for provider, entry, where in layer_entries(project):
+        with suppress(FlintError):  # a layer that cannot be read has its own line
+            layer = make_layer(project, provider, entry, where)
+            try:
+                if layer.part_of_tile() and not layer.cropped():
+                    layers.append(layer.name)
+            finally:
+                layer.close()
+    if layers:
+        yield Problem(
+            "warning",
+            "gcbm-layer-part-of-tile",
+            f"{len(layers)} rasters end inside a tile of 1 degree ({', '.join(sorted(layers)[:10])}): moja.cli "
+            "may crash on them",
+            project.source("Providers"),
+            "tile the layers to whole tiles (--fix writes a repaired copy), or use engine: embedded",
+        )
 
 
 def _tiles(project: Project, found: list[Problem]) -> None:
