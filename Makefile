@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_CUSTOM_COMPILE_COMMAND := make lock
+# Byte code is kept, whatever the machine's own setting: some tests start MLflow or DVC dozens of times, and each start
+# would compile a thousand modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install demo test lint metadata study release-tree site lock clean
 
