@@ -226,6 +226,7 @@ def test_other_grids_are_named_and_compared_by_distribution(tmp_path: Path) -> N
         "raster-cell-size": {"transform": from_origin(500_000, 5_400_000, 25, 25)},
         "raster-shifted": {"transform": from_origin(500_010, 5_400_000, 30, 30)},
         "raster-rotated": {"transform": Affine(30, 5, 500_000, 5, -30, 5_400_000)},
+        "raster-south-up": {"transform": Affine(30, 0, 500_000, 0, 30, 5_400_000 - 30 * len(SMOOTH))},
     }
     for code, profile in cases.items():
         result = compare(one, write(tmp_path / "b.tif", SMOOTH, **profile))

@@ -243,3 +243,17 @@ print([name for name in ("pandas", "scipy", "matplotlib", "pyarrow.dataset", "fs
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr[-2_000:]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("start", [2**53, 2**60, -(2**62)])
+def test_whole_numbers_that_no_float_holds(tmp_path: Path, kind: str, start: int) -> None:
+    rng = np.random.default_rng(5)
+    one, two = (
+        pa.table({"code": [start + 100 * int(k) + step for k in rng.integers(0, 2, 300)], "pH": rng.normal(size=300)})
+        for step in (0, 1)
+    )
+    sources = stored(tmp_path, kind, one, two)
+    found = [check(*sources, DriftRules(), *reader) for reader in ((), (stream.stream_pairs,))]
+    drifted = [[column.column.name for column in result.drifted] for result in found]
+    assert drifted == [["code"], ["code"]]

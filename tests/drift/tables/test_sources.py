@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import http.server
 import io
+import string
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -18,11 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flint_ml.drift import DriftRules, check_sources
 from flint_ml.drift.tables.reading import open_table, read_columns
 from flint_ml.drift.tables.sources import find_remote, shown
 from flint_ml.errors import InputError, OutsideError
 from helpers.drift import Folder, soil
 
+BASE64 = f"{string.ascii_letters}{string.digits}+/="
 SECRET = "not-for-the-log-0816"
 
 
@@ -275,3 +279,30 @@ def test_addresses_are_shown_without_secrets() -> None:
     assert shown("data/a b.csv") == "data/a b.csv"
     with pytest.raises(InputError, match="is not supported"):
         find_remote("ftp://example.org/a.csv", "current")
+
+
+def of_unknown_width(path: Path, seed: int, shift: float) -> None:
+    """A Parquet file whose Arrow schema names an integer of 128 bits, which Arrow cannot read; polars writes such."""
+    values = np.random.default_rng(seed).normal(shift, 1, 80)
+    pq.write_table(pa.table({"SOC": values, "wide": range(80)}), path)
+    content = path.read_bytes()
+    key = content.rindex(b"ARROW:schema")
+    start = content.index(b"/////", key)
+    end = next(i for i in range(start, len(content)) if chr(content[i]) not in BASE64)
+    schema = bytearray(base64.b64decode(content[start:end]))
+    width = schema.rindex((64).to_bytes(4, "little"))
+    schema[width : width + 4] = (128).to_bytes(4, "little")
+    path.write_bytes(content[:start] + base64.b64encode(schema) + content[end:])
+
+
+@pytest.mark.parametrize("engine", ["memory", "stream"])
+def test_a_type_that_arrow_cannot_read_does_not_stop_the_others(tmp_path: Path, engine: Any) -> None:
+    for seed, name in enumerate(("a", "b")):
+        of_unknown_width(tmp_path / f"{name}.parquet", seed, 1.5 * seed)
+    with pytest.raises(pa.ArrowNotImplementedError, match="64 bits"):
+        pq.read_schema(tmp_path / "a.parquet")
+    result = check_sources(
+        open_table(tmp_path / "a.parquet", "a"), open_table(tmp_path / "b.parquet", "b"), DriftRules(), engine=engine
+    )
+    assert {column.column.name for column in result.drifted} >= {"SOC"}
+    assert {note.code for note in result.notes} >= {"foreign-type"}

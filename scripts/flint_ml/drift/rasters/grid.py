@@ -123,6 +123,13 @@ def same_grid(one: Grid, two: Grid) -> bool:
     return True
 
 
+def _same_ground(one: Grid, two: Grid) -> bool:
+    """Whether two rasters cover the same ground in rows of opposite order."""
+    least = min(one.cell)
+    near = all(abs(a - b) <= _SAME * least for a, b in zip(one.bounds, two.bounds, strict=True))
+    return near and not one.rotated and not two.rotated and one.transform[4] * two.transform[4] < 0
+
+
 def grid_notes(name: str, one: Grid, two: Grid) -> list[Note]:
     """How the grids of a layer differ, with what to do; warnings, for the distributions are compared all the same."""
     notes = [*_system_notes(name, one, two)]
@@ -137,6 +144,12 @@ def grid_notes(name: str, one: Grid, two: Grid) -> list[Note]:
         elif (one.width, one.height) != (two.width, two.height):
             text = f"{one.width} × {one.height} cells in the reference, {two.width} × {two.height} in the new data"
             notes.append(_differs(name, "extent", text, "Crop or pad the raster for a comparison cell by cell."))
+        elif not same_grid(one, two) and _same_ground(one, two):
+            which = "new data" if two.transform[4] > 0 else "reference"
+            text = f"the rows of the {which} run from south to north, those of the other from north to south, over the "
+            text += "same ground"
+            hint = "Turn it: `gdalwarp` writes rows from north to south."
+            notes.append(_differs(name, "south-up", text, hint))
         elif not same_grid(one, two):
             (x1, y1), (x2, y2) = one.place(0, 0), two.place(0, 0)
             text = f"the corner lies at {x2:.10g}, {y2:.10g}, that of the reference at {x1:.10g}, {y1:.10g}"

@@ -32,7 +32,7 @@ class Unit:
 
     ``types`` say how text is read, the same in all parts of a table; ``key`` tells the units of both tables apart (the
     table, the number), ``part`` is the number of the file in its table,
-    ``readings`` say what texts of columns mean.
+    ``readings`` say what texts of columns mean, ``offsets`` what is taken off whole numbers that no float holds.
     """
 
     source: Source
@@ -41,6 +41,17 @@ class Unit:
     part: int = 0
     groups: tuple[int, ...] | None = None
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    offsets: Mapping[str, int] = field(default_factory=dict)
+
+    def meant(self, table: Any) -> Any:
+        """What columns of the part mean: texts read, whole numbers beyond 2⁵³ less their offsets."""
+        import pyarrow.compute as pc
+
+        table = read_batch(table, self.readings, self.key[0])
+        for position, name in enumerate(table.column_names):
+            if name in self.offsets:
+                table = table.set_column(position, name, pc.subtract(table.column(name), self.offsets[name]))
+        return table
 
 
 @dataclass
@@ -138,7 +149,7 @@ def batches(unit: Unit, names: Sequence[str], rows: int | None = None) -> Iterat
 
     def read(batches: list[Any]) -> Any:
         table = with_partition(unit.source, names, pa.Table.from_batches(batches).select)
-        return read_batch(table, unit.readings, unit.key[0])
+        return unit.meant(table)
 
     for batch in _raw(unit, stored, rows):
         waiting.append(batch)

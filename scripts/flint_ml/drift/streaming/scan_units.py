@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from flint_ml.drift.streaming.scan import OtherTypeError, Unit, batches, types_of
-from flint_ml.drift.tables.interpret import read_batch
 from flint_ml.drift.tables.reading import Source, csv_options
 from flint_ml.drift.tables.values import Reading
 
@@ -26,11 +25,12 @@ class ScanUnits:
         self.types = types_of(source, names)
         self.names = list(names)
         self.readings: dict[str, Reading] = {}
+        self.offsets: dict[str, int] = {}
 
     def adopt(self, better: Unit) -> None:
         """Read the table another way from now on."""
         self.types = dict(better.types)
-        self.readings = {}
+        self.readings, self.offsets = {}, {}
         self.sources[better.part] = better.source
 
     def kind_of(self, name: str) -> Any:
@@ -48,7 +48,9 @@ class ScanUnits:
         found: list[Unit] = []
         for part, source in enumerate(self.sources):
             for groups in _row_groups(source) if source.parquet else [None]:
-                found.append(Unit(source, self.types, (self.side, len(found)), part, groups, self.readings))
+                found.append(
+                    Unit(source, self.types, (self.side, len(found)), part, groups, self.readings, self.offsets)
+                )
         return found
 
     def look(self, names: Sequence[str], rows: int) -> tuple[Any, bool]:
@@ -100,7 +102,7 @@ def _first(unit: Unit, names: Sequence[str], rows: int) -> tuple[Any, bool]:
         import pyarrow as pa
 
         empty = pa.schema([(name, unit.types[name]) for name in names]).empty_table()
-        return read_batch(empty, unit.readings, unit.key[0]), True
+        return unit.meant(empty), True
     return first, next(taken, None) is None
 
 
@@ -125,7 +127,7 @@ def _spread(unit: Unit, names: Sequence[str]) -> Any | None:
     options = csv_options(source, names, {name: unit.types[name] for name in names})
     options["read_options"] = pc.ReadOptions(column_names=list(source.names), block_size=1 << 22)
     try:
-        return read_batch(pc.read_csv(io.BytesIO(b"".join(lines)), **options), unit.readings, unit.key[0])
+        return unit.meant(pc.read_csv(io.BytesIO(b"".join(lines)), **options))
     except pa.ArrowException:
         # A value of another type, or a field of several lines: the scan will tell.
         return None

@@ -23,7 +23,7 @@ from flint_ml.drift.streaming.accumulator import ColumnRequest, numbers_in
 from flint_ml.drift.streaming.scan import OtherTypeError, Scan, ScanPlan, Unit, scan
 from flint_ml.drift.streaming.scan_units import ScanUnits
 from flint_ml.drift.streaming.stream_compare import Column, mode_of, needed_intervals, pair_of, summarise_scanned
-from flint_ml.drift.tables.columns import Pair, family
+from flint_ml.drift.tables.columns import EXACT, Pair, family
 from flint_ml.drift.tables.interpret import decided, plain_text, texts_in
 from flint_ml.drift.tables.reading import Source, no_rows
 from flint_ml.drift.tables.values import Texts
@@ -68,6 +68,7 @@ def stream_pairs(
     for _ in range(_RETRIES):
         try:
             _read_texts(tables, [*common, *rules.coordinates], rules, scanner)
+            _take_off(tables, common, rules)
             return _Comparison(tables, common, places, rules, scanner).run()
         except OtherTypeError as error:
             tables[error.better.key[0]].adopt(error.better)
@@ -103,6 +104,31 @@ def _read_texts(tables: tuple[ScanUnits, ScanUnits], names: Sequence[str], rules
         reading = decided(name, (sides[0][name], sides[1][name]), rules, likely=likely)
         if reading is not None:
             tables[0].readings[name] = tables[1].readings[name] = reading
+
+
+def _take_off(tables: tuple[ScanUnits, ScanUnits], names: Sequence[str], rules: DriftRules) -> None:
+    """Whole numbers beyond 2⁵³ are counted less the smallest that a look at both tables finds, which floats hold."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole = [
+        name
+        for name in names
+        if rules.of(name).kind != "category" and all(pa.types.is_int64(table.types[name]) for table in tables)
+    ]
+    for table in tables:
+        table.offsets = {}
+    if not whole:
+        return
+    looks = [table.look(whole, _SAMPLED_TEXTS)[0] for table in tables]
+    offsets = {}
+    for name in whole:
+        ends = [pc.min_max(look.column(name)).as_py() for look in looks]
+        values = [value for end in ends for value in end.values() if value is not None]
+        if values and max(map(abs, values)) >= EXACT and max(values) - min(values) < EXACT:
+            offsets[name] = min(values)
+    for table in tables:
+        table.offsets = offsets
 
 
 class _Comparison:

@@ -17,7 +17,7 @@ from flint_ml.drift.two_sample.base import TestResult
 # Up to so many different values a number is a class (a horizon, a score): KS would be far too cautious.
 FEW_VALUES = 12
 # Whole numbers from here on are not all floats.
-_EXACT = 2.0**53
+EXACT = 2.0**53
 _IDENTIFIER = re.compile(r"(?i)^(?:id|.*[_. -]id|uid|uuid|fid|oid|objectid|index|rowid|row|\(column 1\)|unnamed: 0)$")
 
 
@@ -253,7 +253,7 @@ def _reconcile(
 def _numeric_pair(result: Pair, reference: Any, current: Any, families: tuple[str, str]) -> Pair:
     one = sorted_numbers(reference) if families[0] != "empty" else np.empty(0)
     two = sorted_numbers(current) if families[1] != "empty" else np.empty(0)
-    if any(len(side) and max(abs(side[0]), abs(side[-1])) >= _EXACT for side in (one, two)):
+    if any(len(side) and max(abs(side[0]), abs(side[-1])) >= EXACT for side in (one, two)):
         one, two = _exact(reference, current, (one, two))
     # NaN within a Parquet column is missing too, though Arrow does not count it as null.
     result.missing = (result.total[0] - len(one), result.total[1] - len(two))

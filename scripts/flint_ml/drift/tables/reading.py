@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from flint_ml.drift.rules import ReadRules
 from flint_ml.drift.tables.dialect import Given, dialect_of
 from flint_ml.drift.tables.formats import ARROW, COMPRESSED, JSON_LINES, MISSING, PARQUET, R_DATA, SHEETS, suffix_of
-from flint_ml.drift.tables.sources import archived, opened, remote_path
+from flint_ml.drift.tables.sources import WithoutArrowSchema, archived, opened, remote_path
 from flint_ml.errors import InputError
 
 _PARTITION = re.compile(r"^([A-Za-z_]\w*)=(.+)$")
@@ -44,7 +44,7 @@ class Source:
     """A table that is not read yet: its column names in order, and how to read it, or the ``parts`` that make it up.
 
     The bytes are at ``path``, in its ``member`` where that is an archive, or at ``address``; a sheet of a workbook is
-    a ``frame`` already.
+    a ``frame`` already. ``foreign``: a Parquet file with types that Arrow's schema in it names and Arrow cannot read.
     """
 
     path: Path
@@ -60,6 +60,7 @@ class Source:
     footer: int = 0
     blanks: bool = False
     quoted_lines: bool = False
+    foreign: bool = False
     address: str = ""
     member: str = ""
     frame: Any = None
@@ -72,7 +73,9 @@ class Source:
     def opened(self) -> Any:
         """What Arrow can read the table from."""
         stream = opened(self.path, address=self.address, member=self.member, label=self.label, ranges=self.parquet)
-        return stream if self.parquet or not self.rewritten else rewritten(stream, self)
+        if self.parquet:
+            return WithoutArrowSchema(stream) if self.foreign else stream
+        return rewritten(stream, self) if self.rewritten else stream
 
     @property
     def rewritten(self) -> bool:
@@ -308,6 +311,12 @@ def _open_parquet(source: Source) -> Source:
 
     try:
         schema = pq.read_schema(source.opened())
+    except pa.ArrowNotImplementedError as error:
+        if source.foreign:
+            raise _bad(source.label, f"cannot be read: {_first_line(error)}", "write the file again") from None
+        told = f"{source.label}: a type of its columns is unknown to Arrow ({_first_line(error)}); its values are bytes"
+        note = SourceNote("foreign-type", told, "write such columns as 64-bit numbers; the other columns are compared")
+        return _open_parquet(replace(source, foreign=True, notes=(note,)))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _bad(source.label, f"is not a Parquet file: {_first_line(error)}", "write the file again") from None
     return replace(source, names=tuple(n for n in schema.names if not n.startswith("__index_level_")))

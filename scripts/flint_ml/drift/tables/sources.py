@@ -173,6 +173,49 @@ class RemoteFile(io.RawIOBase):
             self._file.close()
 
 
+class WithoutArrowSchema(io.RawIOBase):
+    """A Parquet file whose footer does not show Arrow's schema, so that its columns have Parquet's own types.
+
+    Arrow refuses a whole file for one column of a type that its schema names and it cannot read (128-bit integers of
+    polars). The key of that schema is given another name of the same length; nothing else moves.
+    """
+
+    def __init__(self, place: Any) -> None:
+        super().__init__()
+        self._file = Path(place).open("rb") if isinstance(place, str) else place  # noqa: SIM115 - closed by close()
+        size = self._file.seek(0, io.SEEK_END)
+        self._file.seek(max(0, size - 8))
+        length = int.from_bytes(self._file.read(8)[:4], "little")
+        self._start = self._file.seek(max(0, size - 8 - length))
+        self._footer = self._file.read(length).replace(b"ARROW:schema", b"arrow:schema")
+        self._file.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        place = self._file.tell()
+        data = self._file.read(size)
+        first, last = max(place, self._start), min(place + len(data), self._start + len(self._footer))
+        if first >= last:
+            return bytes(data)
+        return data[: first - place] + self._footer[first - self._start : last - self._start] + data[last - place :]
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._file.close()
+
+
 def remote_size(address: str, label: str) -> int | None:
     """Bytes of a file at an address, where the server says so."""
     system = _file_system(address, label)
