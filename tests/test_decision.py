@@ -59,7 +59,7 @@ def test_changed_wholly_as_declared_is_approve():
     assert decide(all_passed(compare_metrics=record), EXPECTED, RUN).value == "approve"
 
 
-@pytest.mark.parametrize("code", ["gate-changed", "gate-unverified"])
+@pytest.mark.parametrize("code", ["gate-changed", "gate-unverified", "reference-changed", "observations-changed"])
 def test_a_change_of_the_gate_itself_is_review_and_named(code):
     finding = Finding(severity="warning", code=code, message="alpha: 0.05 → 0.5")
     decision = decide(all_passed(check_drift=make("check-drift", findings=[finding])), EXPECTED, RUN)

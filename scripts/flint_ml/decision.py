@@ -37,11 +37,15 @@ from flint_ml.record import (
 )
 
 Value = Literal["approve", "review", "request-changes"]
-Kind = Literal["failed", "warned", "verdict", "gate", "missing", "unreadable", "evidence", "schema", "fork", "passed"]
+Kind = Literal[
+    "failed", "warned", "verdict", "gate", "yardstick", "missing", "unreadable", "evidence", "schema", "fork", "passed"
+]
 
 EXPECTED = ("pull-data", "check-drift", "train", "compare-metrics")
 REVIEW_VERDICTS = ("inconclusive", "changed", "no-baseline")
 GATE_CODES = ("gate-changed", "gate-new", "gate-unverified")
+# What the gate measures with is altered, which is no change of its rules: the reference, observations.
+YARDSTICK_CODES = ("reference-changed", "observations-changed")
 # What the record of an expected check must have looked at, or say that there is nothing of.
 _COMPARISON = (TREE, FRESH, METRICS, SAMPLES, BASE_METRICS)
 EVIDENCE: dict[str, tuple[str, ...]] = {
@@ -68,6 +72,7 @@ _SEVERITY: dict[Kind, Value] = {
     "warned": "review",
     "verdict": "review",
     "gate": "review",
+    "yardstick": "review",
     "missing": "review",
     "evidence": "review",
     "schema": "review",
@@ -204,6 +209,7 @@ def _of_record(record: Record) -> list[Reason]:
         text = f"{record.name} left a record of an older flint-ml, which does not say what was looked at"
         reasons.append(Reason("schema", record.name, text))
     reasons += [Reason("gate", record.name, f.message) for f in record.findings if f.code in GATE_CODES]
+    reasons += [Reason("yardstick", record.name, f.message) for f in record.findings if f.code in YARDSTICK_CODES]
     return reasons
 
 

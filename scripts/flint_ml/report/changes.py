@@ -61,12 +61,14 @@ def _is_environment(path: str) -> bool:
 def items(changes: Changes) -> dict[str, list[Made]]:
     """Every change as Markdown, by part; outputs of stages are left out, for they are what a change leads to."""
     code_files = [path for path in changes.code if path and path not in changes.gate]
+    data = {change.path for change in changes.data}
     texts = {
         "parameters": map(_parameter, changes.params),
         "data": (_data(change) for change in changes.data if change.kind != "output"),
         "code": (_cut(path) for path in code_files if not _is_environment(path)),
         "environment": (_cut(path) for path in code_files if _is_environment(path)),
-        "gate rules": (_cut(path) for path in changes.gate if path),
+        # Data that the gate measures with stand among the data: they are no rules.
+        "gate rules": (_cut(path) for path in changes.gate if path and path not in data),
     }
     return {part: [Made(text) for text in lines] for part, lines in texts.items()}
 

@@ -24,6 +24,7 @@ _BY_KIND = {
     "unreadable": "a file in the results is not a record: see the notes below",
     "fork": "read its code first; what it wrote is no proof until the gate has run on a branch of this repository",
     "schema": "use one version of flint-ml for all steps of the workflow, and run it again",
+    "yardstick": "decide whether what is measured with can be trusted; merge it first, by itself",
     "gate": "decide whether the changed rule is meant; this run used the rules of the base",
 }
 # Worth knowing, and never the next thing to look at.

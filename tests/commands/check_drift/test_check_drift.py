@@ -257,13 +257,13 @@ def test_a_change_cannot_move_the_reference(folder: Folder) -> None:
     event = {"pull_request": {"head": {"sha": head}, "base": {"sha": base, "ref": "main"}}}
     code, record = folder.run(event, head)
     assert code == 1
-    assert record["findings"][0]["code"] == "gate-changed"
+    assert record["findings"][0]["code"] == "reference-changed"
     assert record["details"]["reference"]["revision"] == base
     assert record["provenance"]["inputs"][0]["path"] == f"reference.csv at {base[:10]}"
     folder.write("reference.csv", soil(1))
     code, record = folder.run(event, head)
     assert code == 1
-    assert "gate-changed" not in {f["code"] for f in record["findings"]}
+    assert "reference-changed" not in {f["code"] for f in record["findings"]}
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(0.0, 0), (1.5, 1)])

@@ -123,13 +123,13 @@ def test_a_change_cannot_move_the_reference_or_the_mask(folder: Folder) -> None:
     event = {"pull_request": {"base": {"sha": base, "ref": "main"}, "head": {"sha": base}}}
     code, record = run(folder, "a", "b", mask="mask.tif", event=event)
     assert code == 1
-    assert not [f for f in record["findings"] if f["code"] == "gate-changed"]
+    assert not [f for f in record["findings"] if f["code"] == "reference-changed"]
     # Only the names of the classes change: the raster's bytes stay.
     shutil.copy(folder.folder / "b/cover.json", folder.folder / "a/cover.json")
     write(folder.folder / "mask.tif", mask * 0)
     git(folder.folder, "commit", "-qam", "change")
     code, record = run(folder, "a", "b", mask="mask.tif", event=event)
-    (changed,) = [f for f in record["findings"] if f["code"] == "gate-changed"]
+    (changed,) = [f for f in record["findings"] if f["code"] == "reference-changed"]
     assert code == 1
     assert "reference `a`" in changed["message"]
     assert "mask `mask.tif`" in changed["message"]

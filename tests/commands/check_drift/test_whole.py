@@ -223,10 +223,10 @@ def test_a_change_cannot_move_a_reference_of_several_files(folder: Folder) -> No
     event = {"pull_request": {"head": {"sha": head}, "base": {"sha": base, "ref": "main"}}}
     code, record = folder.run(event, head, reference="reference")
     assert code == 1
-    assert codes(record)["gate-changed"] == "warning"
+    assert codes(record)["reference-changed"] == "warning"
     assert record["details"]["rows"] == [300, 300]
     (place / "reference/c.csv").unlink()
-    assert "gate-changed" not in codes(folder.run(event, head, reference="reference")[1])
+    assert "reference-changed" not in codes(folder.run(event, head, reference="reference")[1])
 
 
 @pytest.mark.parametrize("groups", [[], ["site"]])

@@ -100,7 +100,7 @@ def _findings(inputs: CheckDriftInputs, result: Result, reference: BaseReference
         # One table at two revisions: most of its rows are meant to be the same.
         findings = [finding for finding in findings if finding.code != "known-rows"]
     if reference.message:
-        changed = Finding(severity="warning", code="gate-changed", message=reference.message, hint=reference.hint)
+        changed = Finding(severity="warning", code="reference-changed", message=reference.message, hint=reference.hint)
         findings.insert(0, changed)
     return findings
 

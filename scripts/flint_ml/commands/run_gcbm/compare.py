@@ -464,4 +464,4 @@ def _observations_changed(job: Job, observations: str, commit: str | None) -> li
     if before is None or before == hash_at(job.git, None, name):
         return []
     text = f"this change alters the observations {observations}; both sides were scored on the new ones"
-    return [Finding(severity="warning", code="gate-changed", message=text)]
+    return [Finding(severity="warning", code="observations-changed", message=text)]
