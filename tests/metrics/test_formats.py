@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flint_ml.errors import InputError
 from flint_ml.metrics.formats import number_of
 from flint_ml.metrics.intervals.bootstrap import IntervalSettings
 from flint_ml.metrics.read import parse
@@ -79,6 +80,27 @@ LOWER_IS_BETTER = {
     "caret's resamples": ("m.csv", '"RMSE","Rsquared","Resample"\n{test},0.7,"Fold1"\n2,0.7,"Fold2"\n'),
     "caret's results": ("m.csv", '"","mtry","RMSE","RMSESD"\n"1",2,{test},0.1\n"2",5,9,0.1\n'),
     "scikit-learn's cv_results_": ("m.csv", CV_RESULTS),
+    "Keras' history without epochs": ("m.csv", ",loss,val_loss\n0,9,9\n1,{train},{test}\n"),
+    "Keras' history as records": ("m.json", '[{{"loss":9,"val_loss":9}},{{"loss":{train},"val_loss":{test}}}]'),
+    "Keras' history by pandas": ("m.json", '{{"loss":{{"0":9,"1":{train}}},"val_loss":{{"0":9,"1":{test}}}}}'),
+    "XGBoost's cv": ("m.csv", ",train-rmse-mean,test-rmse-mean,test-rmse-std\n0,9,1.6,0.1\n1,{train},{test},0.1\n"),
+    "LightGBM's cv": ("m.json", '{{"valid rmse-mean":[1.6,{test}],"valid rmse-stdv":[0.1,0.1]}}'),
+    "SageMaker": ("m.json", '{{"regression_metrics":{{"mae":{{"value":{test},"standard_deviation":{train}}}}}}}'),
+    "Kubeflow": ("m.json", '{{"metrics":[{{"name":"rmse","numberValue":{test},"format":"RAW"}}]}}'),
+    "Weka": ("m.txt", "Mean absolute error           {test}\nTotal Number of Instances   100\n"),
+    "R's print of a vector": ("m.txt", "     RMSE  Rsquared \n{test}000000 0.7000000 \n"),
+    "R's print of a data frame": ("m.txt", "  rmse rsq\n1  {test} 0.7\n"),
+    "R's summary of lm": ("m.txt", "Residual standard error: {test} on 47 degrees of freedom\n"),
+    "Python's print of a dict": ("m.txt", "{{'rmse': np.float64({test}), 'r2': 0.7}}\n"),
+    "Python's repr as JSON": ("m.json", "{{'rmse': {test}, 'r2': 0.7}}"),
+    "a list in YAML": ("m.yaml", "- rmse: {test}\n- r2: 0.7\n"),
+    "pairs": ("m.json", '[["rmse",{test}],["r2",0.7]]'),
+    "a number alone": ("rmse.txt", "{test}\n"),
+    "a number alone in JSON": ("rmse.json", "{test}"),
+    "Excel's first line": ("m.csv", "sep=;\nmetric;value\nrmse;{test}\n"),
+    "a header of two lines": ("m.csv", ",rmse,rmse\n,mean,std\n0,{test},0.1\n1,2,0.1\n"),
+    "a log": ("train.log", "2024-01-01 12:00:00 INFO rmse: {test}\n"),
+    "rows by depth": ("m.csv", "depth,rmse\n5,{test}\n15,1.7\n"),
     "pandas describe": ("m.csv", ",rmse\ncount,5\nmean,{test}\nstd,0.1\nmin,1\n25%,1\nmax,9\n"),
     "broom": ("m.csv", '"r.squared","AIC","nobs"\n0.7,{test},50\n'),
     "an error whose sign is turned": ("m.json", '{{"cv_rmse":-{test}}}'),
@@ -225,3 +247,15 @@ def test_a_spread_that_grows_is_a_warning() -> None:
         result = overall(rows, has_base=True)
         assert result.verdict == "same"
         assert [finding.code for finding in value_findings(rows, result, has_base=True)] == codes
+
+
+def test_rows_keep_what_they_are_about() -> None:
+    assert list(parse(b"depth,rmse\n5,1.5\n15,1.7\n", "m.csv").readings) == ["depth_5.rmse", "depth_15.rmse"]
+    assert list(parse(b"fold,rmse\n1,1.5\n2,1.7\n", "m.csv").readings) == ["rmse"]
+
+
+def test_numpy_in_yaml_is_answered_with_what_to_write() -> None:
+    text = b"rmse: !!python/object/apply:numpy.core.multiarray.scalar\n- x\n"
+    with pytest.raises(InputError) as caught:
+        parse(text, "m.yaml")
+    assert "float(value)" in (caught.value.hint or "")

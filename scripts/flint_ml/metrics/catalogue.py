@@ -136,7 +136,7 @@ METRICS = (
         "squarederror sse rss press predictedresidualsumofsquares mspe meansquaredpredictionerror gcv mseresid "
         "residualsumofsquares sumofsquarederrors sle",
     ),
-    _error("SEP", "sep sepc secv standarderrorofprediction standarderrorofcalibration"),
+    _error("SEP", "sep sepc secv standarderrorofprediction standarderrorofcalibration residualstandarderror"),
     _error("SB", "sb squaredbias biassquared"),
     _error("NU", "nu nonunity nonunityslope"),
     _error("LC", "lc lackofcorrelation"),

@@ -22,8 +22,10 @@ history of epochs; a matrix of numbers (a confusion matrix) is not a metric.
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
+import itertools
 import json
 import re
 import tomllib
@@ -37,7 +39,7 @@ from flint_ml.metrics.names import SPLITS, meaning
 from flint_ml.text.yaml import parse_yaml
 
 _NAMES = (".metric", "metric", "metrics", "metric_name", "measure", "scorer", "name")
-_VALUES = (".estimate", "estimate", "value", "metric_value", "mean", "score", "aggr")
+_VALUES = (".estimate", "estimate", "value", "metric_value", "numbervalue", "mean", "score", "aggr")
 _TIMES = {"epoch", "epochs", "step", "steps", "global_step", "iteration", "iter", "round", "train/epoch"}
 _LABELS = {"nr", "task_id", "learner_id", "resampling_id", "run_id", "status"}
 _FOLDS = {"fold", "split", "repeat", "seed", "run", "cv", "resample", "fold_id", "cv_fold", "rep"}
@@ -134,11 +136,14 @@ def _decoded(data: bytes, where: str) -> str:
 def _json(text: str, where: str) -> Any:
     try:
         tree = json.loads(text, object_pairs_hook=_unique)
+        if _is_plain_number(tree):
+            return {PurePosixPath(where.partition(" at ")[0]).stem: tree}
         return tree if is_record(tree) else plain(tree, where)
     except json.JSONDecodeError as error:
         lines = _json_lines(text)
-        if lines is not None:
-            return plain(lines, where)
+        tree = _python(text) if lines is None else lines
+        if tree is not None:
+            return plain(tree, where)
         raise InputError(
             f"is not valid JSON: {error.msg} (column {error.colno})",
             where=f"{where}:{error.lineno}",
@@ -147,6 +152,15 @@ def _json(text: str, where: str) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"is not valid JSON: {error}", where=where, code="invalid-json") from None
+
+
+def _python(text: str) -> Any:
+    """A mapping or list as Python prints it (``{'rmse': np.float64(1.5)}``), else None."""
+    try:
+        tree = ast.literal_eval(_WRAPPED.sub(r"\1", text.strip()))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return tree if isinstance(tree, dict | list) else None
 
 
 def is_record(tree: Any) -> bool:
@@ -166,6 +180,13 @@ def _json_lines(text: str) -> list[Any] | None:
 
 
 def _yaml(text: str, where: str) -> Any:
+    if "!!python/object" in text:
+        raise InputError(
+            "holds numbers as Python objects (NumPy's), which YAML cannot read back",
+            where=where,
+            hint="write plain numbers: `float(value)` for each",
+            code="invalid-metrics",
+        )
     return plain(parse_yaml(text, where), where)
 
 
@@ -239,7 +260,8 @@ def _columns(tree: dict[str, Any]) -> tuple[list[str], list[list[Any]]] | None:
             and _flat(v for value in values for v in value.values())
         ):
             rows = [[value[key] for value in values] for key in keys]
-            if len(rows) == 1 or any(isinstance(cell, str) for cell in rows[0]):
+            several = _is_log(list(tree)) or "fit_time" in tree or any(isinstance(cell, str) for cell in rows[0])
+            if len(rows) == 1 or several:
                 return list(tree), rows
     if len(values) > 1 and all(isinstance(value, list) for value in values):
         length = len(values[0])
@@ -255,8 +277,14 @@ def _flat(cells: Any) -> bool:
 
 def _is_history(tree: Mapping[str, Any]) -> bool:
     """Whether lists of numbers are over epochs: Keras' ``history.history`` has a loss and no times of folds."""
-    names = {key.lower() for key, value in tree.items() if isinstance(value, list) and len(value) > 1}
-    return bool(names & (_TIMES | {"loss", "val_loss", "train_loss", "train/loss", "training_loss"}))
+    return _is_log([key for key, value in tree.items() if isinstance(value, list) and len(value) > 1])
+
+
+def _is_log(names: Sequence[str]) -> bool:
+    """Whether columns are those of a log: epochs, a loss, or XGBoost's and LightGBM's ``cv`` (``test-rmse-mean``)."""
+    lower = {name.lower() for name in names}
+    losses = {"loss", "val_loss", "train_loss", "train/loss", "training_loss"}
+    return bool(lower & (_TIMES | losses)) or any(name.endswith("-mean") for name in lower)
 
 
 def _list(items: list[Any], where: str, *, last: bool) -> Any:
@@ -266,6 +294,12 @@ def _list(items: list[Any], where: str, *, last: bool) -> Any:
         return Several(tuple(float(item) for item in items), last)
     if _is_matrix(items):
         return Matrix(tuple(tuple(float(cell) for cell in row) for row in items))
+    pairs = [isinstance(row, list) and len(row) == 2 and isinstance(row[0], str) for row in items]
+    if items and all(pairs):
+        return from_rows(["name", "value"], [row for row in items if row != ["metric", "value"]], where)
+    single = [next(iter(row)) for row in items if isinstance(row, dict) and len(row) == 1]
+    if len(single) == len(items) == len(set(single)) > 1:
+        return _mapping({str(key): value for row in items for key, value in row.items()}, where)
     if items and all(isinstance(row, dict) and row and _flat(row.values()) for row in items):
         names = list(dict.fromkeys(str(key) for row in items for key in row))
         return from_rows(names, [[row.get(name) for name in names] for row in items], where)
@@ -308,6 +342,9 @@ def _table(text: str, where: str, delimiter: str) -> Any:
     # `25%` among names (pandas' describe) is a name.
     if any(isinstance(row[0], str) for row in body):
         body = [[raw[0] if raw[0].endswith("%") else row[0], *row[1:]] for raw, row in zip(rows[1:], body, strict=True)]
+    if len(body) > 1 and len(set(head)) < len(head) and not any(_is_plain_number(cell) for cell in body[0]):
+        # pandas' header of two lines: metric and statistic.
+        head, body = [".".join(filter(None, pair)) for pair in zip(head, map(str, rows[1]), strict=True)], body[1:]
     if body and all(len(row) == len(head) + 1 for row in body):
         head = ["", *head]  # R's write.table: no name over the row names
     for number, row in enumerate(body, start=2):
@@ -323,14 +360,14 @@ def _table(text: str, where: str, delimiter: str) -> Any:
 
 def _uncommented(text: str, delimiter: str) -> str:
     """``text`` without the comments on top; NumPy's ``savetxt`` writes the header itself as one."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip() and not line.lower().startswith("sep=")]
     top = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     body = lines[top:]
     if top and body and is_number(body[0].split(delimiter)[0]):
         head = lines[top - 1].lstrip("# ")
         if head.count(delimiter) == body[0].count(delimiter):
             return "\n".join([head, *body])
-    return "\n".join(body) if top else text
+    return "\n".join(body)
 
 
 def typed(text: str, *, comma: bool) -> Any:
@@ -384,18 +421,46 @@ def _text(text: str, where: str) -> Any:
     lines = [line for line in text.splitlines() if line.strip()]
     if any(_REPORT.match(line) for line in lines):
         return _report(lines)
+    if text.lstrip()[:1] == "{":
+        return _json(text, where)
+    if len(lines) == 1 and is_number(lines[0].strip()):
+        return {PurePosixPath(where.partition(" at ")[0]).stem: float(lines[0])}
     if sum(line.lstrip().startswith("|") for line in lines) > 2:
         rows = [line.strip().strip("|") for line in lines if line.lstrip().startswith("|")]
         return _table("\n".join(row for row in rows if not re.fullmatch(r"[\s|:-]+", row)), where, "|")
-    pairs = [(match["name"].strip(" -*#>\t"), number_of(match["value"])) for match in _PAIR.finditer(text)]
+    pairs = [(_cleaned(match["name"]), number_of(match["value"])) for match in _PAIR.finditer(text)]
     delimiter = _delimiter(text)
     as_table = len(next(csv.reader([lines[0]], delimiter=delimiter))) > 1 and not _PAIR.search(lines[0])
+    if not as_table:
+        pairs = pairs or _aligned(lines)
     if as_table or not pairs:
         return _table(text, where, delimiter)
     try:
         return _unique(pairs)
     except ValueError as error:
         raise InputError(f"is not a list of metrics: {error}", where=where, code="invalid-metrics") from None
+
+
+def _cleaned(name: str) -> str:
+    """A name without the marks of Markdown and the level of a log."""
+    return re.sub(r"^.*\b(?:INFO|DEBUG|WARNING)\b[\s:\]-]*", "", name).strip(" -*#>\t'\"`")
+
+
+def _aligned(lines: Sequence[str]) -> list[tuple[str, Any]]:
+    """Names and values apart by blanks: a pair a line (Weka), or a line of names over one of values (R's ``print``)."""
+    words = [line.split() for line in lines]
+    for names, values in itertools.pairwise(words):
+        numbers = values[-len(names) :]
+        named = not any(map(is_number, names)) and len(values) - len(names) in (0, 1)
+        if (
+            named
+            and len(numbers) == len(names)
+            and all(map(is_number, numbers))
+            and (len(names) > 1 or len(values) > 1)
+        ):
+            return [(name, float(value)) for name, value in zip(names, numbers, strict=True)]
+    pairs = [(" ".join(row[:-1]), float(row[-1])) for row in words if len(row) > 1 and is_number(row[-1])]
+    return [(name, value) for name, value in pairs if not is_number(name)]
 
 
 def _report(lines: Sequence[str]) -> dict[str, Any]:
@@ -443,7 +508,7 @@ def _from_rows(names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
     if resampled:  # mlr3: the iteration is that of the resampling
         kept = [at for at, name in enumerate(lower) if name not in {*_LABELS, "iteration"}]
         return _unique([(names[at], _mean([row[at] for row in rows])) for at in kept])
-    if len(rows) > 1 and _TIMES & set(lower):
+    if len(rows) > 1 and (_TIMES & set(lower) or _is_log([name for name in lower if name not in _FOLDS])):
         times = _times(lower, rows)
         return _unique([(name, _over_time([row[at] for row in rows], times)) for at, name in enumerate(names)])
     if len(names) == 2 and all(isinstance(row[0], str) for row in rows) and rows and not meaning(names[1]).known:
@@ -456,12 +521,28 @@ def _from_rows(names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
         for at, name in enumerate(lower)
         if name in _FOLDS and not any(str(row[at]).strip().lower() in SPLITS for row in rows)
     ]
+    if not folds and not texts and len(rows) > 1 and _is_key(names, rows):
+        keys = [f"{names[0]}_{row[0]:g}" for row in rows]
+        return _unique([(key, dict(zip(names[1:], row[1:], strict=True))) for key, row in zip(keys, rows, strict=True)])
     if rows and (folds or not texts):
         kept = [at for at in range(len(names)) if at not in folds and at not in texts]
         return _unique([(names[at], _mean([row[at] for row in rows])) for at in kept])
     key = texts[0] if texts else 0
     others = [at for at in range(len(names)) if at != key]
     return _unique([(str(row[key]), _unique([(names[at], row[at]) for at in others])) for row in rows])
+
+
+def _is_key(names: list[str], rows: list[list[Any]]) -> bool:
+    """Whether the first column says what each row is about (a depth, a year, a class): no metric, and never twice."""
+    cells = [row[0] for row in rows]
+    others = any(meaning(name).known for name in names[1:])
+    return (
+        bool(names[0])
+        and others
+        and not meaning(names[0]).known
+        and len(set(cells)) == len(cells)
+        and all(map(_is_plain_number, cells))
+    )
 
 
 def _is_one_row(names: list[str], rows: list[list[Any]]) -> bool:

@@ -51,7 +51,7 @@ _SIGNS = frozenset(("neg", "negative", "minus"))
 _HEADS = frozenset(("loss", "error", "err", "cost"))
 # Words that make another quantity of a metric, whose direction nobody knows from its name.
 _OTHER = _words_of(
-    "std sd stdev stddev se sem stderr ste deviation ci ci95 ci90 cil ciu lcl ucl lower upper lo hi low high var "
+    "std sd stdev stdv stddev se sem stderr ste deviation ci ci95 ci90 cil ciu lcl ucl lower upper lo hi low high var "
     "variance cov p pvalue pval pv n num number nobs count support gap drop diff difference delta change changed "
     "improvement improved improve gain increase decrease reduction reduced ratio inverse inv reciprocal null baseline "
     "dummy naive chance random reference ref threshold thr thresh target goal limit required requirement tolerance "
@@ -275,10 +275,10 @@ def without_split(name: str) -> tuple[str, ...]:
 
 # Words of a number that says how a metric varies, and of one that stands for the metric itself.
 _VARIES = _words_of(
-    "std sd stdev stddev se sem stderr ste deviation ci lcl ucl lower upper lo hi low high var variance p pvalue pval "
-    "pv n nobs count support null uncertainty interval width iqr range skew min max worst"
+    "std sd stdev stdv stddev se sem stderr ste deviation ci lcl ucl lower upper lo hi low high var variance p pvalue "
+    "pval pv n nobs count support null uncertainty interval width iqr range skew min max worst"
 )
-_CENTRAL = _words_of("mean avg average median value estimate overall")
+_CENTRAL = _words_of("mean avg average median value estimate overall standard")
 
 
 def beside(name: str) -> tuple[tuple[str, ...], str]:
@@ -313,7 +313,9 @@ def _split(parts: list[list[str]], path: str) -> Split:
     """Where it was measured; the last word that says so counts, then the file's own name, then its folder's."""
     stem = PurePosixPath(path)
     places = [(part, len(part) == 1) for part in reversed(parts)]
-    places += [(_words(stem.stem), False), (_words(stem.parent.name), True)] if path else []
+    # `train.log` is what the training said, also of the test set.
+    logged = stem.suffix.lower() in (".log", ".out")
+    places += [([] if logged else _words(stem.stem), False), (_words(stem.parent.name), True)] if path else []
     for index, (words, whole) in enumerate(places):
         if index == len(places) - 1 and path and len(words) != 1:
             continue
