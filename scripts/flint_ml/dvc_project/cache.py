@@ -17,7 +17,7 @@ from pathlib import Path
 from flint_ml.dvc_project.entries import Entry, folder_md5, holder, is_md5, tracked
 from flint_ml.dvc_project.paths import dvc_root, listing, within
 from flint_ml.errors import InputError
-from flint_ml.git import Git
+from flint_ml.git import Git, blob_md5, file_md5_as_kept, whole
 from flint_ml.hashing import file_md5
 
 NOT_IN_CACHE = "not-in-cache"
@@ -101,16 +101,17 @@ def _not_in_cache(path: str, revision: str) -> InputError:
 
 
 def read_at(git: Git, revision: str, path: str) -> bytes | None:
-    """Content of the file ``path`` at ``revision``: from Git, else from the DVC cache; None where it is absent.
+    """Content of the file ``path`` at ``revision``: from Git, Git LFS or the DVC cache; None where it is absent.
 
     Raises
     ------
     InputError
+        With code ``lfs-pointer`` if Git LFS keeps it and its content is not here.
         With code ``not-in-cache`` if DVC tracks it there and the cache lacks it or holds something else.
     """
     content = git.show(revision, path)
     if content is not None:
-        return content
+        return whole(git, content, path, revision)
     entry = holder(tracked(git, revision), path)
     root = git.root
     if entry is None or root is None:
@@ -144,9 +145,9 @@ def hash_at(git: Git, revision: str | None, path: str) -> str | None:
     in_workspace = root / path
     # Git is asked first: most references are small files of its own, and need no DVC.
     if revision is not None and (content := git.show(revision, path)) is not None:
-        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return blob_md5(git, content, path)
     if revision is None and in_workspace.is_file() and git.tracked(in_workspace):
-        return file_md5(in_workspace)
+        return file_md5_as_kept(git, in_workspace)
     entries = tracked(git, revision)
     entry = holder(entries, path)
     if revision is None:
@@ -168,10 +169,10 @@ def _mixed_folder(git: Git, revision: str | None, path: str, entries: Mapping[st
     names = [name for name in listing(git, revision) if within(name, path) and name != path]
     if revision is not None:
         contents = git.show_many(revision, names)
-        files = {inside(name): hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in contents.items()}
+        files = {inside(name): blob_md5(git, data, name) for name, data in contents.items()}
     else:
         root = git.root or git.folder
-        files = {inside(name): file_md5(root / name) for name in names if (root / name).is_file()}
+        files = {inside(name): file_md5_as_kept(git, root / name) for name in names if (root / name).is_file()}
     files |= {inside(name): entry.md5 for name, entry in entries.items() if within(name, path)}
     return folder_md5(files) if files else None
 

@@ -11,7 +11,7 @@ from flint_ml.dvc_project.cache import NOT_IN_CACHE, cache_dir, members, object_
 from flint_ml.dvc_project.entries import Entry, tracked
 from flint_ml.dvc_project.paths import within
 from flint_ml.errors import InputError
-from flint_ml.git import Git
+from flint_ml.git import Git, whole
 
 
 def materialise(git: Git, commit: str, folder: str, target: Path, without: Sequence[str] = ()) -> Path | None:
@@ -46,7 +46,7 @@ def materialise(git: Git, commit: str, folder: str, target: Path, without: Seque
 
     names = [name for name in git.files(commit, folder) if wanted(name)]
     for name, data in git.show_many(commit, names).items():
-        _place(target, folder, name).write_bytes(data)
+        _place(target, folder, name).write_bytes(whole(git, data, name, commit))
     missing: list[str] = []
     for entry in entries.values():
         if wanted(entry.path) or (entry.is_dir and within(folder, entry.path)):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         judged_tree,
         on_default_branch,
     )
+    from flint_ml.git.content import blob_md5, file_md5_as_kept, is_lfs_pointer, pointer_error, whole
     from flint_ml.git.remote import PushLostError, Remote
     from flint_ml.git.repository import Git
     from flint_ml.git.shallow_fetch import ShallowFetch
@@ -37,12 +38,17 @@ _HOME = {
     "Remote": "remote",
     "ShallowFetch": "shallow_fetch",
     "Tree": "base",
+    "blob_md5": "content",
     "check_login": "access",
+    "file_md5_as_kept": "content",
     "git_environment": "access",
     "find_base": "base",
+    "is_lfs_pointer": "content",
     "judged_tree": "base",
     "on_default_branch": "base",
     "parse_address": "access",
+    "pointer_error": "content",
+    "whole": "content",
 }
 
 __all__ = [
@@ -57,12 +63,17 @@ __all__ = [
     "Remote",
     "ShallowFetch",
     "Tree",
+    "blob_md5",
     "check_login",
+    "file_md5_as_kept",
     "find_base",
     "git_environment",
+    "is_lfs_pointer",
     "judged_tree",
     "on_default_branch",
     "parse_address",
+    "pointer_error",
+    "whole",
 ]
 
 __getattr__ = door(__name__, _HOME)

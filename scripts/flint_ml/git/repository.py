@@ -225,6 +225,18 @@ class Git:
         rows = (row.partition("\t") for row in text.split("\0") if row)
         return {path: int(size) for head, _, path in rows if (size := head.split()[-1]).isdigit()}
 
+    @cached_property
+    def common_folder(self) -> Path | None:
+        """Git's own folder, which all working trees of a clone share."""
+        text = self._text("rev-parse", "--git-common-dir")
+        return (self.folder / text).resolve() if text else None
+
+    def attributes(self, file: Path, *names: str) -> dict[str, str]:
+        """What ``.gitattributes`` say of a file: ``set``, ``unset`` or a value; what they do not say is left out."""
+        parts = (self._text("check-attr", "-z", *names, "--", str(file)) or "").split("\0")
+        told = zip(parts[1::3], parts[2::3], strict=False)
+        return {name: value for name, value in told if value != "unspecified"}
+
     def ignores(self, path: str) -> bool:
         """Whether ``path`` (relative to the folder) is ignored."""
         return self._run("check-ignore", "--quiet", "--", path).returncode == 0

@@ -63,7 +63,7 @@ def read_marker(body: str) -> Marker | None:
         data = json.loads(match[1])
         checks = tuple(str(label) for label in data.get("checks") or ())
         return Marker(str(data["key"]), int(data["run_number"]), int(data["run_attempt"]), str(data["head"]), checks)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

@@ -195,7 +195,7 @@ def public_names(*sides: Mapping[str, MetricsFile]) -> dict[tuple[str, str], str
 
 def hash_in_tree(git: Git, project: str, path: Path, shown: str) -> str | None:
     """md5 of a file or folder of the working tree, as DVC computes it."""
-    if path.is_file():
+    if path.is_file() and not git.tracked(path):
         return file_md5(path)
     return hash_at(git, None, posixpath.normpath(posixpath.join(project, shown)))
 

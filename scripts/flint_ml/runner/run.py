@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import resource
 import shutil
 import sys
@@ -119,7 +120,9 @@ def _prepare(
 ) -> None:
     """Check inputs, open the results directory, build the job."""
     action, context = run.action, run.context
-    run.name = _text(values, "name", action) or action.name
+    name = _text(values, "name", action)
+    # Another one is refused below, and that too leaves a record.
+    run.name = name if re.match(records.NAME_PATTERN, name) else action.name
     workspace = Workspace(context.workspace, _text(values, "working-directory", action), confined=context.on_github)
     run.results_dir = workspace.path(_text(values, "results-dir", action), "results-dir")
     config = _text(values, "config", action)
@@ -303,11 +306,19 @@ def _redacted(run: _Run, record: Record) -> Record:
     """The record without any masked value: replaced in its texts, never in the words that it is read by."""
     data = _texts(record.model_dump(mode="json", by_alias=True), run.commands.secrets)
     data["name"] = record.name
+    # Only what is a name of ours is a field; these are names of anybody's.
+    data |= {part: _keys(data[part], run.commands.secrets) for part in ("details", "metrics")}
     for figure, made in zip(data["figures"], record.figures, strict=True):
         figure["path"] = made.path
     for written, before in zip(data["wrote"], record.wrote, strict=True):
         written["how"] = before.how
     return Record.model_validate(data)
+
+
+def _keys(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, dict):
+        return {redact(key, secrets): _keys(item, secrets) for key, item in value.items()}
+    return [_keys(item, secrets) for item in value] if isinstance(value, list) else value
 
 
 def _texts(value: Any, secrets: Sequence[str]) -> Any:

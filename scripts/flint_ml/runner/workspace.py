@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flint_ml.errors import InputError
+from flint_ml.git import is_lfs_pointer, pointer_error
 
 
 class Workspace:
@@ -67,6 +68,8 @@ class Workspace:
                 hint="check the spelling; if DVC tracks it, run pull-data before this step",
                 code="missing-file",
             )
+        if is_lfs_pointer(path):
+            raise pointer_error(self.relative(path))
         return path
 
     def relative(self, path: Path) -> str:

@@ -30,7 +30,7 @@ def raster_files(job: Job, text: str, name: str) -> list[Path]:
     else:
         pattern = job.path(text, name)
         matching = [p for p in Path(pattern.anchor).glob(pattern.relative_to(pattern.anchor).as_posix()) if p.is_file()]
-    rasters = sorted(job.path(str(p), name) for p in matching if is_raster(p))
+    rasters = sorted(job.existing(str(p), name) for p in matching if is_raster(p))
     # A table is meant where there is one that does not name the classes of a raster.
     beside = {raster.with_suffix(".csv") for raster in rasters}
     return [] if any(is_table(p) and p not in beside for p in matching) else rasters

@@ -66,11 +66,11 @@ def _files(job: Job, text: str, name: str) -> list[Path]:
         path = job.existing(text, name)
         inside = sorted(p for p in path.rglob("*") if p.is_file() and is_table(p)) if path.is_dir() else [path]
         for file in inside:
-            job.path(str(file), name)  # none of them a link out of the workspace
+            job.existing(str(file), name)  # none of them a link out of the workspace, or a pointer of Git LFS
         return inside
     pattern = job.path(text, name)
     matching = Path(pattern.anchor).glob(pattern.relative_to(pattern.anchor).as_posix())
-    files = sorted(job.path(str(p), name) for p in matching if p.is_file() and is_table(p))
+    files = sorted(job.existing(str(p), name) for p in matching if p.is_file() and is_table(p))
     if not files:
         raise InputError(
             f"{text!r} matches no CSV, Parquet or Excel file",
