@@ -254,3 +254,75 @@ def test_an_archive_has_limits_that_it_cannot_talk_away(
     written = sum(p.stat().st_size for p in (tmp_path / "temp").rglob("*") if p.is_file())
     assert written <= 6 << 20
     assert not list(tmp_path.rglob("escaped.txt"))
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+def workbook(file: Path, sheet: bytes, **more: bytes) -> None:
+    """A workbook of one sheet, written from its parts."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["a"])
+    book.save(file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["xl/worksheets/sheet1.xml"] = sheet
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**parts, **more}.items():
+            archive.writestr(name, content)
+
+
+SHEET = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>%s</sheetData></worksheet>'
+
+
+@pytest.mark.parametrize("kind", ["row", "cut", "prefix", "strings"])
+def test_tables_have_limits_that_they_cannot_talk_away(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 15: a row that does not end, in one piece or many, by any prefix; text of gigabytes."""
+    from flint_ml import fences
+
+    monkeypatch.setattr(fences, "MAX_WORKBOOK", 16 << 20)
+    row = {
+        "row": b"<row>" + b"<c><v>1</v></c>" * 20_000 + b"</row>",
+        "cut": b"<row>" + b"<c/>" * 600_000 + b"</row>",
+        "prefix": b"<x:row>" + b"<x:c r='A1'/>" * 20_000 + b"</x:row>",
+        "strings": b"<row><c><v>1</v></c></row>",
+    }[kind]
+    more = {"xl/sharedStrings.xml": bytes(20 << 20)} if kind == "strings" else {}
+    workbook(tmp_path / "a.xlsx", SHEET % row, **more)
+    code, log, found = act("check-drift", context_of(tmp_path), reference="a.xlsx", current="a.xlsx")
+    assert (code, found["check-drift"].findings[0].code) == (2, "workbook-too-large"), log
+
+
+def test_a_wide_workbook_is_read(tmp_path: Path) -> None:
+    from flint_ml.fences import check_workbook
+
+    rows = b"".join(b"<row>" + b"<c><v>1</v></c>" * 16_384 + b"</row>" for _ in range(3))
+    workbook(tmp_path / "a.xlsx", SHEET % rows)
+    check_workbook(tmp_path / "a.xlsx", "a.xlsx")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2"])
+def test_a_compressed_table_is_as_large_as_what_it_holds(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 15: what would not fit into memory is read in parts, however small its file is."""
+    import bz2
+    import gzip
+
+    from flint_ml.drift.rules import DriftRules
+    from flint_ml.drift.streaming import choose
+    from flint_ml.drift.tables.reading import Source
+
+    text = b"a\n" + b"1\n" * (8 << 20)
+    file = tmp_path / f"a.csv{suffix}"
+    file.write_bytes((gzip if suffix == ".gz" else bz2).compress(text))
+    assert file.stat().st_size < 100_000
+    source = Source(file, "a", ["a"], parquet=False)
+    monkeypatch.setattr(choose, "available_memory", lambda: 64 << 20)
+    assert choose.needed_memory(source, ["a"], DriftRules()) >= len(text)
+    monkeypatch.setattr(choose, "available_memory", lambda: 4 << 20)
+    assert choose.choose("auto", (source, source), DriftRules()) == "stream"

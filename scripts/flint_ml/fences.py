@@ -6,8 +6,13 @@ Whoever reads one asks here.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import os
+import re
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -103,6 +108,73 @@ def _foreign(label: str, file: Path, why: str) -> InputError:
         hint="take it away, or write it as GDAL does (`gdaladdo`, `gdal_translate`)",
         code="raster-sidecar",
     )
+
+
+# Compressed text whose true size is counted before it is read into memory.
+UNPACKED = frozenset({".gz", ".bz2"})
+# What a workbook may hold: bytes once unpacked, and cells in a row (Excel's own limit).
+MAX_WORKBOOK = 2 << 30
+MAX_COLUMNS = 16_384
+_CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
+_ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+
+
+def unpacked_size(path: Path, most: int) -> int:
+    """Bytes that a compressed text (.gz, .bz2) holds; counted up to ``most``, and at least that where it is more.
+
+    A damaged file counts as far as it can be read: whoever reads it says what is wrong.
+    """
+    opened = gzip.open if path.suffix.lower() == ".gz" else bz2.open
+    size = 0
+    try:
+        with opened(path, "rb") as stream:
+            while size <= most and (block := stream.read(1 << 20)):
+                size += len(block)
+    except (OSError, EOFError, zlib.error, ValueError):
+        return size
+    return size
+
+
+def check_workbook(path: Path, label: str) -> None:
+    """Refuse an .xlsx that unpacks to too much, or whose rows are longer than any spreadsheet's.
+
+    Raises
+    ------
+    InputError
+        With code ``workbook-too-large``. What is no ZIP archive is left to the reader.
+    """
+    left = MAX_WORKBOOK
+    try:
+        with zipfile.ZipFile(path) as book:
+            for entry in book.infolist():
+                cells, rest = 0, b""
+                sheet = entry.filename.startswith("xl/worksheets/")
+                with book.open(entry) as stream:
+                    while block := stream.read(1 << 20):
+                        left -= len(block)
+                        if left < 0:
+                            raise _workbook(label, f"is larger than {MAX_WORKBOOK >> 30} GiB unpacked")
+                        if sheet:
+                            cells, rest = _longest_row(rest + block, cells, label)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error):
+        return
+
+
+def _longest_row(text: bytes, cells: int, label: str) -> tuple[int, bytes]:
+    """Cells of the row that ``text`` ends in, ``cells`` of which came before, and the bytes of a tag that is cut."""
+    cut = text.rfind(b"<") if b">" not in text[text.rfind(b"<") :] else len(text)
+    text, rest = text[:cut], text[cut:]
+    parts = _ROW.split(text)
+    for number, part in enumerate(parts):
+        cells = (cells if number == 0 else 0) + len(_CELL.findall(part))
+        if cells > MAX_COLUMNS:
+            raise _workbook(label, f"has a row of more than {MAX_COLUMNS:,} cells")
+    return cells, rest[-1024:]
+
+
+def _workbook(label: str, what: str) -> InputError:
+    hint = "save the sheet as CSV (UTF-8) or Parquet"
+    return InputError(what, where=label, hint=hint, code="workbook-too-large")
 
 
 def open_raster(path: Path, label: str) -> Any:

@@ -364,3 +364,26 @@ def test_weights_and_bounds_give_the_weighted_scores_coverage_and_interval_score
 def test_a_weight_is_not_negative() -> None:
     with pytest.raises(InputError, match="no weight in 1 rows"):
         read_table(b"id,truth,prediction,sample_weight\na,1,1,-1\nb,2,2,1\n", "p.csv")
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        b'{"index_columns": ["__nope__"], "columns": [], "column_indexes": []}',
+        b'{"index_columns": [{"kind": "range", "start": 0, "stop": 99999999999, "step": 1}], "columns": []}',
+        b"{broken",
+        b"\xff\xfe",
+    ],
+)
+def test_what_pandas_wrote_beside_a_parquet_file_decides_nothing(described: bytes) -> None:
+    """Row 22 of docs/security.md: an index that is not there was a defect."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"id": ["a", "b"], "truth": [1.0, 2.0], "prediction": [1.5, 2.5]})
+    file = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({b"pandas": described}), file)
+    frame = read_table(file.getvalue(), "p.parquet")
+    assert frame["prediction"].tolist() == [1.5, 2.5]

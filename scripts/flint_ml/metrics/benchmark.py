@@ -261,7 +261,7 @@ def sample_ids(path: Path, shown: str, names: Mapping[str, str]) -> set[str]:
                 code="missing-column",
             )
         if ending in {".parquet", ".pq"}:
-            table = pd.read_parquet(path, columns=[column])
+            table = pq.read_table(path, columns=[column]).replace_schema_metadata(None).to_pandas()
         else:
             table = pd.read_csv(io.BytesIO(path.read_bytes()), sep=separator, usecols=[column], dtype=str)
     except (ValueError, OSError) as error:

@@ -303,7 +303,10 @@ def cells(data: bytes, where: str) -> tuple[pd.DataFrame, bool]:
         )
     try:
         if ending in {"parquet", "pq"}:
-            return pd.read_parquet(io.BytesIO(data)), False
+            import pyarrow.parquet as pq
+
+            # Not what pandas wrote beside it: that may name an index which is not there.
+            return pq.read_table(io.BytesIO(data)).replace_schema_metadata(None).to_pandas(), False
         first = data[:65_536].decode("utf-8-sig", "replace").splitlines()[:1]
         signs = ("\t",) if ending == "tsv" else (",", ";", "\t")
         separator = max(signs, key=lambda sign: (first[0].count(sign) if first else 0, sign == ","))

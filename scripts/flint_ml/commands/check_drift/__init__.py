@@ -111,7 +111,7 @@ def _base_commit(job: Job) -> str | None:
     if git.root is None:
         return None
     if context.event_name:
-        proposed = "pull_request" in context.event or context.event_name == "merge_group"
+        proposed = job.by_base or context.git_event.proposes
     else:
         branch = git.default_branch()
         proposed = branch is not None and git.merge_base("HEAD", branch) != git.commit("HEAD")

@@ -13,11 +13,12 @@ from flint_ml.drift.statistics.bands import find_spectra
 from flint_ml.drift.streaming.stream_columns import stream_pairs
 from flint_ml.drift.tables.reading import Source
 from flint_ml.drift.tables.sources import remote_size
+from flint_ml.fences import UNPACKED, unpacked_size
 
 Engine = Literal["auto", "memory", "stream", "dask"]
 
 # How much larger than its file a table of text is in memory, over what is usual for numbers with six to ten digits.
-_GROWS = {".zip": 6.0, ".gz": 6.0, ".bz2": 8.0, ".zst": 6.0, ".lz4": 4.0}
+_GROWS = {".zip": 4.0, ".gz": 4.0, ".bz2": 5.0, ".zst": 4.0, ".lz4": 3.0}
 _TEXT_GROWS = 1.5
 # Share of the free memory that a comparison may take.
 _SHARE = 0.5
@@ -50,11 +51,20 @@ def _size(source: Source) -> int:
     return source.path.stat().st_size
 
 
+def _text_bytes(source: Source) -> float:
+    """Bytes of a table of text once it is unpacked: counted where that may be much more than the file has."""
+    suffix = source.path.suffix.lower()
+    if source.address or suffix not in UNPACKED:
+        return _size(source) * _GROWS.get(suffix, 1.0)
+    free = available_memory()
+    return unpacked_size(source.path, source.path.stat().st_size * 1000 if free is None else free)
+
+
 def _needed(source: Source, names: Sequence[str], rules: DriftRules) -> int:
     if source.frame is not None:
         return int(source.frame.nbytes)
     if not source.parquet:
-        return int(_size(source) * _GROWS.get(source.path.suffix.lower(), _TEXT_GROWS))
+        return int(_text_bytes(source) * _TEXT_GROWS)
     import pyarrow.parquet as pq
 
     about = pq.read_metadata(source.opened())

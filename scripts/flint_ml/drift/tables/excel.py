@@ -14,6 +14,7 @@ from flint_ml.drift.rules import ReadRules
 from flint_ml.drift.tables.dialect import Given, Structure, structure_of
 from flint_ml.drift.tables.formats import MISSING
 from flint_ml.errors import InputError
+from flint_ml.fences import check_workbook
 
 _LOOKED = 60
 # A sheet with fewer rows and columns is a cover or a legend.
@@ -41,6 +42,7 @@ def read_sheet(path: Path, label: str, read: ReadRules | None = None) -> Sheet:
     from openpyxl import load_workbook
 
     read = read or ReadRules()
+    check_workbook(path, label)
     try:
         book = load_workbook(path, read_only=True, data_only=True)
         sheets = {sheet.title: sheet.sheet_state for sheet in book.worksheets}
