@@ -176,3 +176,14 @@ def test_a_pointer_file_instead_of_the_database(example_folder: Path, tmp_path: 
     (folder / "input_database" / "gcbm_input.db").write_text("version https://git-lfs.github.com/spec/v1\n" * 40)
     with pytest.raises(InputError, match="not a readable SQLite database"):
         run(load_project(folder))
+
+
+def test_an_upload_bundle_is_recognised(tmp_path: Path) -> None:
+    for name in ("classifiers", "db", "disturbances", "miscellaneous"):
+        (tmp_path / "GCBM_New_Demo_Run" / name).mkdir(parents=True)
+    with pytest.raises(InputError, match=r"upload bundle of FLINT\.Cloud") as caught:
+        load_project(tmp_path)
+    assert caught.value.code == "gcbm-bundle"
+    (tmp_path / "GCBM_New_Demo_Run" / "db").rmdir()
+    with pytest.raises(InputError, match=r"no gcbm_config\.cfg"):
+        load_project(tmp_path)

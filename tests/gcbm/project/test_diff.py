@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from flint_ml import gcbm
-from flint_ml.gcbm.project.diff import changes
+from flint_ml.gcbm.project.diff import changes, layer_line, layer_text
 from flint_ml.gcbm.project.grid import BlockId, Grid
-from flint_ml.gcbm.project.layer_diff import value_text
+from flint_ml.gcbm.project.layer_diff import LayerChange, Transition, value_text
 from helpers.gcbm_inputs import add_fire, edit, paint, sql
 
 
@@ -261,3 +261,14 @@ def test_the_real_demo(demo: Path, tmp_path: Path) -> None:
     (layer,) = found.layers
     assert layer.area_ha == pytest.approx(105.30552, rel=1e-6)  # design: Wildfire 2012
     assert gcbm.load_project(head).years[0] == 2010
+
+
+def test_each_direction_is_told_apart() -> None:
+    """Removed and added pixels are not one number: the first screen says which is which."""
+    moves = [("none", "beetle", 1138), ("beetle", "none", 991), ("fire", "none", 12), ("none", "fire", 3)]
+    change = LayerChange("d", "changed", 2144, 95.6, [Transition(a, b, n, n * 0.045) for a, b, n in moves], "d.tiff")
+    text = "2,144 pixels, 95.6 ha: 1,138 none → beetle, 991 beetle → none, 12 fire → none and 1 other change"
+    assert layer_text(change) == text
+    assert layer_line(change) == f"d.tiff ({text})"
+    one = LayerChange("d", "added", 7, 0.3, [Transition("none", "fire", 7, 0.3)], "d.tiff", "cell size 1 -> 2 degrees")
+    assert layer_line(one) == "d.tiff (added: 7 pixels, 0.3 ha, none → fire, cell size 1 -> 2 degrees)"

@@ -411,16 +411,14 @@ def _own_files(job: Job, project: Project) -> set[str]:
 
 
 def _layer_rows(project: Project, changes: InputChanges) -> list[dict[str, str]]:
-    """One row for each changed layer: its file, pixels and area, and the largest change of value."""
-    from flint_ml.gcbm import project_layers
+    """One row for each changed layer: its file, pixels and area, and the largest changes of value."""
+    from flint_ml.gcbm import layer_text, project_layers
 
     layers = project_layers(project)
     rows = []
     for layer in changes.layers:
         file = project.relative(layers[layer.name].tiff) if layer.name in layers else layer.file
-        main = layer.transitions[0] if layer.transitions else None
-        text = f"{layer.pixels:,} pixels, {layer.area_ha:.4g} ha" + (f", {main.old} → {main.new}" if main else "")
-        rows.append({"path": file or layer.name, "change": text, "kind": "layer"})
+        rows.append({"path": file or layer.name, "change": layer_text(layer), "kind": "layer"})
     return rows
 
 

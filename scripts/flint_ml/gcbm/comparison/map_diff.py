@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flint_ml.fences import open_raster
-from flint_ml.gcbm.results.figures import Drawn, ecosystem
+from flint_ml.gcbm.results.figures import Drawn, ecosystem, legend_columns
 from flint_ml.gcbm.results.indicators import Table
 from flint_ml.gcbm.results.labels import amount
 from flint_ml.gcbm.results.tables import value, years_of
 from flint_ml.text import numbers, plotting
 
 MOST_PIXELS = 900
+_UNDISTURBED = "#D8DEE4"
 Picture = NDArray[np.float64]
 
 
@@ -148,6 +149,41 @@ def picture(source: Path, name: str, year: int, path: Path) -> str:
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     when = year or "the state after spinup"
     return f"Map of {quantity} in {when}: {numbers.number(low)} to {numbers.number(high)} {unit}."
+
+
+def picture_of_events(source: Path, names: dict[int, str], year: int, path: Path) -> str:
+    """The map of disturbance codes as a picture with the names of the types; returns the text that stands for it."""
+    whole, extent = read(source), extent_of(source)
+    codes, counts = np.unique(whole[~np.isnan(whole) & (whole != 0)], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    listed = [(names.get(int(codes[i]), f"type {int(codes[i])}"), int(counts[i]), codes[i]) for i in order]
+    heading = f"Disturbances, {year or 'after spinup'}" + ("" if listed else ": none")
+    figure, axis = plotting.new_figure(height=3.8, heading=heading)
+    values, _ = _thin(whole)
+    ranks = np.where(np.isnan(values), np.nan, 0.0)
+    colours = [_UNDISTURBED]
+    for number, (_, _, code) in enumerate(listed):
+        ranks[values == code] = number + 1.0
+        colours.append(str(plotting.kind(number)["color"]))
+    from matplotlib.colors import ListedColormap
+
+    axis.imshow(
+        ranks,
+        cmap=ListedColormap(colours),
+        vmin=-0.5,
+        vmax=len(colours) - 0.5,
+        interpolation="nearest",
+        extent=extent,
+        aspect=plotting.aspect((extent[2] + extent[3]) / 2),
+    )
+    plotting.frame_map(axis, extent, geographic=True)
+    labels = [f"{kind}, {numbers.count(pixels, 'pixel')}" for kind, pixels, _ in listed]
+    for label, colour in zip([*labels, "not disturbed"], [*colours[1:], _UNDISTURBED], strict=True):
+        axis.plot([], [], "s", color=colour, label=label)
+    plotting.legend(figure, loc="outside lower left", ncols=legend_columns([*labels, ""]))
+    plotting.save_png(figure, path)
+    what = ", ".join(f"{kind} on {numbers.count(pixels, 'pixel')}" for kind, pixels, _ in listed) or "none"
+    return f"Map of disturbances in {year or 'the state after spinup'}: {what}."
 
 
 def _split(name: str) -> tuple[str, str]:

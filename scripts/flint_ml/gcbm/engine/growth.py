@@ -14,6 +14,7 @@ from flint_ml.gcbm.engine.curves import CarbonCurve, CurveSource, build_curves
 from flint_ml.gcbm.engine.model import Model
 from flint_ml.gcbm.engine.state import State
 from flint_ml.gcbm.pools import INDEX, LIVE, SIDES
+from flint_ml.gcbm.project.problems import readable
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, NullVariableError, freeze
 
 Array = NDArray[np.float64]
@@ -291,10 +292,10 @@ class GrowthKeys:
         if sets.size == 0:
             return np.zeros(0, dtype=np.int64)
         joint = sets * (len(self.places) + 1) + places
-        distinct, first, inverse = np.unique(joint, return_index=True, return_inverse=True)
-        del distinct
-        keys = np.array([self._key(int(sets[i]), int(places[i])) for i in first], dtype=np.int64)
-        self._build()
+        _, first, inverse = np.unique(joint, return_index=True, return_inverse=True)
+        with readable("the growth parameters of the input database", str(self.model.project.database)):
+            keys = np.array([self._key(int(sets[i]), int(places[i])) for i in first], dtype=np.int64)
+            self._build()
         return keys[inverse]
 
     def _key(self, number: int, place: int) -> int:

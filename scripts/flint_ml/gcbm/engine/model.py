@@ -15,6 +15,7 @@ from flint_ml.gcbm.engine.stands import Inventory, combine
 from flint_ml.gcbm.pools import DOM, STANDARD
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.layers import Layer
+from flint_ml.gcbm.project.problems import readable
 from flint_ml.gcbm.project.variables import CLASSIFIER_SET, Variables, records
 
 Array = NDArray[np.float64]
@@ -188,6 +189,11 @@ def _text(value: Any) -> str:
 
 def build_model(project: Project, variables: Variables, layers: dict[str, Layer]) -> Model:
     """Read all constant parameters. InputError names the table or key that is missing."""
+    with readable("the parameters of the input database", str(project.database)):
+        return _build_model(project, variables, layers)
+
+
+def _build_model(project: Project, variables: Variables, layers: dict[str, Layer]) -> Model:
     pool_names = list(project.section("Pools"))
     missing = [name for name in (*STANDARD[:21], "Atmosphere", "CO2") if name not in pool_names]
     if missing:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flint_ml.gcbm.engine.processes import PROCESSES
 from flint_ml.gcbm.project.config import Project
-from flint_ml.gcbm.project.problems import FLINT_HINT, Problem
+from flint_ml.gcbm.project.problems import FLINT_HINT, Problem, readable
 
 ORDER = (
     "CBMBuildLandUnitModule",
@@ -118,8 +118,23 @@ def _parts(entry: Any) -> Iterator[str]:
 
 
 def unsupported(project: Project) -> list[Problem]:
-    """Everything in the reachable configuration that the engine does not implement; empty is supported."""
-    return [*_modules(project), *_spinup(project), *_domain(project), *_providers(project), *_variables(project)]
+    """Everything in the reachable configuration that the engine does not implement; empty is supported.
+
+    InputError names the section whose values have the wrong type.
+    """
+    found: list[Problem] = []
+    parts = {
+        "Modules": _modules,
+        "SpinupModules": _spinup,
+        "Pools": _pools,
+        "LocalDomain": _domain,
+        "Providers": _providers,
+        "Variables": _variables,
+    }
+    for section, part in parts.items():
+        with readable(f"section {section}", project.source(section)):
+            found += part(project)
+    return found
 
 
 def _refuse(project: Project, section: str, key: str, reason: str) -> Problem:
@@ -168,6 +183,9 @@ def _spinup(project: Project) -> Iterator[Problem]:
             yield _refuse(project, "SpinupModules", name, "a spinup ramp is not implemented")
     if absent := [name for name in SPINUP if name not in modules]:
         yield _refuse(project, "SpinupModules", absent[0], f"spinup without {', '.join(absent)} is not implemented")
+
+
+def _pools(project: Project) -> Iterator[Problem]:
     for name, value in project.section("Pools").items():
         if isinstance(value, dict) or float(value or 0.0) != 0.0:
             yield _refuse(project, "Pools", name, f"pool {name} starts with {value}; only 0.0 is implemented")

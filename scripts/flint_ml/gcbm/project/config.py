@@ -17,8 +17,10 @@ from typing import Any
 
 from flint_ml.errors import InputError
 from flint_ml.fences import confined
+from flint_ml.gcbm.project.problems import readable
 
 CFG = "gcbm_config.cfg"
+BUNDLE = ("classifiers", "db", "disturbances", "miscellaneous")
 Json = dict[str, Any]
 # What an archive may hold: files, and bytes once unpacked, which may also be this many times its own size.
 MAX_ENTRIES = 100_000
@@ -80,7 +82,16 @@ class Project:
         return entry if isinstance(entry, dict) and entry.get("enabled", True) is not False else None
 
     def settings(self, name: str) -> Json:
-        return (self.module(name) or {}).get("settings") or {}
+        """Settings of an enabled module; InputError where they are no object."""
+        settings = (self.module(name) or {}).get("settings") or {}
+        if not isinstance(settings, dict):
+            raise InputError(
+                f"the settings of {name} are {settings!r:.40}, not an object",
+                where=self.source("Modules", name),
+                hint='write them as { "setting": value }',
+                code="gcbm-value",
+            )
+        return settings
 
     @property
     def mask_variables(self) -> list[str]:
@@ -217,10 +228,11 @@ def load_project(path: str | Path) -> Project:
     _all_readable([*files, *provider_files])
     for file in files:
         _merge(config, origin, read_json(file), file)
-    providers = _read_providers(provider_files, origin)
-    if "Providers" in config:
-        for name, entry in config.pop("Providers").items():
-            providers.setdefault(name, entry)
+    with readable("the list of providers", ", ".join(str(file) for file in provider_files)):
+        providers = _read_providers(provider_files, origin)
+        if "Providers" in config:
+            for name, entry in config.pop("Providers").items():
+                providers.setdefault(name, dict(entry))
     return Project(root, config_dir, config, origin, providers, tuple(files), tuple(provider_files))
 
 
@@ -248,6 +260,16 @@ def find_config_dir(start: Path) -> Path:
                 hint="say which with the config-dir input",
                 code="gcbm-project",
             )
+    bundle = next((folder for folder in (start, *deeper) if all((folder / name).is_dir() for name in BUNDLE)), None)
+    if bundle is not None:
+        raise InputError(
+            f"an upload bundle of FLINT.Cloud's service ({', '.join(f'{name}/' for name in BUNDLE)}): layers and a "
+            "database without configuration, and without what the values of the rasters mean, which the service adds",
+            where=str(start),
+            hint="add config/ with gcbm_config.cfg, and a JSON with the attributes beside each raster; "
+            "FLINT.Cloud's linux-demo.zip is such a project as a whole and runs as it is",
+            code="gcbm-bundle",
+        )
     raise InputError(
         f"no {CFG} here, in gcbm_project/, in config/, or one level deeper",
         where=str(start),

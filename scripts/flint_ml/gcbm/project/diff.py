@@ -16,6 +16,7 @@ from flint_ml.gcbm.project.config import Project, load_project, plain_path, read
 from flint_ml.gcbm.project.layer_diff import LayerChange, compare_layers
 from flint_ml.gcbm.project.layers import project_layers
 from flint_ml.gcbm.project.parameters import ParameterChange, difference
+from flint_ml.text.numbers import count
 
 MISSING = "(missing)"
 # In a layer's description: what it means is compared pixel by pixel.
@@ -74,14 +75,25 @@ class InputChanges:
         return [name for name, found in kinds.items() if not found]
 
 
+SHOWN_MOVES = 3
+
+
 def layer_line(change: LayerChange) -> str:
     """``disturbances_2012.tiff (913 pixels, 41.1 ha, none → Wildfire 2012)``"""
-    main = change.transitions[0] if change.transitions else None
-    more = f" and {len(change.transitions) - 1} other changes" if len(change.transitions) > 1 else ""
-    what = f", {main.old} → {main.new}{more}" if main else ""
     kind = "" if change.kind == "changed" else f"{change.kind}: "
     note = f", {change.note}" if change.note else ""
-    return f"{change.file or change.name} ({kind}{change.pixels:,} pixels, {change.area_ha:.4g} ha{what}{note})"
+    return f"{change.file or change.name} ({kind}{layer_text(change)}{note})"
+
+
+def layer_text(change: LayerChange) -> str:
+    """Pixels, area and each direction: ``2,129 pixels, 95.6 ha: 1,138 none → beetle, 991 beetle → none``"""
+    whole = f"{change.pixels:,} pixels, {change.area_ha:.4g} ha"
+    moves = [(f"{move.old} → {move.new}", move.pixels) for move in change.transitions]
+    if len(moves) < 2:
+        return ", ".join([whole, *(text for text, _ in moves)])
+    listed = [f"{pixels:,} {text}" for text, pixels in moves[:SHOWN_MOVES]]
+    more = f" and {count(len(moves) - SHOWN_MOVES, 'other change')}" if len(moves) > SHOWN_MOVES else ""
+    return f"{whole}: {', '.join(listed)}{more}"
 
 
 def parameter_line(change: ParameterChange) -> str:

@@ -15,6 +15,7 @@ from flint_ml.errors import InputError
 from flint_ml.fences import open_raster
 from flint_ml.gcbm.project.config import Project, plain_path, read_json
 from flint_ml.gcbm.project.grid import BLOCKS, BlockId, Grid, is_aligned
+from flint_ml.gcbm.project.problems import readable
 
 TYPES = {
     "Byte": "uint8",
@@ -69,9 +70,9 @@ class Layer:
                     hint="tile the layers again; the file is damaged or no GeoTIFF",
                     code="gcbm-layer-unreadable",
                 ) from None
-            for code, message, hint in self.faults():
+            for fault in self.faults():
                 self.close()
-                raise InputError(f"layer {self.name}: {message}", where=self.where, hint=hint, code=code)
+                raise fault
             self._origin = (round(self._row0()), round(self._column0()))
         return self._dataset
 
@@ -107,36 +108,41 @@ class Layer:
     def _column0(self) -> float:
         return float((self._dataset.transform.c + 180.0) / self.grid.cell)
 
-    def faults(self) -> Iterator[tuple[str, str, str]]:
-        """Mistakes between the open raster and its description: (code, message, hint)."""
-        dataset, transform = self._dataset, self._dataset.transform
+    def faults(self) -> Iterator[InputError]:
+        """Mistakes between the open raster and its description."""
+        dataset, transform, name = self._dataset, self._dataset.transform, f"layer {self.name}"
         found = dataset.dtypes[0]
         if found != self.dtype.name:
-            yield (
-                "gcbm-layer-type",
-                f"the raster holds {found}, its JSON says layer_data {self.dtype.name}; "
+            yield InputError(
+                f"{name}: the raster holds {found}, its JSON says layer_data {self.dtype.name}; "
                 "the C++ would read garbage without a message",
-                f"correct layer_data in {self.json.name}",
+                where=self.where,
+                hint=f"correct layer_data in {self.json.name}",
+                code="gcbm-layer-type",
             )
         if dataset.crs is not None and not dataset.crs.is_geographic:
-            yield (
-                "gcbm-layer-crs",
-                f"the coordinate system is {dataset.crs.to_string()}, not WGS84 longitude and latitude",
-                "reproject to EPSG:4326 and tile again",
+            yield InputError(
+                f"{name}: the coordinate system is {dataset.crs.to_string()}, not WGS84 longitude and latitude",
+                where=self.where,
+                hint="reproject to EPSG:4326 and tile again",
+                code="gcbm-layer-crs",
             )
             return
         cell = self.grid.cell
         if abs(transform.a / cell - 1) > 1e-6 or abs(-transform.e / cell - 1) > 1e-6:
-            yield (
-                "gcbm-layer-cell-size",
-                f"the raster's cells are {transform.a:.10g} x {-transform.e:.10g} degrees, its JSON says {cell:.10g}",
-                f"correct cellLatSize and cellLonSize in {self.json.name}, or tile the layers again",
+            yield InputError(
+                f"{name}: the raster's cells are {transform.a:.10g} x {-transform.e:.10g} degrees, its JSON says "
+                f"{cell:.10g}",
+                where=self.where,
+                hint=f"correct cellLatSize and cellLonSize in {self.json.name}, or tile the layers again",
+                code="gcbm-layer-cell-size",
             )
         elif not (is_aligned(self._row0()) and is_aligned(self._column0())):
-            yield (
-                "gcbm-layer-grid",
-                "the raster's corner does not lie on the grid of its cells",
-                "tile the layers again",
+            yield InputError(
+                f"{name}: the raster's corner does not lie on the grid of its cells",
+                where=self.where,
+                hint="tile the layers again",
+                code="gcbm-layer-grid",
             )
 
     def cropped(self) -> list[str]:
@@ -272,9 +278,10 @@ class Layer:
 def layer_entries(project: Project) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
     """Every layer entry of the raster providers: (provider, entry, file that has it)."""
     for name, provider in project.providers.items():
-        if provider.get("type") == "RasterTiledGDAL":
-            for entry in provider.get("layers", []):
-                yield provider, entry, project.source("Providers", name)
+        where = project.source("Providers", name)
+        with readable(f"provider {name}", where):
+            listed = list(provider.get("layers", [])) if provider.get("type") == "RasterTiledGDAL" else []
+        yield from ((provider, entry, where) for entry in listed)
 
 
 def project_layers(project: Project) -> dict[str, Layer]:
@@ -285,7 +292,8 @@ def project_layers(project: Project) -> dict[str, Layer]:
 
 def make_layer(project: Project, provider: dict[str, Any], entry: dict[str, Any], where: str) -> Layer:
     """Describe one layer from its provider, its entry there and its attribute file."""
-    name = str(entry.get("name"))
+    with readable("the list of layers", where):
+        name = str(entry.get("name"))
     tiff = project.path(str(entry.get("layer_path", "")), what=f"layer {name}", where=where)
     description = tiff.with_suffix(".json")
     if not description.is_file():
@@ -295,10 +303,15 @@ def make_layer(project: Project, provider: dict[str, Any], entry: dict[str, Any]
             hint=f"put {plain_path(str(entry.get('layer_path', '')))} and its JSON in one folder",
             code="gcbm-layer-json",
         )
-    about = {**provider, **read_json(description)}
     label = project.relative(description)
+    with readable(f"layer {name}: its description", label):
+        return _described(name, {**provider, **read_json(description)}, tiff, description, label)
+
+
+def _described(name: str, about: dict[str, Any], tiff: Path, description: Path, label: str) -> Layer:
+    """A layer from what its description and its provider say."""
     kind = about.get("layer_data", "")
-    if about.get("layer_type", "GridLayer") != "GridLayer" or kind not in TYPES:
+    if about.get("layer_type", "GridLayer") != "GridLayer" or str(kind) not in TYPES:
         raise InputError(
             f"layer {name}: layer_type {about.get('layer_type')!r} with layer_data {kind!r} is not known",
             where=label,

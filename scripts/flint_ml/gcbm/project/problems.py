@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +30,25 @@ class Problem:
     def __str__(self) -> str:
         advice = f". What to do: {self.hint.rstrip('.')}." if self.hint else ""
         return f"{self.where}: {self.message}{advice}"
+
+
+# What Python raises where a file holds another type of value than it should, or lacks one.
+MALFORMED = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, sqlite3.Error)
+
+
+@contextmanager
+def readable(what: str, where: str) -> Iterator[None]:
+    """Say of a value of the wrong type, or of one that is missing, in which file it is: InputError ``gcbm-value``."""
+    try:
+        yield
+    except MALFORMED as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InputError(
+            f"{what} cannot be read: a value has the wrong type or is missing ({reason[:200]})",
+            where=where,
+            hint="look there for text, null or a list where a number or an object is meant",
+            code="gcbm-value",
+        ) from error
 
 
 FLINT_HINT = (

@@ -22,8 +22,8 @@ from flint_ml.gcbm.engine.stands import Inventory
 from flint_ml.gcbm.project.compatibility import reachable, unsupported
 from flint_ml.gcbm.project.config import Project
 from flint_ml.gcbm.project.grid import Grid, project_domain, raster_provider, tile_bounds
-from flint_ml.gcbm.project.layers import Layer, covers, layer_entries, make_layer, project_layers
-from flint_ml.gcbm.project.problems import Problem, Severity
+from flint_ml.gcbm.project.layers import Layer, covers, layer_entries, make_layer
+from flint_ml.gcbm.project.problems import Problem, Severity, readable
 from flint_ml.gcbm.project.variables import NullVariableError
 from flint_ml.text.numbers import count
 
@@ -40,10 +40,17 @@ def validate(project: Project, *, pixels: bool = True) -> list[Problem]:
     pixels
         Also read the layers and look for pixels without curve, age, temperature, matrix.
     """
-    found: list[Problem] = [*unsupported(project), *_separators(project), *_settings(project), *_variables(project)]
-    _tiles(project, found)
-    layers = _layers(project, found)
-    _domain(project, layers, found)
+    found: list[Problem] = []
+    for part in (unsupported, _separators, _settings, _variables):
+        with _collect(found), readable("the configuration", project.relative(project.config_dir)):
+            found += part(project)
+    with _collect(found), readable("the landscape", project.source("LocalDomain", "landscape")):
+        _tiles(project, found)
+    layers: dict[str, Layer] = {}
+    with _collect(found):
+        layers = _layers(project, found)
+    with _collect(found), readable("the landscape", project.source("LocalDomain", "landscape")):
+        _domain(project, layers, found)
     with _collect(found):
         _ = project.years
     broken = any(p.severity == "error" for p in found)
@@ -52,11 +59,13 @@ def validate(project: Project, *, pixels: bool = True) -> list[Problem]:
         with _collect(found):
             model = build_model(project, reader.variables, layers)
         if model is not None:
-            events = _events(model, found)
+            with readable("an event", project.source("Modules", "CBMDisturbanceListener")):
+                events = _events(model, found)
             if pixels and not broken and not any(p.severity != "warning" for p in found):
-                _pixels(reader, model, events, found)
+                with readable("a parameter of the pixels", str(project.database)):
+                    _pixels(reader, model, events, found)
     rank = {"error": 0, "unsupported": 1, "warning": 2}
-    unique = list(dict.fromkeys(found))
+    unique = list({(p.code, p.where, p.message): p for p in reversed(found)}.values())[::-1]
     return sorted(unique, key=lambda p: rank[p.severity])
 
 
@@ -379,8 +388,8 @@ class _Tally:
             note(_Fault("error", "gcbm-null", text, error.name, hint), np.ones(inventory.stands, dtype=bool))
 
     def _numbers(self, view: StandVariables, note: Note) -> None:
-        for severity, code, name, text, hint in _NUMBERS:
-            note(_Fault(severity, code, text, name, hint), np.isnan(view.numbers(name)))
+        for fault in _NUMBERS:
+            note(fault, np.isnan(view.numbers(fault.variable)))
 
     def _parameters(self, view: StandVariables, note: Note) -> None:
         units, unit_index = view.of("spatial_unit_id")
@@ -446,22 +455,22 @@ class _Tally:
 
 
 Note = Callable[[_Fault, Any], None]
-_NUMBERS: tuple[tuple[Severity, str, str, str, str], ...] = (
-    (
+_NUMBERS = (
+    _Fault(
         "error",
         "gcbm-initial-age",
-        "initial_age",
         "no initial age; the C++ would start with empty pools",
+        "initial_age",
         "fill the layer, or set `mask: initial_age` to leave such pixels out",
     ),
-    (
+    _Fault(
         "warning",
         "gcbm-null-temperature",
-        TEMPERATURE,
         "no mean annual temperature; it counts as 0 degrees C",
+        TEMPERATURE,
         "fill the layer",
     ),
-    ("error", "gcbm-null", MIXING, "no slow mixing rate", "give it a value everywhere"),
+    _Fault("error", "gcbm-null", "no slow mixing rate", MIXING, "give it a value everywhere"),
 )
 
 
@@ -491,23 +500,30 @@ def find_missing_attributes(project: Project) -> list[MissingAttributes]:
 
     A classifier's pixel without attribute is not simulated at all, an age or mask without one is null.
     """
-    listened = {
-        str((entry.get("transform") or {}).get("data_id"))
-        for name in project.disturbance_variables
-        if isinstance(entry := project.section("Variables").get(name), dict)
-    }
+    from rasterio.errors import RasterioIOError
+
+    listened = {str((_transform(project, name) or {}).get("data_id")) for name in project.disturbance_variables}
     listened |= set(project.disturbance_variables)
     missing = []
-    for layer in project_layers(project).values():
+    for provider, entry, where in layer_entries(project):
+        layer = None
         try:
+            layer = make_layer(project, provider, entry, where)
             values = _unlisted_values(layer) if layer.lookup else {}
-        except FlintError:
+        except (FlintError, RasterioIOError):
             continue  # a layer that cannot be read has its own line
         finally:
-            layer.close()
+            if layer is not None:
+                layer.close()
         if values:
             missing.append(MissingAttributes(layer.name, values, layer.name in listened, project.relative(layer.json)))
     return missing
+
+
+def _transform(project: Project, name: str) -> dict[str, Any] | None:
+    entry = project.section("Variables").get(name)
+    transform = entry.get("transform") if isinstance(entry, dict) else None
+    return transform if isinstance(transform, dict) else None
 
 
 def missing_attributes(missing: Sequence[MissingAttributes]) -> list[Problem]:

@@ -7,7 +7,7 @@ The base is grey and dashed, this change blue and solid; pools and fluxes have t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +135,12 @@ def fluxes(table: Table, base: Table | None, path: Path) -> Drawn:
     return f"Fluxes {span(years)}; in {years[-1]}, tC: {last}.", _sides(table, base, "nbp_tC", years)
 
 
-def _by_kind(disturbances: Table | None) -> dict[str, dict[int, float]]:
-    """Emissions (tC) by type and year."""
+def _by_kind(disturbances: Table | None, column: str) -> dict[str, dict[int, float]]:
+    """A column of the table of disturbances by type and year."""
     kinds: dict[str, dict[int, float]] = {}
     for row in disturbances.rows if disturbances is not None else ():
         values = dict(zip(disturbances.columns, row, strict=True)) if disturbances is not None else {}
-        kinds.setdefault(str(values["disturbance_type"]), {})[int(values["year"])] = float(values["emissions_tC"])
+        kinds.setdefault(str(values["disturbance_type"]), {})[int(values["year"])] = float(values[column])
     return kinds
 
 
@@ -149,7 +149,20 @@ def emissions(disturbances: Table, years: Sequence[int], path: Path, base: Table
 
     None where nothing was emitted.
     """
-    kinds = _by_kind(disturbances)
+    return _stacked(disturbances, years, path, base, what=("emissions_tC", "Disturbance emissions", "tC"))
+
+
+def disturbed(disturbances: Table, years: Sequence[int], path: Path, base: Table | None = None) -> Drawn | None:
+    """Disturbed area by year and type, as ``emissions``. None where nothing was disturbed."""
+    return _stacked(disturbances, years, path, base, what=("area_ha", "Disturbed area", "ha"))
+
+
+def _stacked(
+    disturbances: Table, years: Sequence[int], path: Path, base: Table | None, *, what: tuple[str, str, str]
+) -> Drawn | None:
+    """``what``: column, what it is, and its unit."""
+    column, name, unit = what
+    kinds = _by_kind(disturbances, column)
     order = sorted(kinds, key=lambda kind: -sum(kinds[kind].values()))
     order = [kind for kind in order if sum(kinds[kind].values()) > 0]
     if not order:
@@ -160,8 +173,9 @@ def emissions(disturbances: Table, years: Sequence[int], path: Path, base: Table
         order = [*kept, "other types"]
     total = [sum(kinds[kind].get(year, 0.0) for kind in order) for year in years]
     peak = max(range(len(years)), key=lambda i: total[i])
-    heading = f"Disturbance emissions, highest in {years[peak]}: {amount(total[peak])} tC"
-    figure, axis = plotting.new_figure(height=3.4, heading=heading)
+    most = f"{amount(total[peak])} {unit}"
+    grows = "highest" if unit == "tC" else "largest"
+    figure, axis = plotting.new_figure(height=3.4, heading=f"{name}, {grows} in {years[peak]}: {most}")
     bottom = [0.0] * len(years)
     for number, kind in enumerate(order):
         heights = [kinds[kind].get(year, 0.0) for year in years]
@@ -169,23 +183,29 @@ def emissions(disturbances: Table, years: Sequence[int], path: Path, base: Table
         bottom = [low + high for low, high in zip(bottom, heights, strict=True)]
     series = [Series(name="this change", y=total)]
     if base is not None:
-        before = _by_kind(base)
+        before = _by_kind(base, column)
         line = [sum(values.get(year, 0.0) for values in before.values()) for year in years]
         axis.step(years, line, where="mid", label="total, base", **plotting.style(BASE))
         series.insert(0, Series(name="base", y=line))
-    axis.set_ylabel("tC a year")
+    axis.set_ylabel(f"{unit} a year")
     _axis_of_years(axis)
-    plotting.legend(figure, loc="outside lower left", ncols=1 if len(order) < 3 else 2)
+    plotting.legend(figure, loc="outside lower left", ncols=legend_columns(map(_short, order)))
     plotting.save_png(figure, path)
-    alt = f"Disturbance emissions by year and type, highest in {years[peak]} with {amount(total[peak])} tC."
+    alt = f"{name} by year and type, {grows} in {years[peak]} with {most}."
     return alt, Fallback(
         kind="line",
         x=[str(year) for year in years],
         series=series,
         x_name="year",
-        y_name="tC",
-        title="Disturbance emissions, all types, tC",
+        y_name=unit,
+        title=f"{name}, all types, {unit}",
     )
+
+
+def legend_columns(labels: Iterable[str]) -> int:
+    """Two columns where there are several labels and each is short enough for half of a figure."""
+    listed = list(labels)
+    return 2 if len(listed) > 2 and max(map(len, listed)) <= 24 else 1
 
 
 def _short(text: str, most: int = 44) -> str:

@@ -219,12 +219,10 @@ def draw_figures(
         add(f"Total ecosystem, and where it differs in {years[-1]}", "overview.png", made)
     add("Carbon stocks", "stocks.png", figures.stocks(simulated.table, table, folder / "stocks.png"))
     add("Fluxes", "fluxes.png", figures.fluxes(simulated.table, table, folder / "fluxes.png"))
-    by_type = simulated.tables["disturbances"]
-    add(
-        "Disturbance emissions",
-        "emissions.png",
-        figures.emissions(by_type, years, folder / "emissions.png", base.get("disturbances") if base else None),
-    )
+    by_type, before_by_type = simulated.tables["disturbances"], base.get("disturbances") if base else None
+    add("Disturbed area", "disturbed.png", figures.disturbed(by_type, years, folder / "disturbed.png", before_by_type))
+    emitted = figures.emissions(by_type, years, folder / "emissions.png", before_by_type)
+    add("Disturbance emissions", "emissions.png", emitted)
     ages = base.get("indicators_by_age_class") if base else None
     by_age = simulated.tables["indicators_by_age_class"]
     add("Age classes", "ages.png", figures.age_classes(by_age, ages, folder / "ages.png"))
@@ -235,5 +233,16 @@ def draw_figures(
     for name, year in maps:
         if (name, year) in simulated.maps:
             file = f"map_{name}_{year}.png"
-            add(f"{name} {year}", file, map_diff.picture(simulated.maps[name, year], name, year, folder / file))
+            add(f"{name} {year}", file, _map_picture(simulated, name, year, folder / file))
     return drawn
+
+
+def _map_picture(simulated: Simulated, name: str, year: int, path: Path) -> str:
+    """A map of ours as a picture: codes of disturbances by the names of their types."""
+    from flint_ml.gcbm.comparison import map_diff
+
+    source = simulated.maps[name, year]
+    if name != "disturbance_code":
+        return map_diff.picture(source, name, year, path)
+    types = {} if isinstance(simulated.source, Path) else dict(simulated.source.names.types)
+    return map_diff.picture_of_events(source, types, year, path)
