@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Kind = Literal["embedded", "flint"]
 DATABASE = "gcbm_output.db"
 ABOUT = "run.json"
+LEAST_MEMORY = 250 * 2**20
 Say = Callable[[str], None]
 
 
@@ -113,7 +114,15 @@ def parse_memory(text: str) -> int | None:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])i?B?\s*", text, re.IGNORECASE)
     if not match:
         raise InputError(f"{text!r} is not an amount of memory", where="max-memory", hint="write 800MB or 2GB")
-    return int(float(match[1]) * (1 << (20 if match[2].upper() == "M" else 30)))
+    given = int(float(match[1]) * (1 << (20 if match[2].upper() == "M" else 30)))
+    if given < LEAST_MEMORY:
+        raise InputError(
+            f"{text.strip()} is too little: Python and its libraries alone take about 210MB",
+            where="max-memory",
+            hint="give 250MB or more, or split the landscape into jobs (`plan`)",
+            code="invalid-input",
+        )
+    return given
 
 
 def choose_engine(

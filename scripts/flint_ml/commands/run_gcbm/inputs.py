@@ -85,7 +85,7 @@ class Inputs(GateInputs):
     parquet: bool = Field(True, description="Write the tables as Parquet besides CSV.")
     figures: Literal["auto", "none"] = Field("auto", description="Draw figures, or none.")
     max_memory: str = Field(
-        "", description="Working memory, such as `800MB` or `2GB`: larger landscapes are done in several passes."
+        "", description="Memory, such as `800MB` or `2GB`, from 250MB: larger landscapes are done in several passes."
     )
     check: bool = Field(False, description="Only check the project: everything missing or inconsistent, in seconds.")
     fix: str = Field("", description="Only write a mended copy of the project to this folder.")

@@ -52,7 +52,7 @@ Progress = Callable[[str, int, int], None]
 
 # Working memory for one stand: pools, flows, parameters and temporaries, measured.
 BYTES_PER_STAND = 2500
-BASE_BYTES = 150 * 2**20
+BASE_BYTES = 210 * 2**20
 DEFAULT_STANDS = 150_000
 LEAST_STANDS = 1000
 
