@@ -55,7 +55,7 @@ def test_results_record_and_outputs(place: Place, landscape: Path) -> None:
     assert [badge["label"] for badge in record["details"]["badges"]] == ["Input check", "Carbon balance", "Area"]
     assert {badge["status"] for badge in record["details"]["badges"]} == {"passed"}
     results = place.folder / "flint-ml-results"
-    assert len(record["figures"]) == 6
+    assert len(record["figures"]) == 7
     assert all((results / figure["path"]).read_bytes()[:4] == b"\x89PNG" for figure in record["figures"])
     maps = {path.name for path in (place.folder / "gcbm-output/maps").iterdir()}
     assert maps == {"total_biomass_tC_ha_2016.tiff", "age_years_2016.tiff"}

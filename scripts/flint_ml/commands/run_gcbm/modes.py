@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flint_ml.errors import InputError
+from flint_ml.errors import FlintError, InputError
 from flint_ml.gcbm import Problem, Project, amount
 from flint_ml.record import Column, Finding, Severity, Table
 from flint_ml.runner import Job, Outcome
@@ -23,8 +26,11 @@ def check(project: Project, job: Job, engine: str) -> Outcome:
     from flint_ml.gcbm import find_missing_attributes, missing_attributes, part_tiles, validate
 
     of_flint = part_tiles(project) if engine == "flint" else ()
+    missing: list[Problem] = []
+    with suppress(FlintError):  # a description that cannot be read has its own line
+        missing = missing_attributes(find_missing_attributes(project))
     found = sorted(
-        [*validate(project), *missing_attributes(find_missing_attributes(project)), *of_flint],
+        [_in_workspace(problem, job) for problem in (*validate(project), *missing, *of_flint)],
         key=lambda problem: _ORDER[problem.severity],
     )
     bad = [p for p in found if p.severity == "error" or (p.severity == "unsupported" and engine == "embedded")]
@@ -49,6 +55,14 @@ def check(project: Project, job: Job, engine: str) -> Outcome:
         details={"problems": [problem_dict(problem) for problem in found]},
         exit_code=2 if bad else None,
     )
+
+
+def _in_workspace(problem: Problem, job: Job) -> Problem:
+    """A problem with its file relative to the workspace, where it names one of the machine's paths."""
+    prefix = f"{job.workspace.root.as_posix()}/"
+    if not problem.where.startswith(prefix):
+        return problem
+    return replace(problem, where=posixpath.normpath(problem.where).removeprefix(prefix))
 
 
 def _count(number: int, what: str) -> str:

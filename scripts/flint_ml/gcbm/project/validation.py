@@ -498,23 +498,21 @@ class MissingAttributes:
 def find_missing_attributes(project: Project) -> list[MissingAttributes]:
     """Layers with cell values that their attribute table lacks: the C++ takes them as no data, without a word.
 
-    A classifier's pixel without attribute is not simulated at all, an age or mask without one is null.
+    A classifier's pixel without attribute is not simulated at all, an age or mask without one is null. InputError where
+    a layer's description cannot be read.
     """
     from rasterio.errors import RasterioIOError
 
     listened = {str((_transform(project, name) or {}).get("data_id")) for name in project.disturbance_variables}
     listened |= set(project.disturbance_variables)
     missing = []
-    for provider, entry, where in layer_entries(project):
-        layer = None
+    for layer in [make_layer(project, *item) for item in layer_entries(project)]:
         try:
-            layer = make_layer(project, provider, entry, where)
             values = _unlisted_values(layer) if layer.lookup else {}
         except (FlintError, RasterioIOError):
-            continue  # a layer that cannot be read has its own line
+            continue  # a raster that cannot be read has its own line
         finally:
-            if layer is not None:
-                layer.close()
+            layer.close()
         if values:
             missing.append(MissingAttributes(layer.name, values, layer.name in listened, project.relative(layer.json)))
     return missing
