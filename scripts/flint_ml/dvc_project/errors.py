@@ -30,6 +30,8 @@ _REFUSED = {
     "UnauthorizedSSOTokenError",
     "PermissionDenied",
     "HTTPUnauthorized",
+    "PermissionDeniedError",
+    "UnauthenticatedError",
 }
 _REFUSED_TEXT = re.compile(
     r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|AuthorizationHeader"

@@ -395,13 +395,13 @@ class DvcProject:
         new = {e.path: e for e in entries if not e.partial and not os.path.lexists(self.git_root / e.path)}
         rest = [entry for entry in entries if entry.path not in new]
         outputs = []
+        absent = self._lacking(name for entry in new.values() for name in self._names(entry))
         for entry in new.values():
             objects = self._objects(entry)
             if objects is None:
                 rest.append(entry)
                 continue
             start = len(entry.path) + 1
-            absent = self._lacking((md5, entry.legacy) for _, _, md5 in objects)
             held = [
                 (path[start:], file, (md5, entry.legacy))
                 for path, file, md5 in objects

@@ -19,7 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # An object's md5, and whether DVC 2 made it (another hash, another folder).
 ObjectName = tuple[str, bool]
@@ -90,49 +93,43 @@ class CacheWriter:
         with contextlib.suppress(OSError):
             (Path(self.folder) / _TEMPORARY).rmdir()  # unless another run works
 
-    def store(self, name: ObjectName, data: bytes) -> bool:
+    def store(self, name: ObjectName, data: Buffer) -> bool:
         """Keep ``data`` as the object ``name``; False, and nothing kept, where its hash is another."""
         md5, legacy = name
         if legacy:
-            return self.store_stream(name, [data])
+            with self.arriving(name) as part:
+                part.write(data)
+                return part.finish()
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5[:32]:
             return False
-        part = f"{self._temporary}/{threading.get_ident()}.{md5}"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        path = self._part(md5)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
         try:
             _write(descriptor, data)
         except BaseException:
             os.close(descriptor)
-            Path(part).unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
             raise
         os.close(descriptor)
-        self._name(part, name)
+        self.name(path, name)
         return True
 
-    def store_stream(self, name: ObjectName, parts: Iterable[bytes]) -> bool:
-        """The same for bytes that arrive in ``parts``."""
-        md5, legacy = name
-        part = f"{self._temporary}/{threading.get_ident()}.{md5}"
-        digest = hashlib.md5(usedforsecurity=False)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    @contextlib.contextmanager
+    def arriving(self, name: ObjectName) -> Iterator[Arriving]:
+        """The object ``name`` for bytes that arrive in parts; without ``finish``, nothing of it is kept."""
+        path = self._part(name[0])
+        part = Arriving(self, name, path)
         try:
-            try:
-                for data in parts:
-                    digest.update(data)
-                    _write(descriptor, data)
-            finally:
-                os.close(descriptor)
-            if (file_hash(part, legacy=True) if legacy else digest.hexdigest()) != md5[:32]:
-                Path(part).unlink()
-                return False
-            Path(part).chmod(0o444)
-            self._name(part, name)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
-        return True
+            yield part
+        finally:
+            part.close()
+            Path(path).unlink(missing_ok=True)
 
-    def _name(self, part: str, name: ObjectName) -> None:
+    def _part(self, md5: str) -> str:
+        return f"{self._temporary}/{threading.get_ident()}.{md5}"
+
+    def name(self, part: str, name: ObjectName) -> None:
+        """Give the finished file ``part`` the object's name."""
         target = f"{self.folder}/{object_key(name)}"
         try:
             os.replace(part, target)  # noqa: PTH105 - thousands of times
@@ -141,10 +138,41 @@ class CacheWriter:
             os.replace(part, target)  # noqa: PTH105
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):  # a full disk takes a part before it refuses
-        written += os.write(descriptor, data[written:])
+class Arriving:
+    """An object whose bytes arrive in parts."""
+
+    def __init__(self, cache: CacheWriter, name: ObjectName, path: str) -> None:
+        self._cache, self._object, self._path = cache, name, path
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def write(self, data: Buffer) -> None:
+        """The next part."""
+        self._digest.update(data)
+        _write(self._descriptor, data)
+
+    def close(self) -> None:
+        """No more parts."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def finish(self) -> bool:
+        """All parts are there; whether they are what the name says, and now in the cache."""
+        self.close()
+        md5, legacy = self._object
+        if (file_hash(self._path, legacy=True) if legacy else self._digest.hexdigest()) != md5[:32]:
+            return False
+        Path(self._path).chmod(0o444)
+        self._cache.name(self._path, self._object)
+        return True
+
+
+def _write(descriptor: int, data: Buffer) -> None:
+    view = memoryview(data)
+    written = os.write(descriptor, view)
+    while written < len(view):  # a full disk takes a part before it refuses
+        written += os.write(descriptor, view[written:])
 
 
 def read_small(path: str) -> bytes | None:
@@ -252,7 +280,12 @@ class FolderSource:
             return None
         if data is not None:
             return len(data) if cache.store(name, data) else -1
-        return os.stat(path).st_size if cache.store_stream(name, _parts(path)) else -1  # noqa: PTH116
+        size = 0
+        with Path(path).open("rb", buffering=0) as stream, cache.arriving(name) as part:
+            while block := stream.read(SMALL_BYTES):
+                part.write(block)
+                size += len(block)
+            return size if part.finish() else -1
 
 
 def count(delivery: Delivery, name: ObjectName, size: int | None) -> None:
@@ -265,9 +298,3 @@ def count(delivery: Delivery, name: ObjectName, size: int | None) -> None:
         delivery.files += 1
         delivery.bytes += size
         delivery.corrupt.discard(name)
-
-
-def _parts(path: str) -> Iterator[bytes]:
-    with Path(path).open("rb", buffering=0) as stream:
-        while block := stream.read(SMALL_BYTES):
-            yield block

@@ -68,6 +68,7 @@ def on_s3(s3: str, clone: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_s3_gives_the_exact_bytes(origin: Origin, on_s3: Path) -> None:
     result = act(on_s3, {"base-revision": "main"})
     assert result.code == 0, result.log
+    assert "transferred by DVC" not in result.log
     for name in ["data/soil.csv", "predictions.csv", "data/plots/p4.csv"]:
         assert (on_s3 / name).read_bytes() == (origin.repo / name).read_bytes()
     assert read_at(Git(on_s3), origin.base, "predictions.csv") == b"soc\n1.5\n"
