@@ -95,6 +95,20 @@ def test_the_plan_is_told_and_kept(clone: Path, tmp_path: Path) -> None:
     assert "the remote lacks 1: data/plots/p2.csv" in result.log
 
 
+def test_a_dry_run_says_what_a_pull_would_do_and_proves_nothing(clone: Path) -> None:
+    result = act(clone, {"dry-run": "true", "base-revision": "none"})
+    assert (result.code, result.record.status) == (0, "warned"), result.log
+    assert "8 files needed, 0 in the cache, 8 to come (" in result.record.headline
+    assert [piece.state for piece in result.record.coverage or [] if piece.kind == "data"] == ["left-out"]
+    assert not (clone / "data/soil.csv").exists()
+    held = [path.name for path in (clone / ".dvc/cache/files").rglob("*") if path.is_file()]
+    assert len(held) == 1  # the folder's listing
+    assert held[0].endswith(".dir")
+    assert act(clone, {"base-revision": "none"}).code == 0
+    again = act(clone, {"base-revision": "none"})
+    assert (again.record.details["plan"]["files"], again.record.details["plan"]["cached"]) == (8, 8)
+
+
 def test_a_full_disk_is_told_before_the_first_byte(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flint_ml.dvc_project.pull.shutil.disk_usage", lambda _: type("Free", (), {"free": 3})())
     result = act(clone, {"base-revision": "none"})

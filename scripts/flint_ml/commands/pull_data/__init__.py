@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from flint_ml.commands.pull_data.outcome import Pulled, refuse, summary_of_files, to_outcome
+from flint_ml.commands.pull_data.outcome import Pulled, planned, refuse, summary_of_files, to_outcome
 from flint_ml.commands.pull_data.project import (
     ProjectPlace,
     changes_against,
@@ -20,6 +20,7 @@ from flint_ml.dvc_project import (
     Changes,
     DvcProject,
     Entry,
+    Plan,
     Verification,
     base_entries,
     declared,
@@ -57,6 +58,11 @@ class PullDataInputs(ChangeInputs):
     allow_missing: bool = Field(
         False, description="Go on when the remote lacks some of the data: it is listed and the result is `warned`."
     )
+    dry_run: bool = Field(
+        False,
+        description="Only say what a pull would do: files needed, cached, to come, not on the remote, bytes, free "
+        "disk. Listings of folders are brought into the cache, nothing else.",
+    )
     token: SecretStr | None = Field(
         None, description="Token that reads this repository, to fetch the base into a shallow clone."
     )
@@ -84,6 +90,8 @@ def run(inputs: PullDataInputs, job: Job) -> Outcome:
         no_origin=fence.no_origin,
         say=job.say,
     )
+    if inputs.dry_run:
+        return planned(project.look_ahead(targets, revision), entries, findings)
     with job.group(f"DVC: {summary_of_files(targets)}"):
         state = _pull(project, targets, revision)
         plan = project.plan
@@ -103,6 +111,7 @@ def _pull(project: DvcProject, targets: list[Entry], revision: str | None) -> Ve
     in_cache = revision is not None
     state = project.verify(targets, in_cache=in_cache)
     if not state.wrong:
+        project.plan = Plan(state.files, state.files, free=project.plan.free)
         return state
     from_remote = set(state.missing_in_cache)
     project.fetch(targets, revision)

@@ -234,6 +234,21 @@ def to_outcome(job: Job, place: ProjectPlace, pulled: Pulled, findings: list[Fin
     )
 
 
+def planned(plan: Plan, entries: Mapping[str, Entry], findings: list[Finding]) -> Outcome:
+    """What a pull would do. Nothing was brought, so nothing is proved."""
+    mark = fingerprint(entries.values())
+    return Outcome(
+        "warned",
+        f"dry run: {plan.words()}",
+        "planned",
+        fingerprint=mark,
+        coverage=[left_out(DATA, "all data", "a dry run brings no data", "leave `dry-run` out")],
+        details={"fingerprint": mark, "plan": plan.as_dict()},
+        findings=findings,
+        outputs={"fingerprint": mark, "changed": [], "files": 0, "bytes": 0, "cache-key": ""},
+    )
+
+
 def _dvc_texts(place: ProjectPlace, revision: str | None) -> dict[str, bytes]:
     """Contents of dvc.lock and ``*.dvc``, which the cache's key is made of."""
     listing = place.git.files(revision) if revision else place.git.present()
