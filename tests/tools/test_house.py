@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # of the redesign is 205 and 32,000.
 LIMITS = {
     "files": 315,
-    "code lines": 43_400,
+    "code lines": 44_000,
     "files in the largest folder": 18,
     f"files under {house.SHORT} lines, doors apart": 25,
     "fmt: skip": 0,
