@@ -106,13 +106,6 @@ def test_without_a_repository_nobody_knows_whose_rules_these_are(tmp_path: Path,
     assert found.tree.state == "left-out"
 
 
-def test_rules_that_the_command_rewrote_are_not_read(tmp_path: Path) -> None:
-    made(tmp_path, "x: {}\n", "gate: {command: committed}\n")
-    (tmp_path / "flint-ml.yml").write_text("gate: {command: rewritten}\n")
-    found = decided(pull_request(tmp_path), action("gate", ChangeInputs, own=("command",)))
-    assert dict(found.section) == {"command": "committed"}
-
-
 @pytest.mark.parametrize(
     ("section", "own"),
     [

@@ -118,8 +118,8 @@ def authority(
     if judging and not elsewhere:
         tree = judged_tree(git, event, int(number) if number.isdigit() else None, fetcher)
     on_default = not event.proposes and bool(event.name) and _is_default(git, context, fetcher)
-    # What HEAD holds, and not what a command of this run has written since.
-    committed = _committed(git, name, config, known)
+    committed = _committed(git, name, config, known) if on_default else None
+    _refuse_link(git, name)
     head = committed or read_settings(workspace.path(config, "config"), config, known, named=named)
     files = _Files(git, name, config, head, known)
     base, refused = None, None
