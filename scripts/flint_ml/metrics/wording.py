@@ -41,6 +41,8 @@ def fixed(value: float | None, digits: int, *, sign: bool = False) -> str:
         return "–"
     if abs(value) >= 1e15 or (value and abs(value) < 1e-9):
         return f"{value:{'+' if sign else ''}.3g}".replace("-", MINUS)
+    if not sign and not digits and 0 < abs(value) < 0.5:
+        return f"{value:.2g}".replace("-", MINUS)  # beside a large number, and not nothing
     text = f"{value:{'+' if sign else ''},.{digits}f}"
     if sign and not text.strip("+-0.,"):
         return text.lstrip("+-")
