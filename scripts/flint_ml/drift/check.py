@@ -16,7 +16,7 @@ from flint_ml.drift.frames import Frames, pairs_of, read_pairs, whole_frames
 from flint_ml.drift.hypotheses import ColumnResult, Hypothesis, column_tests, decide, decide_within, severity
 from flint_ml.drift.profile import Profile, as_table, comparable, limits_in
 from flint_ml.drift.quality import other_units, quality_notes
-from flint_ml.drift.rules import DriftRules
+from flint_ml.drift.rules import DriftRules, list_of
 from flint_ml.drift.statistics.cluster_permutation import Clustering, codes_of, looks_clustered
 from flint_ml.drift.statistics.multiple_testing import Detectable, smallest_detectable
 from flint_ml.drift.statistics.spectra import Calibration
@@ -233,7 +233,8 @@ def _common(reference: Source, current: Source, rules: DriftRules) -> list[str]:
         )
     for given, names in (("columns", rules.only), ("groups", rules.groups), ("coordinates", rules.coordinates)):
         for name in names:
-            if given == "columns" and (any(ch in name for ch in "*?[") or name in here | there):
+            known = here | there | set(map(list_of, here & there))
+            if given == "columns" and (any(ch in name for ch in "*?[") or name in known):
                 continue
             if name not in here or name not in there:
                 where = "neither table" if name not in here | there else "one of the tables only"

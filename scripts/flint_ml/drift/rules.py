@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
@@ -161,7 +162,7 @@ class DriftRules(BaseModel):
         """The rules of ``column``."""
         if not isinstance(self.columns, dict):
             return _GENERAL
-        exact = self.columns.get(column)
+        exact = self.columns.get(column) or self.columns.get(list_of(column))
         if exact is not None:
             return exact
         return next((rule for pattern, rule in self.columns.items() if fnmatchcase(column, pattern)), _GENERAL)
@@ -191,9 +192,17 @@ class DriftRules(BaseModel):
 
 
 _GENERAL = ColumnRules()
+_ELEMENT = re.compile(r"^(.+)\[\d+\]$")
 # The smallest effect that counts where the rules of a figure name none.
 MIN_EFFECT: float = DriftRules.model_fields["min_effect"].default
 
 
+def list_of(column: str) -> str:
+    """The column of lists that an element such as ``spectrum[12]`` is of; of another column its own name."""
+    match = _ELEMENT.match(column)
+    return match[1] if match else column
+
+
 def _any(column: str, patterns: Sequence[str]) -> bool:
-    return any(column == pattern or fnmatchcase(column, pattern) for pattern in patterns)
+    names = {column, list_of(column)}
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns for name in names)

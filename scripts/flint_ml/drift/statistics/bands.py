@@ -41,13 +41,14 @@ def find_spectra(names: Sequence[str]) -> list[Spectrum]:
 
     What stands before and after the number is the same in all names of a group (``scan_visnir.350_ref``,
     ``spc.400.5``, ``b350_nm``). A column out of order does not undo the others: the longest series counts. Counters
-    (``x1`` … ``x200``) are not wavelengths: their numbers start too low.
+    (``x1`` … ``x200``) are not wavelengths: their numbers start too low; those of a
+    list (``spectrum[1]`` …) are its elements.
     """
     groups: dict[tuple[str, str], list[tuple[float, str]]] = {}
     low: dict[tuple[str, str], int] = {}
     for name in names:
         for key, number in _numbers_in(name):
-            if _LOW <= number <= _HIGH:
+            if _LOW <= number <= _HIGH or (key[0].endswith("[") and key[1] == "]"):
                 groups.setdefault(key, []).append((number, name))
             elif number < _LOW:
                 low[key] = low.get(key, 0) + 1

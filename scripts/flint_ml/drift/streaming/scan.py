@@ -14,6 +14,7 @@ from flint_ml.drift.statistics.distributions import Floats
 from flint_ml.drift.streaming.accumulator import Accumulator, ColumnRequest, accumulate
 from flint_ml.drift.tables.formats import MISSING
 from flint_ml.drift.tables.interpret import read_batch
+from flint_ml.drift.tables.lists import element_schema, elements, stored_names
 from flint_ml.drift.tables.reading import Source, bad_csv, bad_table, csv_options, with_partition
 from flint_ml.drift.tables.values import Reading
 
@@ -163,7 +164,8 @@ def batches(unit: Unit, names: Sequence[str], rows: int | None = None) -> Iterat
 
 def _raw(unit: Unit, names: Sequence[str], rows: int) -> Iterator[Any]:
     if unit.source.frame is not None:
-        return iter(unit.source.frame.select(list(names)).to_batches(rows))
+        lists = dict(unit.source.lists)
+        return iter(elements(unit.source.frame, names, lists).to_batches(rows))
     return _parquet(unit, names, rows) if unit.source.parquet else _text(unit, names)
 
 
@@ -176,7 +178,11 @@ def _parquet(unit: Unit, names: Sequence[str], rows: int) -> Iterator[Any]:
         # Of a row group of any size only some pages are in memory: a small buffer, and nothing ahead of need.
         buffer = _REMOTE_BUFFER if unit.source.address else _BUFFER
         with pq.ParquetFile(unit.source.opened(), buffer_size=buffer, pre_buffer=False) as file:
-            for batch in file.iter_batches(rows, row_groups=unit.groups, columns=list(names)):
+            lists = dict(unit.source.lists)
+            for batch in file.iter_batches(rows, row_groups=unit.groups, columns=stored_names(names, lists)):
+                if lists:
+                    yield from elements(pa.Table.from_batches([batch]), names, lists).cast(schema).to_batches()
+                    continue
                 chosen = batch.select(list(names))
                 yield chosen if chosen.schema.equals(schema) else chosen.cast(schema)
     except (pa.ArrowException, OSError, KeyError) as error:
@@ -268,12 +274,12 @@ def _schema(source: Source, names: Sequence[str]) -> Any:
         fields = {field.name: field for field in _schema(replace(source, partition=()), stored)}
         return pa.schema([fields.get(name, pa.field(name, pa.string())) for name in names])
     if source.frame is not None:
-        return pa.schema([source.frame.schema.field(name) for name in names])
+        return element_schema(source.frame.schema, names, dict(source.lists))
     if source.parquet:
         import pyarrow.parquet as pq
 
         schema = pq.read_schema(source.opened())
-        return pa.schema([schema.field(name).remove_metadata() for name in names])
+        return element_schema(schema, names, dict(source.lists))
     import pyarrow.csv as pc
 
     try:

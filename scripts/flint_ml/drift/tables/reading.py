@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from flint_ml.drift.rules import ReadRules
 from flint_ml.drift.tables.dialect import Given, dialect_of
 from flint_ml.drift.tables.formats import ARROW, COMPRESSED, JSON_LINES, MISSING, PARQUET, R_DATA, SHEETS, suffix_of
+from flint_ml.drift.tables.lists import element_names, elements, list_lengths, stored_names
 from flint_ml.drift.tables.sources import WithoutArrowSchema, archived, opened, remote_path
 from flint_ml.errors import InputError
 
@@ -26,6 +27,8 @@ _SUPPORTED = "CSV (also .gz, .bz2, .zst, .xz, .zip), Parquet, Feather, JSON line
 _SNIFF_BYTES, _SNIFF_LINES, _SNIFF_MOST = 1 << 18, 12, 1 << 25
 # Bytes that are read in its middle and at its end.
 _FURTHER = 1 << 14
+# Rows that are looked at for the length of lists.
+_FIRST_LISTS = 1_000
 # Bytes of text that Arrow parses at a time.
 _BLOCK, _BLOCK_A_COLUMN, _BLOCK_MOST = 1 << 22, 1 << 12, 1 << 26
 
@@ -45,6 +48,7 @@ class Source:
 
     The bytes are at ``path``, in its ``member`` where that is an archive, or at ``address``; a sheet of a workbook is
     a ``frame`` already. ``foreign``: a Parquet file with types that Arrow's schema in it names and Arrow cannot read.
+    ``lists``: columns of lists of numbers and their lengths, which are read as columns ``spectrum[1]`` …
     """
 
     path: Path
@@ -61,6 +65,7 @@ class Source:
     blanks: bool = False
     quoted_lines: bool = False
     foreign: bool = False
+    lists: tuple[tuple[str, int], ...] = ()
     address: str = ""
     member: str = ""
     frame: Any = None
@@ -206,7 +211,8 @@ def _open_json(source: Source) -> Source:
 
 
 def _framed(source: Source, table: Any) -> Source:
-    return replace(source, names=tuple(table.column_names), frame=table)
+    lists = list_lengths(table.schema, table.select)
+    return replace(source, names=element_names(table.column_names, lists), lists=tuple(lists.items()), frame=table)
 
 
 def _content(source: Source) -> Any:
@@ -319,7 +325,19 @@ def _open_parquet(source: Source) -> Source:
         return _open_parquet(replace(source, foreign=True, notes=(note,)))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _bad(source.label, f"is not a Parquet file: {_first_line(error)}", "write the file again") from None
-    return replace(source, names=tuple(n for n in schema.names if not n.startswith("__index_level_")))
+    names = [name for name in schema.names if not name.startswith("__index_level_")]
+    lists = list_lengths(schema, partial(_first_lists, source))
+    return replace(source, names=element_names(names, lists), lists=tuple(lists.items()))
+
+
+def _first_lists(source: Source, names: Sequence[str]) -> Any:
+    """The first rows of some columns of a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source.opened()) as file:
+        batches = file.iter_batches(_FIRST_LISTS, columns=list(names))
+        return pa.Table.from_batches([next(batches)]) if file.metadata.num_rows else None
 
 
 def _first_line(error: BaseException) -> str:
@@ -492,9 +510,12 @@ def _read_part(source: Source, names: Sequence[str], file: Any) -> Any:
 
 
 def _read_stored(source: Source, file: Any, names: Sequence[str]) -> Any:
+    stored = stored_names(names, dict(source.lists))
     if source.frame is not None:
-        return source.frame.select(list(names))
-    return _read_parquet(source, names, file) if source.parquet else _read_text(source, names)
+        table = source.frame.select(stored)
+    else:
+        table = _read_parquet(source, stored, file) if source.parquet else _read_text(source, stored)
+    return elements(table, names, dict(source.lists)) if source.lists else table
 
 
 def _read_parquet(source: Source, names: Sequence[str], known: Any) -> Any:
