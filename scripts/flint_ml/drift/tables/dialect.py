@@ -26,7 +26,8 @@ _LETTERS = 40_000
 _FRACTIONS = 5_000
 _QUOTED = 20
 _COMMENTS = ("#", "//", "%", "!")
-_SUMMARY = re.compile(
+# What rows below a table begin with.
+SUMMARY = re.compile(
     r"(?i)^(?:mean|average|avg|median|sum|total|subtotal|min|max|minimum|maximum|sd|std|stdev|st\.? ?dev\.?|cv|n|count|"
     r"note[s:]?.*|source[s:]?.*|mittelwert|summe|gesamt|anzahl|moyenne|somme|media|suma|total general|grand total|"
     r"end|end of file|eof)$"
@@ -410,7 +411,9 @@ def _header(
     ]
     header = (good or names)[-1]
     if header == names[0] or not any(
-        _filled(rows[i]) < len(rows[i]) or len(rows[i]) != wide for i in names if i < header
+        _filled(rows[i]) < len(rows[i]) or len(rows[i]) != wide or len(set(rows[i])) < len(rows[i])
+        for i in names
+        if i < header
     ):
         # Two full rows of text that are no groups: the first has the names, what follows belongs to the data.
         header = names[0]
@@ -464,7 +467,7 @@ def _footer(bottom: str, delimiter: str, wide: int, first: int, comments: str) -
         cells = _cells(line, delimiter)
         label = cells[0].strip() if cells else ""
         short = len(cells) < wide and not any(map(is_number, cells)) and wide > 2
-        if not (short or (_SUMMARY.match(label) and wide > 1)):
+        if not (short or (SUMMARY.match(label) and wide > 1)):
             break
         count += 1
     known = {(_cells(line, delimiter) or [""])[0].strip() for line in lines[: len(lines) - count]}

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from flint_ml.drift.rules import ReadRules
-from flint_ml.drift.tables.dialect import Given, Structure, structure_of
+from flint_ml.drift.tables.dialect import SUMMARY, Given, Structure, structure_of
 from flint_ml.drift.tables.formats import MISSING
+from flint_ml.drift.tables.values import is_number
 from flint_ml.errors import InputError
 from flint_ml.fences import check_workbook
 
@@ -73,7 +74,8 @@ def read_sheet(path: Path, label: str, read: ReadRules | None = None) -> Sheet:
     structure = structure_of(
         [[_text(cell) if cell is not None else "" for cell in row] for row in rows[:_LOOKED]], given
     )
-    rows = rows[: len(rows) - _footer(rows, structure)]
+    footer = _footer(rows, structure)
+    rows = rows[: len(rows) - footer]
     columns = [_column([row[k] for row in rows[structure.first :]]) for k in range(wide)]
     names = _names(structure.names, wide)
     notes: list[tuple[str, str, str]] = []
@@ -89,6 +91,7 @@ def read_sheet(path: Path, label: str, read: ReadRules | None = None) -> Sheet:
     said = [f"sheet `{title}`"] if len(sheets) > 1 else []
     said += [f"header in row {structure.header + 1}"] if structure.header else []
     said += ["a row of units below the header"] if structure.units else []
+    said += [f"{footer} rows at the end are not part of the table"] if footer else []
     return Sheet(pa.Table.from_arrays(columns, names=names), tuple(notes), ", ".join(said))
 
 
@@ -113,11 +116,15 @@ def _formulas(path: Any, title: str) -> int:
 
 
 def _chosen(rows_of: dict[str, list[list[Any]]], states: dict[str, str]) -> str:
-    """The first visible sheet that holds a table; else the first that holds anything."""
+    """The first visible sheet that holds a table of numbers, or any; else the first that holds anything."""
     for wish in ("visible", "hidden", "veryHidden"):
-        for title, rows in rows_of.items():
-            if states[title] == wish and _is_table(rows):
+        tables = [title for title, rows in rows_of.items() if states[title] == wish and _is_table(rows)]
+        # A legend of the columns is a table of words.
+        for title in tables:
+            if sum(_holds_number(cell) for row in rows_of[title][:_LOOKED] for cell in row) >= _ROWS:
                 return title
+        if tables:
+            return tables[0]
     return next((title for title, rows in rows_of.items() if rows), next(iter(rows_of), ""))
 
 
@@ -126,20 +133,28 @@ def _is_table(rows: Sequence[Sequence[Any]]) -> bool:
     return len(full) >= _ROWS
 
 
+def _holds_number(cell: Any) -> bool:
+    return isinstance(cell, int | float) or (isinstance(cell, str) and is_number(cell))
+
+
 def _names(names: Sequence[str], wide: int) -> list[str]:
     known = [*names, *("" for _ in range(wide - len(names)))]
     return [name or f"(column {number})" for number, name in enumerate(known, 1)]
 
 
 def _footer(rows: Sequence[Sequence[Any]], structure: Structure) -> int:
-    """Rows at the end that hold one cell of text: notes below the table."""
+    """Rows at the end that hold one cell of text, or begin with "Mean" or the like: none of the table."""
     count = 0
     for row in reversed(rows[structure.first :]):
         cells = [cell for cell in row if cell not in (None, "")]
-        if len(row) < 3 or len(cells) != 1 or not isinstance(cells[0], str):
+        note = len(row) >= 3 and len(cells) == 1 and isinstance(cells[0], str)
+        summary = len(row) >= 2 and isinstance(row[0], str) and SUMMARY.match(row[0].strip())
+        if not (note or summary):
             break
         count += 1
-    return count if count <= 5 else 0
+    labels = {row[0] for row in rows[structure.first : len(rows) - count]}
+    known = any(row[0] is not None and row[0] in labels for row in rows[len(rows) - count :])
+    return count if count <= 5 and not known else 0
 
 
 def _column(values: Sequence[Any]) -> Any:
