@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+from random import Random
+
 import pytest
 
 from flint_ml.metrics import wording
@@ -155,6 +159,19 @@ def test_status_of_each_verdict() -> None:
 )
 def test_headline(rows: list[Row], expected: str) -> None:
     assert wording.headline(overall(rows, has_base=rows[0].result != "new"), rows) == expected
+
+
+def test_figures_of_one_line_subtract() -> None:
+    """A lead who checks "0.67 → 0.59 (−0.07)" by hand stops trusting the table."""
+    row = one("rmse", 0.6664481433182887, 0.5942331744445398)
+    assert wording.sentence(row) == "RMSE 0.666 → 0.594 (−0.072, −11 %)"
+    random = Random(7)
+    for _ in range(2_000):
+        base = random.uniform(0, 10 ** random.randint(-3, 5))
+        row = one("rmse", base, base * random.uniform(0.5, 1.5))
+        text = wording.sentence(row).replace(",", "").replace("−", "-")
+        before, after, change = map(Decimal, re.findall(r"-?[\d.]+(?= → )|(?<=→ )[\d.]+|(?<=\()[-+\d.]+", text))
+        assert after - before == change, text
 
 
 def test_small_changes_stay_visible() -> None:

@@ -56,8 +56,17 @@ def percent(share: float) -> str:
     return f"{value:+,.{digits}f} %".replace("-", MINUS)
 
 
+def _subtracts(row: Row, digits: int) -> bool:
+    """Whether a reader who subtracts the sides as shown gets the change as shown."""
+    if row.base is None or row.head is None or row.delta is None or not math.isfinite(row.delta):
+        return True
+    return round(round(row.head, digits) - round(row.base, digits), digits) == round(row.delta, digits)
+
+
 def _digits(row: Row) -> int:
-    return decimals(row.base, row.head, step=None if row.negligible else row.delta)
+    """Decimals of both sides and their change; up to two more where the figures would not subtract (0.67 → 0.59)."""
+    least = decimals(row.base, row.head, step=None if row.negligible else row.delta)
+    return next((digits for digits in range(least, least + 3) if row.negligible or _subtracts(row, digits)), least)
 
 
 def change(row: Row) -> str:
@@ -68,7 +77,10 @@ def change(row: Row) -> str:
         return "≈ 0"
     if not math.isfinite(row.delta):
         return "beyond all numbers"
-    text = fixed(row.delta, _digits(row), sign=True)
+    digits, delta = _digits(row), row.delta
+    if not _subtracts(row, digits) and row.base is not None and row.head is not None:
+        delta = round(row.head, digits) - round(row.base, digits)
+    text = fixed(delta, digits, sign=True)
     if row.rule.percent and row.relative is not None and row.delta and abs(row.relative) < _MOST_PERCENT:
         text += f" ({percent(row.relative)})"
     return text
