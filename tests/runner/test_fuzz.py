@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flint_ml.commands import load, names
@@ -122,6 +122,8 @@ DOCUMENT = st.one_of(
 
 
 @quick(40)
+@example(text='{"\\ud800": null}', action="check-drift")
+@example(text='{"check-drift": {"\\ud800": null}}', action="check-drift")
 @given(text=DOCUMENT, action=st.sampled_from(["gate-plan", "post-report", "check-drift"]))
 def test_settings(text: str, action: str) -> None:
     folder = place()

@@ -90,7 +90,8 @@ def unpack(data: bytes, results_dir: Path) -> list[str]:
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError):
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, OSError):
+        # A damaged directory says "version 6.4" or points outside the file.
         return ["the artifact is not a zip file"]
     problems: list[str] = []
     total = 0

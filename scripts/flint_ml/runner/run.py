@@ -33,6 +33,7 @@ from flint_ml.runner.workflow_commands import Commands, Level
 from flint_ml.runner.workspace import Workspace
 from flint_ml.text import markdown
 from flint_ml.text.plotting import own_matplotlibrc
+from flint_ml.text.sanitize import visible
 from flint_ml.text.secrets import redact, secret_values
 
 _VERSIONS = ("dvc", "mlflow-skinny", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "rasterio")
@@ -260,9 +261,12 @@ def _finish(run: _Run, outcome: Outcome) -> int:
 
 def _finish_error(run: _Run, error: FlintError) -> int:
     """Write an ``error`` record; a results directory that cannot be used is left alone."""
-    finding = Finding(severity="error", code=error.code, message=str(error)[:20_000], hint=error.hint)
+    # A name of the user's file may hold half a character, which no record can.
+    hint = visible(error.hint) if error.hint else None
+    finding = Finding(severity="error", code=error.code, message=visible(str(error))[:20_000], hint=hint)
     where = f"{error.where}: " if error.where else ""
-    outcome = Outcome("error", run.commands.redact(f"{where}{error.message}")[:500], "Error", findings=[finding])
+    headline = visible(run.commands.redact(f"{where}{error.message}"))
+    outcome = Outcome("error", headline[:500], "Error", findings=[finding])
     # Once there is a job, the folder has been checked, and such an error is about another input.
     usable = (
         not run.action.standalone

@@ -145,6 +145,10 @@ def test_unpack_does_not_believe_sizes_and_stops_at_its_limits(tmp_path):
     assert len(list((tmp_path / "many").iterdir())) <= MAX_RECORDS
     for damaged in (b"", b"PK\x03\x04 broken", b"x" * 100):
         assert unpack(damaged, tmp_path / "none") == ["the artifact is not a zip file"]
+    later = bytearray(_zip({"a.json": b"{}"}))
+    place = later.index(b"PK\x01\x02")
+    later[place + 6 : place + 8] = struct.pack("<H", 64)  # a version of the format that is not there yet
+    assert unpack(bytes(later), tmp_path / "none") == ["the artifact is not a zip file"]
     crooked = bytearray(_zip({"a.json": json.dumps({"k": list(range(500))}).encode()}))
     crooked[60:80] = b"\x00" * 20
     assert unpack(bytes(crooked), tmp_path / "crooked") == ["a.json: is too large, encrypted or damaged"]
