@@ -57,7 +57,7 @@ def test_a_good_run_gives_what_the_embedded_engine_gives(place: Place) -> None:
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-9, abs=1e-9)
     names = [{path.name for path in (place.folder / name).iterdir()} for name in ("embedded", "flint")]
     assert names[0] == names[1]
-    assert len(record["figures"]) == 4
+    assert len(record["figures"]) == 5
 
 
 def test_the_action_of_the_larger_image_is_the_same_with_the_engine_fixed(place: Place) -> None:

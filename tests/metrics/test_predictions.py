@@ -93,7 +93,7 @@ def test_the_weakest_group_is_the_one_that_became_worse() -> None:
     assert [(item.group, item.row.result) for item in rows] == [("b", "worse"), ("c", "better"), ("a", "better")]
     weakest = groups.weakest_group(rows)
     assert weakest is not None
-    assert wording.group_sentence(weakest).startswith("weakest group b (n = 100): RMSE 1.")
+    assert wording.group_sentence(weakest).startswith("weakest group b (n = 100): RMSE 0.995 → 1.493 (+0.498")
     assert wording.group_sentence(weakest).endswith("more than chance")
 
 

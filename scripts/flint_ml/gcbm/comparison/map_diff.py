@@ -17,7 +17,6 @@ from flint_ml.gcbm.results.tables import value, years_of
 from flint_ml.text import numbers, plotting
 
 MOST_PIXELS = 900
-_UNDISTURBED = "#D8DEE4"
 Picture = NDArray[np.float64]
 
 
@@ -161,7 +160,7 @@ def picture_of_events(source: Path, names: dict[int, str], year: int, path: Path
     figure, axis = plotting.new_figure(height=3.8, heading=heading)
     values, _ = _thin(whole)
     ranks = np.where(np.isnan(values), np.nan, 0.0)
-    colours = [_UNDISTURBED]
+    colours = [plotting.UNCHANGED]
     for number, (_, _, code) in enumerate(listed):
         ranks[values == code] = number + 1.0
         colours.append(str(plotting.kind(number)["color"]))
@@ -178,7 +177,7 @@ def picture_of_events(source: Path, names: dict[int, str], year: int, path: Path
     )
     plotting.frame_map(axis, extent, geographic=True)
     labels = [f"{kind}, {numbers.count(pixels, 'pixel')}" for kind, pixels, _ in listed]
-    for label, colour in zip([*labels, "not disturbed"], [*colours[1:], _UNDISTURBED], strict=True):
+    for label, colour in zip([*labels, "not disturbed"], [*colours[1:], plotting.UNCHANGED], strict=True):
         axis.plot([], [], "s", color=colour, label=label)
     plotting.legend(figure, loc="outside lower left", ncols=legend_columns([*labels, ""]))
     plotting.save_png(figure, path)
