@@ -64,9 +64,9 @@ def _subtracts(row: Row, digits: int) -> bool:
 
 
 def _digits(row: Row) -> int:
-    """Decimals of both sides and their change; up to two more where the figures would not subtract (0.67 → 0.59)."""
+    """Decimals of both sides and their change; one more where the figures would not subtract (0.67 → 0.59)."""
     least = decimals(row.base, row.head, step=None if row.negligible else row.delta)
-    return next((digits for digits in range(least, least + 3) if row.negligible or _subtracts(row, digits)), least)
+    return least if row.negligible or _subtracts(row, least) else least + 1
 
 
 def change(row: Row) -> str:
@@ -79,6 +79,7 @@ def change(row: Row) -> str:
         return "beyond all numbers"
     digits, delta = _digits(row), row.delta
     if not _subtracts(row, digits) and row.base is not None and row.head is not None:
+        # Still apart in the last digit: then it is the difference of what is shown.
         delta = round(row.head, digits) - round(row.base, digits)
     text = fixed(delta, digits, sign=True)
     if row.rule.percent and row.relative is not None and row.delta and abs(row.relative) < _MOST_PERCENT:

@@ -252,7 +252,7 @@ def details(result: Result) -> dict[str, Any]:
         "family": result.tests,
         "detectable": {"distance": result.detectable.distance, "shift_sd": result.detectable.shift, "power": 0.8},
         "columns": columns,
-        "columns_not_listed": len(result.columns) - len(columns),
+        **({"columns_not_listed": unlisted} if (unlisted := len(result.columns) - len(columns)) else {}),
         "spectra": [_spectrum(r) for r in result.spectra],
         "multivariate": _whole(result),
         "groups": {"by": result.units.label, "counts": list(result.units.counts)} if result.units else None,
