@@ -188,6 +188,9 @@ def main() -> int:
                 shutil.copytree(fresh, committed)
             else:
                 wrong += differences(committed, fresh)
+    if given.write:
+        for name, report in SHOWN.items():
+            shutil.copyfile(ROOT / "examples" / f"{report}.png", ROOT / "docs" / "pictures" / f"{name}.png")
     print(
         "\n".join(wrong)
         or ("sample reports written" if given.write else "the sample reports are as the gate makes them")

@@ -9,8 +9,9 @@ import pytest
 
 from flint_ml import gcbm
 from flint_ml.errors import InputError
-from flint_ml.gcbm.comparison.compare import Comparison, compare, map_difference
+from flint_ml.gcbm.comparison.compare import Change, Comparison, compare, map_difference
 from flint_ml.gcbm.results.indicators import Table
+from flint_ml.gcbm.results.report import change_text
 from helpers.gcbm_inputs import paint
 
 BASE = Table(
@@ -185,3 +186,18 @@ def test_maps_of_other_extents_are_laid_over_each_other(tmp_path: Path) -> None:
     assert found.changed.tolist() == [[True, True, True], [False, False, False]]
     with pytest.raises(InputError, match="one grid"):
         map_difference(one, write("three.tiff", np.zeros((2, 2), dtype=np.float32), -105.95, 55.0))
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "text"),
+    [
+        (2_986_590.6, 2_977_029.4, "−9,562 (−0.3 %)"),  # beside 2,986,591 and 2,977,029
+        (2_986_590.2, 2_977_029.4, "−9,561 (−0.3 %)"),
+        (1_000.0, 1_000.4, "+0.400 (+0.040 %)"),
+        (100.0, 139.0, "+39.0 (+39 %)"),
+        (50_000.0, 50_000.0, "0"),
+        (0.0, 12.34, "+12.3"),
+    ],
+)
+def test_a_change_is_the_difference_of_what_stands_beside_it(base: float, head: float, text: str) -> None:
+    assert change_text(Change((), 2015, "total_ecosystem_tC", base, head, "not declared")) == text

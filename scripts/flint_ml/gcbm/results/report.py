@@ -17,6 +17,7 @@ from flint_ml.gcbm.results.tables import value, years_of
 from flint_ml.gcbm.simulation import Simulated
 from flint_ml.record import Cell, Column, Figure
 from flint_ml.record import Table as RecordTable
+from flint_ml.text import numbers
 
 _RANK = {"not as declared": 0, "not declared": 0, "gone": 0, "new": 1, "as declared": 1, "same": 2}
 _ORDER = list(labels.LABELS)
@@ -38,6 +39,11 @@ def change_text(change: Change) -> str:
     largest = max(abs(change.base or 0.0), abs(change.head or 0.0))
     step = change.delta if abs(change.delta) < 0.01 * largest or largest < 100 else None
     text = labels.amount(change.delta, sign=True, step=step)
+    # The table shows the sides with as many decimals: a reader who subtracts them gets what is written.
+    digits = len(text.partition(".")[2])
+    if change.base is not None and change.head is not None:
+        shown = round(change.head, digits) - round(change.base, digits)
+        text = numbers.fixed(shown, digits, sign=True) if round(shown, digits) else text
     return text if change.relative is None else f"{text} ({labels.percent(change.relative)})"
 
 
