@@ -332,3 +332,18 @@ def test_metrics_of_another_file_say_nothing_of_the_one_that_was_given(tmp_path:
     files = {"fit.py": FIT, "metrics.json": '{"rmse": 1}'}
     assert chosen(tmp_path, files).primary == "rmse"
     assert chosen(tmp_path, files, metrics="other.json").primary == ""
+
+
+@pytest.mark.parametrize("attributes", ["*.csv filter=lfs diff=lfs merge=lfs -text\n", "*.csv text eol=lf\n"])
+@pytest.mark.parametrize("script", ["train.py", "train.R"])
+def test_a_checkout_brings_what_is_in_git_lfs(tmp_path: Path, attributes: str, script: str) -> None:
+    text = FIT if script.endswith(".py") else "m <- lm(y ~ x, read.csv('soil.csv'))\n"
+    answers = chosen(tmp_path, {script: text, "soil.csv": "a,b\n1,2\n", ".gitattributes": attributes})
+    checkout = next(
+        step["with"]
+        for job in yaml.safe_load(workflow(answers))["jobs"].values()
+        for step in job["steps"]
+        if "checkout" in step.get("uses", "")
+    )
+    assert checkout.get("lfs") == (True if "lfs" in attributes else None)
+    assert checkout["fetch-depth"] == 0

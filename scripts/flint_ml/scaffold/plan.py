@@ -54,6 +54,7 @@ class Answers:
     metrics: str
     dvc: bool = False
     kept: bool = False
+    lfs: bool = False
     remote: bool = False
     lock: str = "dvc.lock"
     secrets: tuple[str, ...] = ()
@@ -284,6 +285,7 @@ def answer(repository: RepositoryScan, given: Mapping[str, str], python: str) ->
         why="as you said" if "command" in say else chosen.why if chosen else "",
         dvc=dvc,
         kept=bool(repository.kept),
+        lfs=_in_lfs(repository),
         remote=kind is not None and kind.direct,
         secrets=kind.secrets if kind else (),
         lock=_lock(repository.project),
@@ -304,6 +306,12 @@ def _workflow_name(repository: RepositoryScan, *, gcbm: bool, language: str) -> 
     if f"{kind}.yml" in repository.workflows and repository.project:
         return f"{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', repository.project).strip('-').lower()}"
     return kind
+
+
+def _in_lfs(repository: RepositoryScan) -> bool:
+    """Whether files of the repository are in Git LFS: a checkout brings them only where it is asked to."""
+    attributes = (repository.root or repository.folder) / ".gitattributes"
+    return attributes.is_file() and "filter=lfs" in attributes.read_text("utf-8", "replace")
 
 
 def _with_data(common: Answers, repository: RepositoryScan, say: Mapping[str, str]) -> Answers:
