@@ -174,6 +174,15 @@ def test_figures_of_one_line_subtract() -> None:
         assert after - before == change, text
 
 
+def test_a_name_that_would_fill_the_screen_is_cut_in_its_middle() -> None:
+    rows = [one(f"fold_{'x' * 300}_{end}_rmse", 1.0, 2.0) for end in ("north", "south")]
+    texts = [wording.sentence(row) for row in rows]
+    assert all(len(text) < 120 and text.startswith("fold_xxx") for text in texts)
+    assert "…" in texts[0]
+    assert texts[0] != texts[1]
+    assert wording.sentence(one("r" * 80, 1.0, 2.0)).startswith("r" * 80)
+
+
 def test_small_changes_stay_visible() -> None:
     assert wording.sentence(one("rmse", 1.5, 1.5004)) == "RMSE 1.5000 → 1.5004 (+0.0004, +0.03 %)"
     assert wording.change(one("r2", 0.6, 0.6)) == "0.00"

@@ -158,6 +158,9 @@ class Applied:
         return f"{self.label} ({inside})" if inside else self.label
 
 
+_MOST_LETTERS = 80
+
+
 def matches(pattern: str, name: str, path: str = "") -> bool:
     """Whether ``pattern`` means the metric ``name`` of the file ``path`` (``rmse``, ``test.*``, ``a.json:rmse``)."""
     names = (name, f"{path}:{name}") if path else (name,)
@@ -202,7 +205,7 @@ def resolve(
     metric = said.metric
     weight, why = _weight(given, said)
     return Applied(
-        label=given.get("label") or _label(name, said),
+        label=_cut(given.get("label") or _label(name, said)),
         direction=direction,
         source=source,
         unit=given.get("unit") or (reading.unit if reading else None) or said.unit or None,
@@ -232,6 +235,11 @@ def _weight(given: Mapping[str, Any], said: Meaning) -> tuple[float, str]:
     if said.metric and not said.metric.decides and not judged and not given.get("must_not_regress"):
         return 0.0, f"{said.why}: shown, decides nothing without a rule"
     return 1.0, ""
+
+
+def _cut(label: str) -> str:
+    """``label`` with its middle left out where it would fill the screen; the record has the whole name."""
+    return label if len(label) <= _MOST_LETTERS else f"{label[: _MOST_LETTERS - 30]}…{label[-29:]}"
 
 
 def _label(name: str, said: Meaning) -> str:
