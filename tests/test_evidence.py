@@ -104,6 +104,8 @@ def damages(record: Record) -> list[tuple[str, Record]]:
     for key, value in (("head_sha", "f" * 40), ("run_id", "76"), ("run_attempt", 2)):
         put(key, provenance=record.provenance.model_copy(update={key: value}))
     put("gate changed", findings=[Finding(severity="warning", code="gate-changed", message="alpha: 0.05 → 0.5")])
+    for code in ("reference-changed", "observations-changed"):
+        put(code, findings=[Finding(severity="warning", code=code, message="the reference is another one")])
     put("something of its own left out", coverage=[*record.coverage, left_out("canopy", "plot 7", "clouds")])
     return made
 
@@ -121,7 +123,7 @@ def test_any_one_piece_that_is_wrong_is_never_approved(project):
     assert tried >= 13
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2_500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_combination_of_damage_is_approved(data):
     project = data.draw(st.sampled_from([name for name in PROJECTS if "matrix" not in name]))
